@@ -1,0 +1,1 @@
+"""The words everybody uses: the turn, its parts, the ports, the errors, the settings. No I/O."""

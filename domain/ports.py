@@ -1,0 +1,136 @@
+"""What a room needs from another: protocols of one or two methods, and the values they exchange."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from domain.turn import Call, Message, Passage, Score, Tier
+
+Vector = list[float]
+"""An embedding, L2-normalised: the dot product of two is their cosine."""
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) while long work goes on."""
+
+SpanKind = Literal["agent", "chain", "guardrail", "retriever", "generation", "evaluator", "span"]
+
+
+class Clock(Protocol):
+    """The only source of time. `now` is aware UTC; `monotonic` is seconds for durations."""
+
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+
+
+class Ids(Protocol):
+    """The only source of ids: UUIDv7 as 36 characters, sortable by time."""
+
+    def new(self) -> str: ...
+
+
+class Embedder(Protocol):
+    """Text to vectors. `query` is cached by text: every room asks, the turn pays once."""
+
+    @property
+    def name(self) -> str: ...
+    async def query(self, text: str) -> Vector: ...
+    async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, best first, and how likely (0..1, calibrated) it answers the question."""
+
+    passages: list[Passage]
+    confidence: float
+
+
+class Searcher(Protocol):
+    """Public articles only: the searcher a turn is given cannot open another collection."""
+
+    async def search(self, question: str, k: int = 5) -> Found: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model that can be asked now. `weak`: small enough to need the checks of the hybrid form."""
+
+    name: str
+    mode: Literal["local", "remote"]
+    tier: Tier
+    weak: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question to a model. `choices`: ask for a single token and return its probabilities."""
+
+    purpose: str
+    model: str
+    messages: list[Message]
+    max_tokens: int
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """A model's words, every attempt that led to them, and P(choice) where choices were asked."""
+
+    text: str
+    calls: list[Call]
+    probabilities: dict[str, float] = field(default_factory=dict)
+
+
+class ChatModel(Protocol):
+    """The one path to a model. `choose` gives None when none is up: quote instead.
+
+    `complete` raises a ModelError, which carries the attempts made.
+    """
+
+    def choose(self, tier: Tier, confidence: float) -> ModelCard | None: ...
+    async def complete(self, request: ChatRequest) -> ChatReply: ...
+
+
+class Budget(Protocol):
+    """Settled + reserved never exceeds the limit. Amounts are micro-dollars."""
+
+    def reserve(self, model: str, amount: int) -> str:
+        """Hold `amount` for one attempt; the hold's id. Raises BudgetError."""
+
+    def settle(self, hold: str, amount: int) -> None:
+        """Book what the attempt really cost (0 releases); a second settle of a hold changes nothing."""
+
+
+class Span(Protocol):
+    """A step being traced. Only masked values may be given."""
+
+    def record(
+        self,
+        output: Mapping[str, object],
+        *,
+        calls: Sequence[Call] = (),
+        error: str = "",
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """What a trace says about the whole turn; `user` and `thread` are hashes or opaque ids."""
+
+    trace_id: str
+    thread: str
+    user: str
+    desk: str
+    release: str
+    environment: str
+    tags: tuple[str, ...] = ()
+
+
+class Tracer(Protocol):
+    """Where spans go. Never raises into a turn and never makes it wait."""
+
+    def turn(self, about: TurnContext, question: str) -> AbstractContextManager[Span]: ...
+    def step(self, name: str, kind: SpanKind, given: Mapping[str, object]) -> AbstractContextManager[Span]: ...
+    def score(self, trace_id: str, score: Score) -> None: ...

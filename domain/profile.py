@@ -1,0 +1,87 @@
+"""One business as data: the shape of `desk.yaml`. Reading the file is graph/profiles.py's work."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.turn import Language
+
+Side = Literal["input", "output", "both"]
+RuleKind = Literal["forbid", "require", "redirect"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Localised(_Strict):
+    """A text in the desk's languages; a missing one falls back to the other."""
+
+    en: str = ""
+    vi: str = ""
+
+    def in_language(self, language: Language) -> str:
+        """The text in `language`, else in the other one, else empty."""
+        return getattr(self, language) or self.en or self.vi
+
+
+class ScopeProfile(_Strict):
+    """What the business is about: a sentence, and examples of what is and is not its concern."""
+
+    describe: str = Field(min_length=1)
+    in_: list[str] = Field(default_factory=list, alias="in")
+    out: list[str] = Field(default_factory=list)
+
+
+class Texts(_Strict):
+    """The desk's own wording; empty = Frontdesk's."""
+
+    refuse: Localised = Localised()
+    dont_know: Localised = Localised()
+    handoff: Localised = Localised()
+    greeting: Localised = Localised()
+
+
+class Rule(_Strict):
+    """A rule of the business. `patterns` are case-insensitive regular expressions.
+
+    forbid: a match is refused with `text`. redirect: likewise, leading elsewhere.
+    require (output): an answer that matches no pattern gets `text` appended.
+    """
+
+    id: str
+    side: Side
+    kind: RuleKind
+    patterns: list[str] = Field(min_length=1)
+    text: Localised
+
+
+class Contact(_Strict):
+    """How customers reach people. What stands here is no personal data."""
+
+    email: str = ""
+    phone: str = ""
+    hours: str = ""
+    timezone: str = "UTC"
+
+
+class Department(_Strict):
+    """Who takes over a conversation: words of the customer that lead to it are in `handles`."""
+
+    id: str
+    name: Localised
+    handles: list[str] = Field(default_factory=list)
+
+
+class DeskProfile(_Strict):
+    """A whole desk.yaml; `name` and `scope.describe` suffice."""
+
+    name: str = Field(min_length=1)
+    languages: list[Language] = Field(default_factory=lambda: ["en"], min_length=1)
+    scope: ScopeProfile
+    tone: str = "friendly, brief, concrete"
+    texts: Texts = Texts()
+    rules: list[Rule] = Field(default_factory=list)
+    contact: Contact = Contact()
+    domains: list[str] = Field(default_factory=list)
+    departments: list[Department] = Field(default_factory=list)

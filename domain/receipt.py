@@ -1,0 +1,145 @@
+"""What is kept of a turn (`Receipt`) and what its caller gets (`Reply`)."""
+
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.turn import (
+    Call,
+    Handoff,
+    Language,
+    Mode,
+    Outcome,
+    Passage,
+    Reason,
+    Score,
+    Source,
+    Step,
+    Tier,
+    Verdict,
+)
+
+MICRO = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The record of one turn in the ledger: masked texts, keyed user hash, every step and every cent.
+
+    Kept for failed and refused turns too; what was not reached keeps its default.
+    `at` is aware UTC in ISO 8601, times are milliseconds, money is micro-dollars.
+    """
+
+    turn_id: str
+    thread_id: str
+    trace_id: str
+    desk: str
+    user: str
+    at: str
+    language: Language
+    outcome: Outcome
+    reason: Reason | None
+    question: str
+    answer: str
+    release: str
+    rag_config: str
+    knowledge: str
+    latency_ms: float
+    standalone: str = ""
+    mode: Mode = "quote"
+    tier: Tier = "simple"
+    why: list[str] = field(default_factory=list)
+    model: str = ""
+    prompt: str = ""
+    confidence: float = 0.0
+    passages: list[Passage] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    handoff: Handoff | None = None
+    error: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens of all attempts."""
+        return sum(call.input_tokens + call.output_tokens for call in self.calls)
+
+    @property
+    def cost_microusd(self) -> int:
+        """Cost of all attempts, failed ones included."""
+        return sum(call.cost_microusd for call in self.calls)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ReplyTicket(_Frozen):
+    """The ticket of a handoff as its customer sees it."""
+
+    ticket: str
+    department: str
+
+
+class ReplyReceipt(_Frozen):
+    """The part of a receipt that a reply shows."""
+
+    mode: Mode
+    tier: Tier
+    model: str
+    prompt: str
+    rag_config: str
+    release: str
+    knowledge: str
+    verdicts: list[Verdict]
+    steps: list[Step]
+    tokens: int
+    cost_usd: float
+    latency_ms: float
+
+
+class Reply(_Frozen):
+    """The answer to one question, as `POST /v1/chat` and `frontdesk ask --json` give it."""
+
+    answer: str
+    outcome: Outcome
+    reason: Reason | None = None
+    sources: list[Source]
+    thread_id: str
+    turn_id: str
+    trace_id: str
+    language: Language
+    handoff: ReplyTicket | None = None
+    receipt: ReplyReceipt
+
+    @classmethod
+    def of(cls, receipt: Receipt, answer: str, sources: list[Source]) -> "Reply":
+        """Build the reply from a receipt; `answer` and `sources` carry the customer's own data again."""
+        ticket = receipt.handoff
+        return cls(
+            answer=answer,
+            outcome=receipt.outcome,
+            reason=receipt.reason,
+            sources=sources,
+            thread_id=receipt.thread_id,
+            turn_id=receipt.turn_id,
+            trace_id=receipt.trace_id,
+            language=receipt.language,
+            handoff=ReplyTicket(ticket=ticket.ticket, department=ticket.department) if ticket else None,
+            receipt=ReplyReceipt(
+                mode=receipt.mode,
+                tier=receipt.tier,
+                model=receipt.model,
+                prompt=receipt.prompt,
+                rag_config=receipt.rag_config,
+                release=receipt.release,
+                knowledge=receipt.knowledge,
+                verdicts=receipt.verdicts,
+                steps=receipt.steps,
+                tokens=receipt.tokens,
+                cost_usd=receipt.cost_microusd / MICRO,
+                latency_ms=receipt.latency_ms,
+            ),
+        )

@@ -1,0 +1,119 @@
+"""The only reader of the environment. Works with nothing set: everything embedded, on loopback, no key.
+
+`graph/bootstrap.py` and the doors' entry points build one `Settings` and pass plain values down.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.errors import SettingsError
+
+PLACEHOLDERS = frozenset({"changeme", "change-me", "secret", "password", "todo", "xxx", "placeholder"})
+
+
+class Settings(BaseSettings):
+    """Every knob of the service; docs/settings.md lists them from these fields."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FRONTDESK_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    environment: Literal["dev", "staging", "production"] = Field(
+        "dev", description="Where this runs; outside dev, placeholder secrets are refused."
+    )
+    home: Path = Field(Path(".frontdesk"), description="Folder of all state of this installation.")
+    desk: str = Field("shop", description="Desk to serve: a name in ./desks or the installation, or a folder.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+
+    host: str = Field("127.0.0.1", description="Address to bind; anything but loopback needs API keys.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
+    max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body.")
+    max_message_chars: int = Field(4_000, ge=10, description="Longest question.")
+    max_turns: int = Field(32, ge=1, description="Turns in flight; more get 503 with Retry-After.")
+    turn_timeout: float = Field(60.0, gt=0, description="Seconds a whole turn may take.")
+    shutdown_timeout: float = Field(10.0, gt=0, description="Seconds running turns get to finish at shutdown.")
+
+    llm: Literal["auto", "off"] = Field("auto", description="off: never start or call a language model.")
+    llm_base_url: str = Field("", description="Any OpenAI-compatible server (vLLM, Ollama, ...).")
+    llm_model: str = Field("", description="Model name to ask there; empty: the catalog's choice.")
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Key for llm_base_url, where it needs one.")
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"),
+        description="OpenAI key; set, answers come from OpenAI under the daily budget.",
+    )
+    llm_timeout: float = Field(20.0, gt=0, description="Seconds one model call may take before the quoted answer.")
+    llm_threads: int = Field(0, ge=0, description="Threads of the local model; 0: one per physical core.")
+    weights_dir: Path | None = Field(None, description="Folder of downloaded weights; unset: the user's cache folder.")
+    budget_usd_per_day: float = Field(1.0, ge=0, description="Hard limit on paid model calls per UTC day.")
+
+    rag_config: str = Field("", description="RAG configuration in retrieval/configs; empty: by the desk's languages.")
+    judge_sample: float | None = Field(
+        None, ge=0, le=1, description="Share of turns judged; unset: 1 with the local judge, 0.1 with a paid model."
+    )
+    judge_backlog: int = Field(64, ge=1, description="Turns waiting for the judge; more are shed and counted.")
+    history_tokens: int = Field(800, ge=0, description="Token budget of the conversation shown to a model.")
+    retention_days: int = Field(90, ge=1, description="Threads, vault, receipts older than this are removed.")
+    vault_key: SecretStr = Field(SecretStr(""), description="Key of the personal-data vault; empty: a generated file.")
+
+    langfuse_host: str = Field(
+        "http://127.0.0.1:3000",
+        validation_alias=AliasChoices("LANGFUSE_HOST", "LANGFUSE_BASE_URL", "langfuse_host"),
+        description="Langfuse server; used once both keys are set.",
+    )
+    langfuse_public_key: str = Field(
+        "", validation_alias=AliasChoices("LANGFUSE_PUBLIC_KEY", "langfuse_public_key"), description="Langfuse project."
+    )
+    langfuse_secret_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("LANGFUSE_SECRET_KEY", "langfuse_secret_key"),
+        description="Langfuse project secret.",
+    )
+
+    @field_validator("llm_base_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            message = "must start with http:// or https://"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _no_placeholders(self) -> Self:
+        secrets = {
+            "FRONTDESK_VAULT_KEY": self.vault_key,
+            "FRONTDESK_LLM_API_KEY": self.llm_api_key,
+            "LANGFUSE_SECRET_KEY": self.langfuse_secret_key,
+            "OPENAI_API_KEY": self.openai_api_key,
+        }
+        if self.environment != "dev":
+            for name, secret in secrets.items():
+                if secret.get_secret_value().lower() in PLACEHOLDERS:
+                    message = f"{name} still holds a placeholder"
+                    raise ValueError(message)
+        return self
+
+    @property
+    def traces_to_langfuse(self) -> bool:
+        """Whether both Langfuse keys are set."""
+        return bool(self.langfuse_public_key and self.langfuse_secret_key.get_secret_value())
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read environment and .env once; `overrides` win (a command's options). Raises SettingsError."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic validates what the options hold
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        name = where if where.isupper() else f"FRONTDESK_{where.upper()}"
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(message, where=name, fix="set it in the environment or in .env") from fault

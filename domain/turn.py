@@ -1,0 +1,205 @@
+"""The state of one turn, field by field in the order in which it becomes known.
+
+`Turn` is what LangGraph carries from node to node and what a checkpoint holds, so everything in it
+is masked text or a plain value. The only raw text is in `TurnInput` (`question`, `context`,
+`secrets`): `graph/build.py` keeps those channels out of checkpoints.
+"""
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+# typing.TypedDict on Python 3.11 gives LangGraph Studio null schemas.
+from typing_extensions import NotRequired, TypedDict
+
+Language = Literal["en", "vi"]
+Outcome = Literal["answer", "dont_know", "refuse", "handoff"]
+Reason = Literal[
+    "small_talk",
+    "clarify",
+    "injection",
+    "malicious",
+    "toxicity",
+    "out_of_scope",
+    "domain_rule",
+    "too_long",
+    "budget",
+    "guard_failed",
+    "low_confidence",
+    "ungrounded",
+    "model_down",
+    "customer_asked",
+    "repeated_dont_know",
+]
+Scope = Literal["in", "out", "small_talk"]
+Tier = Literal["simple", "medium", "complex"]
+Mode = Literal["quote", "local", "remote", "cache"]
+Action = Literal["pass", "mask", "block"]
+Role = Literal["system", "user", "assistant"]
+
+HISTORY_LIMIT = 40
+"""Messages of a thread that a checkpoint keeps; older ones stay in the receipts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one guard decided. `score` is 0..1, 1 = surely to be acted on."""
+
+    guard: str
+    action: Action
+    reason: str = ""
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of an article that retrieval found. `score` is 0..1 within one search."""
+
+    id: str
+    article: str
+    title: str
+    text: str
+    score: float
+    section: str = ""
+    language: str = ""
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the customer is shown as evidence: an article and the sentence used. `id` is the article's."""
+
+    id: str
+    title: str
+    quote: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt at a model, booked whether it worked or not. Money is in micro-dollars."""
+
+    purpose: str
+    model: str
+    ok: bool
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost_microusd: int = 0
+    ms: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One dimension of the judge, 0..1. `value` is None when it could not be scored: never 0 instead."""
+
+    name: str
+    value: float | None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A node that ran in a turn, and for how long."""
+
+    name: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of a conversation, masked. `turn_id` and `outcome` are set on what the thread keeps."""
+
+    role: Role
+    text: str
+    turn_id: str = ""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """A conversation that a person takes over. `ticket` is given when the ticket was booked."""
+
+    department: str
+    summary: str
+    ticket: str = ""
+
+
+class Fact(TypedDict):
+    """A fact about this customer that the caller brings along (their order, say)."""
+
+    title: str
+    text: str
+
+
+class TurnInput(TypedDict):
+    """What a turn starts from: raw text, seen by guard_input only, and the ids the Desk gives it.
+
+    Studio needs `question` alone; everything else has a sensible default.
+    """
+
+    question: str
+    user_id: NotRequired[str]
+    language: NotRequired[str]
+    turn_id: NotRequired[str]
+    context: NotRequired[list[Fact]]
+    secrets: NotRequired[dict[str, str]]
+
+
+def extend_history(kept: Sequence[Message], new: Sequence[Message]) -> list[Message]:
+    """Reducer of `history`: append, keep the last `HISTORY_LIMIT`."""
+    return [*kept, *new][-HISTORY_LIMIT:]
+
+
+class Turn(TypedDict, total=False):
+    """A turn as its nodes see it. Lists, not tuples: a checkpoint gives tuples back as lists."""
+
+    # the caller
+    question: str
+    user_id: str
+    language: str
+    turn_id: str
+    context: list[Fact]
+    secrets: dict[str, str]
+    # the thread, over all its turns
+    history: Annotated[list[Message], extend_history]
+    dont_knows: int
+    # guard_input
+    masked: str
+    facts: list[Fact]
+    verdicts: Annotated[list[Verdict], operator.add]
+    # route
+    standalone: str
+    scope: Scope
+    tier: Tier
+    why: list[str]
+    # retrieve
+    passages: list[Passage]
+    confidence: float
+    # generate
+    draft: str
+    quoted: str
+    sources: list[Source]
+    mode: Mode
+    model: str
+    prompt: str
+    calls: Annotated[list[Call], operator.add]
+    # guard_output, refuse, handoff
+    answer: str
+    outcome: Outcome
+    reason: Reason | None
+    handoff: Handoff | None
+    # judge
+    scores: list[Score]
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """The graph's context schema: variant choices of a run, plain data, empty = the desk's own choice."""
+
+    prompt: str = ""
+    tier: Literal["", "simple", "medium", "complex"] = ""
+    quote_only: bool = False
+    judge: bool = True
