@@ -77,7 +77,7 @@ class DeskProfile(_Strict):
     """A whole desk.yaml; `name` and `scope.describe` suffice."""
 
     name: str = Field(min_length=1)
-    languages: list[Language] = Field(default_factory=lambda: ["en"], min_length=1)
+    languages: list[Language] = Field(["en"], min_length=1)
     scope: ScopeProfile
     tone: str = "friendly, brief, concrete"
     texts: Texts = Texts()
