@@ -1,0 +1,116 @@
+"""The door to everything that a desk remembers: one SQLite file and the rooms' views of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from domain.errors import StoreError
+from domain.ports import Clock
+from store.audit import Audit
+from store.budget import DailyBudget
+from store.engine import Database
+from store.feedback import FeedbackBook
+from store.ledger import Ledger
+from store.migrate import bring_up_to_date
+from store.tables import calls, feedback, receipts, threads, tickets, vault
+from store.threads import Threads
+from store.tickets import Tickets
+from store.vault import Vault, bound_key, read_secret
+
+FILE = "desk.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many of each were removed."""
+
+    receipts: int
+    feedback: int
+    tickets: int
+    vault: int
+    threads: int
+
+
+class Store:
+    """All of a desk's memory but its knowledge and its checkpoints. Blocking; may be used from many threads."""
+
+    def __init__(self, database: Database, clock: Clock, secret: bytes, daily_limit: int) -> None:
+        self._database = database
+        self.ledger = Ledger(database)
+        self.budget = DailyBudget(database, clock, daily_limit)
+        self.vault = Vault(database, clock, secret)
+        self.threads = Threads(database, clock)
+        self.tickets = Tickets(database, clock)
+        self.feedback = FeedbackBook(database, clock)
+        self.audit = Audit(database, clock)
+
+    @classmethod
+    def open(cls, folder: Path, clock: Clock, *, vault_key: str = "", daily_limit: int = 0) -> Self:
+        """Open `folder/desk.sqlite3`, made and migrated as needed.
+
+        `vault_key` empty: the key is in the file vault.key beside it, generated at the first time.
+        `daily_limit` is the budget in micro-dollars a UTC day; 0 lets nothing go out that costs money.
+        Raises StoreError, in one line, for whatever stands against it.
+        """
+        path = folder / FILE
+        _look_at(path)
+        database = Database(path)
+        try:
+            with database.write() as connection:
+                bring_up_to_date(connection, path)
+                fresh = bound_key(connection) is None
+            store = cls(database, clock, read_secret(folder, vault_key, may_create=fresh), daily_limit)
+            store.vault.check_key()
+        except BaseException:
+            database.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Close the file; the store cannot be used afterwards."""
+        self._database.close()
+
+    def purge(self, before: datetime) -> Purged:
+        """Remove what is older: receipts and their texts, feedback, tickets, vault and threads not used since.
+
+        Cost rows stay, without user and error text, so that books still add up. What is removed is overwritten
+        on the disk too.
+        """
+        with self._database.write() as connection:
+            purged = _purge(connection, before)
+        self._database.truncate_log()
+        return purged
+
+
+def _look_at(path: Path) -> None:
+    """Refuse what SQLite would silently take for a new database, and what it explains badly."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_dir():
+            raise StoreError("is a folder where the database should be", where=str(path), fix="move it away")
+        if path.exists() and path.stat().st_size == 0:
+            raise StoreError(
+                "the database is empty: it was cut off", where=str(path), fix="restore a backup, or delete the file"
+            )
+    except OSError as fault:
+        msg = f"the folder cannot be used: {fault.strerror}"
+        raise StoreError(msg, where=str(path.parent), fix="set FRONTDESK_HOME") from fault
+
+
+def _purge(connection: Connection, before: datetime) -> Purged:
+    old_turns = select(receipts.c.turn_id).where(receipts.c.at < before)
+    last_used = (
+        select(func.coalesce(func.max(threads.c.touched_at), vault.c.written_at))
+        .where(threads.c.id == vault.c.thread)
+        .scalar_subquery()
+    )
+    rated = connection.execute(delete(feedback).where(feedback.c.turn_id.in_(old_turns))).rowcount
+    kept = connection.execute(delete(receipts).where(receipts.c.at < before)).rowcount
+    sealed = connection.execute(delete(vault).where(last_used < before)).rowcount
+    known = connection.execute(delete(threads).where(threads.c.touched_at < before)).rowcount
+    handed = connection.execute(delete(tickets).where(tickets.c.touched_at < before)).rowcount
+    connection.execute(update(calls).where(calls.c.at < before).values(user_hash="", error=""))
+    return Purged(receipts=kept, feedback=rated, tickets=handed, vault=sealed, threads=known)

@@ -1,0 +1,239 @@
+"""Every table of the store, declared once. A change here needs a numbered file in store/migrations/."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from domain.errors import StoreError
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware UTC in and out, whatever the database keeps."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = f"a time without a zone: {value.isoformat()}"
+            raise StoreError(msg, where="store", fix="take it from the Clock")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside: what no database takes (NUL, halves of surrogate pairs) becomes U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # the base's signature
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
+def _column(name: str, *rest: Any, nullable: bool = False, **options: Any) -> Column[Any]:
+    return Column(name, *rest, nullable=nullable, **options)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+meta = Table("meta", metadata, _column("name", String, primary_key=True), _column("value", Text))
+"""Facts about the store itself: `vault` is the fingerprint of the vault's key."""
+
+receipts = Table(
+    "receipts",
+    metadata,
+    _column("turn_id", Words, primary_key=True),
+    _column("at", UtcTime, index=True),
+    _column("thread_id", Words, index=True),
+    _column("trace_id", Words),
+    _column("desk", Words),
+    _column("user_hash", Words, index=True),
+    _column("language", String),
+    _column("outcome", String),
+    _column("reason", String, nullable=True),
+    _column("mode", String),
+    _column("tier", String),
+    _column("model", Words),
+    _column("prompt", Words),
+    _column("release", Words),
+    _column("rag_config", Words),
+    _column("knowledge", Words),
+    _column("confidence", Float),
+    _column("latency_ms", Float),
+    _column("tokens", BigInteger),
+    _column("cost_microusd", BigInteger),
+    _column("body", Text),
+)
+"""One row a turn. `body`: the whole Receipt as JSON but for calls and scores, which have tables of their own."""
+
+calls = Table(
+    "calls",
+    metadata,
+    _column("id", Integer, primary_key=True),
+    _column("turn_id", Words, index=True),
+    _column("at", UtcTime, index=True),
+    _column("desk", Words),
+    _column("user_hash", Words),
+    _column("purpose", Words),
+    _column("model", Words),
+    _column("ok", Boolean),
+    _column("input_tokens", BigInteger),
+    _column("cached_tokens", BigInteger),
+    _column("output_tokens", BigInteger),
+    _column("cost_microusd", BigInteger),
+    _column("ms", Float),
+    _column("error", Words),
+    sqlite_autoincrement=True,
+)
+"""One row an attempt at a model. Outlives its receipt, then without user and error, so that books add up."""
+
+scores = Table(
+    "scores",
+    metadata,
+    _column("id", Integer, primary_key=True),
+    _column("turn_id", Words, ForeignKey("receipts.turn_id", ondelete="CASCADE"), index=True),
+    _column("name", Words),
+    _column("value", Float, nullable=True),
+    _column("comment", Words),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _column("turn_id", Words, ForeignKey("receipts.turn_id", ondelete="CASCADE"), primary_key=True),
+    _column("rating", String),
+    _column("comment", Words),
+    _column("at", UtcTime, index=True),
+)
+
+budget_days = Table(
+    "budget_days",
+    metadata,
+    _column("day", Date, primary_key=True),
+    _column("settled", BigInteger, CheckConstraint("settled >= 0", name="settled_positive")),
+    _column("reserved", BigInteger, CheckConstraint("reserved >= 0", name="reserved_positive")),
+    _column("closed", Boolean),
+)
+
+budget_holds = Table(
+    "budget_holds",
+    metadata,
+    _column("id", Integer, primary_key=True),
+    _column("day", Date, ForeignKey("budget_days.day"), index=True),
+    _column("model", Words),
+    _column("amount", BigInteger),
+    _column("expires_at", UtcTime),
+    _column("expired", Boolean),
+    _column("paid", BigInteger, nullable=True),
+    sqlite_autoincrement=True,
+)
+"""A hold is open while it is neither expired nor paid. Ids are never used twice."""
+
+open_holds = Index(
+    "ix_budget_holds_open",
+    budget_holds.c.expires_at,
+    sqlite_where=text("paid IS NULL AND NOT expired"),
+    postgresql_where=text("paid IS NULL AND NOT expired"),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    _column("id", Words, primary_key=True),
+    _column("user_hash", Words, index=True),
+    _column("claimed_at", UtcTime),
+    _column("touched_at", UtcTime, index=True),
+)
+
+vault = Table(
+    "vault",
+    metadata,
+    _column("thread", Words, primary_key=True),
+    _column("sealed", LargeBinary),
+    _column("written_at", UtcTime),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    _column("id", String, primary_key=True),
+    _column("thread", Words, index=True),
+    _column("turn_id", Words),
+    _column("user_hash", Words),
+    _column("department", Words),
+    _column("reason", String),
+    _column("summary", Words),
+    _column("opened_at", UtcTime),
+    _column("closed_at", UtcTime, nullable=True),
+    _column("touched_at", UtcTime, index=True),
+)
+
+one_open_ticket = Index(
+    "ix_tickets_one_open",
+    tickets.c.thread,
+    unique=True,
+    sqlite_where=text("closed_at IS NULL"),
+    postgresql_where=text("closed_at IS NULL"),
+)
+
+ticket_messages = Table(
+    "ticket_messages",
+    metadata,
+    _column("id", Integer, primary_key=True),
+    _column("ticket", String, ForeignKey("tickets.id", ondelete="CASCADE"), index=True),
+    _column("turn_id", Words, nullable=True, unique=True),
+    _column("author", String),
+    _column("text", Words),
+    _column("at", UtcTime),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _column("id", Integer, primary_key=True),
+    _column("at", UtcTime),
+    _column("who", Words),
+    _column("what", Words),
+    _column("before", Text),
+    _column("after", Text),
+    sqlite_autoincrement=True,
+)
+"""Append-only: triggers made by the first migration refuse UPDATE and DELETE."""

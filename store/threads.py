@@ -1,0 +1,52 @@
+"""Which user a conversation belongs to, and when it was last used. Users are hashes."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+
+from domain.errors import NotFoundError
+from domain.ports import Clock
+from store.engine import Database, upsert
+from store.tables import threads
+
+
+class Threads:
+    """A thread belongs to the user who spoke in it first."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def claim(self, thread: str, user: str) -> None:
+        """Make the thread this user's, or note that its user was here again.
+
+        Raises NotFoundError when it is another's, in the words for a thread that does not exist.
+        """
+        now = self._clock.now()
+        row = {"id": thread, "user_hash": user, "claimed_at": now, "touched_at": now}
+        with self._database.write() as connection:
+            connection.execute(upsert(connection, threads).values(row).on_conflict_do_nothing())
+            own = update(threads).where(threads.c.id == thread, threads.c.user_hash == user)
+            if not connection.execute(own.values(touched_at=now)).rowcount:
+                raise NotFoundError("no such thread", where=thread)
+
+    def owner(self, thread: str) -> str | None:
+        """Give the user whose thread it is; None for an unknown thread."""
+        with self._database.read() as connection:
+            return connection.execute(select(threads.c.user_hash).where(threads.c.id == thread)).scalar_one_or_none()
+
+    def touched(self, thread: str) -> datetime | None:
+        """Give the time of the thread's last turn; None for an unknown thread."""
+        with self._database.read() as connection:
+            return connection.execute(select(threads.c.touched_at).where(threads.c.id == thread)).scalar_one_or_none()
+
+    def untouched_since(self, moment: datetime) -> list[str]:
+        """Give the threads whose last turn was before `moment`: their checkpoints are due to go, before `purge`."""
+        idle = select(threads.c.id).where(threads.c.touched_at < moment).order_by(threads.c.touched_at)
+        with self._database.read() as connection:
+            return list(connection.execute(idle).scalars())
+
+    def delete(self, thread: str) -> None:
+        """Forget whose thread it was."""
+        with self._database.write() as connection:
+            connection.execute(delete(threads).where(threads.c.id == thread))
