@@ -8,7 +8,7 @@ is masked text or a plain value. The only raw text is in `TurnInput` (`question`
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast, get_args
 
 # typing.TypedDict on Python 3.11 gives LangGraph Studio null schemas.
 from typing_extensions import NotRequired, TypedDict
@@ -50,6 +50,11 @@ class Verdict:
     action: Action
     reason: str = ""
     score: float = 0.0
+
+
+def reason_of(verdict: Verdict) -> Reason:
+    """The reason code of a blocking verdict; one that names none of ours is a guard that failed."""
+    return cast("Reason", verdict.reason) if verdict.reason in get_args(Reason) else "guard_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,18 +193,26 @@ class Turn(TypedDict, total=False):
     calls: Annotated[list[Call], operator.add]
     # guard_output, refuse, handoff
     answer: str
-    outcome: Outcome
+    outcome: Outcome | None
     reason: Reason | None
     handoff: Handoff | None
+    # a step that failed: the kind of its error, never its text
+    error: str
     # judge
     scores: list[Score]
+
+
+def language_of(turn: Turn) -> Language:
+    """The language of this turn; English until guard_input has found it."""
+    return "vi" if turn.get("language") == "vi" else "en"
 
 
 @dataclass(frozen=True, slots=True)
 class Pins:
     """The graph's context schema: variant choices of a run, plain data, empty = the desk's own choice."""
 
-    prompt: str = ""
-    tier: Literal["", "simple", "medium", "complex"] = ""
-    quote_only: bool = False
-    judge: bool = True
+    prompt: Annotated[str, "Name or name@version of the answer prompt"] = ""
+    rag_config: Annotated[str, "RAG configuration; must be the one that filled the knowledge"] = ""
+    tier: Annotated[Literal["", "simple", "medium", "complex"], "Complexity tier instead of the router's"] = ""
+    model: Annotated[Literal["", "quote"], "quote: answer by quotation, ask no model"] = ""
+    judge: Annotated[bool, "Whether the answer is judged"] = True

@@ -1,0 +1,201 @@
+"""Which step follows which: the story of a customer's question.
+
+    guard_input → route → retrieve → generate → guard_output → judge
+
+A blocked, out-of-scope or unanswerable turn goes to `refuse`, one for a person to `handoff`. A step
+that fails or takes too long ends in `refuse` too: an exception is never an answer.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from inspect import signature
+from typing import Annotated, Any, Literal
+
+from langgraph.channels import UntrackedValue
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import NodeError
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command, Overwrite, TimeoutPolicy
+from typing_extensions import NotRequired
+
+from domain.ports import Span, SpanKind, Tracer
+from domain.turn import Fact, Pins, Turn, TurnInput
+from graph.record import RAW
+from nodes.deps import Deps
+from nodes.generate import generate
+from nodes.guard_input import fresh_turn, guard_input
+from nodes.guard_output import guard_output
+from nodes.handoff import handoff
+from nodes.judge import judge
+from nodes.refuse import refuse
+from nodes.retrieve import retrieve
+from nodes.route import route
+
+Graph = CompiledStateGraph[Any, Pins, Any, Any]
+Node = Callable[..., Awaitable[Mapping[str, object]]]
+
+KINDS: dict[str, SpanKind] = {
+    "guard_input": "guardrail",
+    "route": "chain",
+    "retrieve": "retriever",
+    "generate": "chain",
+    "guard_output": "guardrail",
+    "judge": "evaluator",
+    "refuse": "chain",
+    "handoff": "chain",
+}
+SHOWN = {
+    "guard_input": (),
+    "route": ("masked", "language"),
+    "retrieve": ("standalone",),
+    "generate": ("standalone", "confidence", "tier"),
+    "guard_output": ("draft", "mode"),
+    "judge": ("standalone", "answer"),
+    "refuse": ("outcome", "reason"),
+    "handoff": ("masked", "reason"),
+}
+"""What a span says of a step's input. guard_input's is raw, so its span shows its masked output only."""
+
+
+
+class _ServiceInput(TurnInput):
+    """`TurnInput` whose raw texts no checkpoint keeps."""
+
+    question: Annotated[str, UntrackedValue(str)]
+    context: NotRequired[Annotated[list[Fact], UntrackedValue(list)]]
+    secrets: NotRequired[Annotated[dict[str, str], UntrackedValue(dict)]]
+
+
+class _ServiceTurn(Turn, total=False):
+    """`Turn` whose raw texts no checkpoint keeps."""
+
+    question: Annotated[str, UntrackedValue(str)]
+    context: Annotated[list[Fact], UntrackedValue(list)]
+    secrets: Annotated[dict[str, str], UntrackedValue(dict)]
+
+
+def build_service(
+    deps: Deps, tracer: Tracer, saver: BaseCheckpointSaver[str], *, step_timeout: float
+) -> Graph:
+    """The graph that serves customers: it stops before the judge, which runs after the answer is out."""
+    graph = _wired(StateGraph(_ServiceTurn, Pins, input_schema=_ServiceInput), deps, tracer, step_timeout)
+    return graph.compile(checkpointer=saver, interrupt_before=["judge"], name="frontdesk")
+
+
+def build_studio(deps: Deps, tracer: Tracer, *, step_timeout: float) -> Graph:
+    """The same graph for LangGraph Studio, which brings its own checkpointer and runs the judge inline.
+
+    Studio steps through the graph from checkpoints, so here the question is kept in them.
+    """
+    graph = _wired(StateGraph(Turn, Pins, input_schema=TurnInput), deps, tracer, step_timeout)
+    return graph.compile(name="frontdesk")
+
+
+def build_judge(deps: Deps, tracer: Tracer) -> Graph:
+    """The judge alone, for a turn whose answer has gone out; it touches no thread."""
+    graph = StateGraph(Turn, Pins)
+    graph.add_node("judge", _traced("judge", partial(judge, deps=deps), tracer))
+    graph.add_edge(START, "judge")
+    graph.add_edge("judge", END)
+    return graph.compile(name="judge")
+
+
+def _wired(graph: "StateGraph[Any, Pins, Any, Any]", deps: Deps, tracer: Tracer, step_timeout: float) -> Any:
+    """Steps and edges."""
+    graph.set_node_defaults(timeout=TimeoutPolicy(run_timeout=step_timeout), error_handler=_failed)
+    steps: dict[str, Node] = {
+        "guard_input": guard_input,
+        "route": route,
+        "retrieve": retrieve,
+        "generate": generate,
+        "guard_output": guard_output,
+        "judge": judge,
+        "refuse": refuse,
+        "handoff": handoff,
+    }
+    for name, node in steps.items():
+        graph.add_node(name, _traced(name, partial(node, deps=deps), tracer))
+    graph.add_edge(START, "guard_input")
+    graph.add_conditional_edges("guard_input", _after_guard_input)
+    graph.add_conditional_edges("route", _after_route)
+    graph.add_edge("retrieve", "generate")
+    graph.add_conditional_edges("generate", _after_generate)
+    graph.add_conditional_edges("guard_output", _after_guard_output)
+    graph.add_edge("judge", END)
+    graph.add_edge("refuse", END)
+    graph.add_edge("handoff", END)
+    return graph
+
+
+def _after_guard_input(turn: Turn) -> Literal["route", "refuse"]:
+    return "refuse" if turn["outcome"] else "route"
+
+
+def _after_route(turn: Turn) -> Literal["retrieve", "generate", "refuse", "handoff"]:
+    match turn["outcome"]:
+        case "handoff":
+            return "handoff"
+        case None:
+            return "generate" if turn["reason"] in ("small_talk", "clarify") else "retrieve"
+        case _:
+            return "refuse"
+
+
+def _after_generate(turn: Turn) -> Literal["guard_output", "refuse", "handoff"]:
+    match turn["outcome"]:
+        case "handoff":
+            return "handoff"
+        case None:
+            return "guard_output"
+        case _:
+            return "refuse"
+
+
+def _after_guard_output(turn: Turn, runtime: Runtime[Pins]) -> Literal["judge", "refuse", "__end__"]:
+    if turn["outcome"] != "answer":
+        return "refuse"
+    judged = turn["passages"] and (runtime.context or Pins()).judge
+    return "judge" if judged else "__end__"
+
+
+def _failed(turn: Turn, error: NodeError) -> Command[Literal["refuse", "__end__"]]:
+    """A step that raised or ran out of time. Guards fail closed; elsewhere the desk cannot answer now."""
+    kind = type(error.error).__name__
+    if error.node in ("refuse", "handoff", "judge"):
+        return Command(update={"error": f"{error.node}: {kind}"}, goto="__end__")
+    guarding = KINDS[error.node] == "guardrail"
+    update: dict[str, object] = dict(fresh_turn()) if error.node == "guard_input" else {}
+    update |= {
+        "outcome": "refuse" if guarding else "dont_know",
+        "reason": "guard_failed" if guarding else "model_down",
+        "error": f"{error.node}: {kind}",
+    }
+    return Command(update=update, goto="refuse")
+
+
+def _traced(name: str, node: Node, tracer: Tracer) -> Node:
+    """The step inside its span. Only masked fields are shown."""
+    wants_runtime = "runtime" in signature(node).parameters
+
+    async def step(turn: Turn, runtime: Runtime[Pins]) -> Mapping[str, object]:
+        given = {field: turn.get(field) for field in SHOWN[name]}
+        with tracer.step(name, KINDS[name], given) as span:
+            update = await (node(turn, runtime) if wants_runtime else node(turn))
+            _record(span, update)
+        return update
+
+    step.__name__ = name
+    return step
+
+
+def _record(span: Span, update: Mapping[str, object]) -> None:
+    shown = {field: plain(value) for field, value in update.items() if field not in RAW and value}
+    calls = plain(update.get("calls", []))
+    span.record(shown, calls=calls if isinstance(calls, list) else [])
+
+
+def plain(value: object) -> object:
+    """A node's update without LangGraph's `Overwrite` around it."""
+    return value.value if isinstance(value, Overwrite) else value

@@ -1,0 +1,277 @@
+"""The Desk: the only door to a turn. Everything that asks a question asks it here."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from domain.errors import NotFoundError, OverloadedError, ThreadBusyError, UsageError
+from domain.ports import Clock, Ids, Tracer, TurnContext
+from domain.receipt import Receipt, Reply
+from domain.turn import Message, Pins, Score, Source, Step, language_of
+from graph.build import Graph
+from graph.judging import Judging
+from graph.record import Labels, Question, TurnRecord, spoken
+from guards import Guards, unmask
+from prompts import Replies
+from retrieval import Knowledge
+from store import Store
+from tracing import Metrics
+
+MS = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A node has finished."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the checked answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the answer comes from."""
+
+    sources: list[Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The whole reply: the truth about the turn."""
+
+    reply: Reply
+
+
+Event = StepDone | Token | Sources | Done
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a desk takes on. Times are seconds."""
+
+    message_chars: int
+    turns: int
+    turn_timeout: float
+
+
+class Desk:
+    """Answers questions, keeps their receipts, and puts a customer's own data back at the door."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        judging: Judging,
+        *,
+        saver: BaseCheckpointSaver[str],
+        store: Store,
+        knowledge: Knowledge,
+        guards: Guards,
+        replies: Replies,
+        tracer: Tracer,
+        metrics: Metrics,
+        labels: Labels,
+        limits: Limits,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._graph = graph
+        self._judging = judging
+        self._saver = saver
+        self._store = store
+        self._knowledge = knowledge
+        self._guards = guards
+        self._replies = replies
+        self._tracer = tracer
+        self._metrics = metrics
+        self._labels = labels
+        self._limits = limits
+        self._clock = clock
+        self._ids = ids
+        self._busy: set[str] = set()
+
+    async def ask(self, question: Question, pins: Pins | None = None) -> Reply:
+        """One turn, whole. Raises NotFoundError, ThreadBusyError, OverloadedError, UsageError."""
+        reply = None
+        async for event in self.stream(question, pins):
+            if isinstance(event, Done):
+                reply = event.reply
+        assert reply is not None  # stream() ends with Done or raises
+        return reply
+
+    async def stream(self, question: Question, pins: Pins | None = None) -> AsyncIterator[Event]:
+        """One turn as it happens; nothing unchecked is ever in it. The last event is `Done`.
+
+        A reader that goes away stops the work; what it had cost is booked all the same.
+        """
+        started = self._clock.monotonic()
+        record = await self._admit(question)
+        with self._running(record):
+            try:
+                with self._tracer.turn(self._about(record)) as span:
+                    async for step in self._run(record, question, pins or Pins()):
+                        yield StepDone(step)
+                    span.record(_shown(record))
+            except BaseException as fault:
+                record.error = record.error or type(fault).__name__
+                self._book(record, started)
+                raise
+            receipt = await asyncio.to_thread(self._book, record, started)
+        for event in self._speak(record, receipt):
+            yield event
+        if record.turn.get("outcome") == "answer" and record.turn.get("passages") and (pins or Pins()).judge:
+            self._judging.offer(self._about(record), record.turn_id, _judgeable(record))
+
+    async def thread(self, thread_id: str, user_id: str) -> list[Message]:
+        """What was said in a thread, with its owner's own data in place. Raises NotFoundError for anyone else."""
+        secrets = await asyncio.to_thread(self._secrets_of, thread_id, self._store.vault.user_hash(user_id))
+        state = await self._graph.aget_state(_config(thread_id))
+        history: list[Message] = state.values.get("history", [])
+        return [replace(message, text=unmask(message.text, secrets)) for message in history]
+
+    async def forget(self, thread_id: str, user_id: str) -> None:
+        """Remove a thread and what its placeholders stood for. Raises NotFoundError."""
+        with self._alone(thread_id):
+            await asyncio.to_thread(self._secrets_of, thread_id, self._store.vault.user_hash(user_id))
+            await self._saver.adelete_thread(thread_id)
+            await asyncio.to_thread(self._store.vault.delete, thread_id)
+            await asyncio.to_thread(self._store.threads.delete, thread_id)
+
+    async def rate(self, turn_id: str, user_id: str, rating: str, comment: str = "") -> None:
+        """Book a customer's thumb on a turn of their own; the comment is masked. Raises NotFoundError, UsageError."""
+        receipt = await asyncio.to_thread(self._store.ledger.get, turn_id)
+        if receipt.user != self._store.vault.user_hash(user_id) or receipt.turn_id != turn_id:
+            raise NotFoundError("no such turn", where=turn_id)
+        if rating not in ("up", "down"):
+            raise UsageError(f"rating {rating!r} is neither up nor down", where="rating")
+        masked = await self._guards.mask(comment)
+        await asyncio.to_thread(self._store.feedback.add, turn_id, "up" if rating == "up" else "down", masked)
+        self._tracer.score(receipt.trace_id, Score("feedback", 1.0 if rating == "up" else 0.0, masked))
+
+    async def close(self) -> None:
+        """Stop judging. Turns in flight are their callers' to finish first."""
+        await self._judging.close()
+
+    async def _admit(self, question: Question) -> TurnRecord:
+        """Check who asks where, before anything is spent."""
+        if not question.message.strip():
+            raise UsageError("the message is empty", where="message", fix="write a question")
+        if len(self._busy) >= self._limits.turns:
+            raise OverloadedError("too many turns are in flight", fix="try again in a few seconds")
+        user = self._store.vault.user_hash(question.user_id)
+        thread, known = question.thread_id or self._ids.new(), dict[str, str]()
+        if question.thread_id:
+            known = await asyncio.to_thread(self._secrets_of, thread, user)
+        return TurnRecord(self._ids.new(), thread, user, self._clock.now(), known)
+
+    def _secrets_of(self, thread_id: str, user: str) -> dict[str, str]:
+        """The originals behind a thread's placeholders, for its owner only."""
+        if self._store.threads.owner(thread_id) != user:
+            raise NotFoundError("no such thread", where=thread_id, fix="leave thread_id out to start a new one")
+        return self._store.vault.read(thread_id)
+
+    @contextmanager
+    def _running(self, record: TurnRecord) -> Iterator[None]:
+        with self._alone(record.thread_id), self._metrics.in_flight():
+            yield
+
+    @contextmanager
+    def _alone(self, thread_id: str) -> Iterator[None]:
+        """One turn at a time per thread."""
+        if thread_id in self._busy:
+            raise ThreadBusyError("this thread's last question is still being answered", where=thread_id)
+        self._busy.add(thread_id)
+        try:
+            yield
+        finally:
+            self._busy.discard(thread_id)
+
+    async def _run(self, record: TurnRecord, question: Question, pins: Pins) -> AsyncIterator[Step]:
+        """Run the graph; a turn that takes too long ends in a typed outcome."""
+        updates = self._graph.astream(
+            record.given(question),
+            _config(record.thread_id),
+            context=pins,
+            stream_mode="updates",
+            durability="exit",
+        )
+        last = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(self._limits.turn_timeout):
+                async for part in updates:
+                    now = self._clock.monotonic()
+                    for node, update in part.items():
+                        if node != "__interrupt__":
+                            yield record.add(node, update, (now - last) * MS)
+                    last = now
+        except TimeoutError:
+            language = language_of(record.turn)
+            record.error = "TimeoutError"
+            record.settle(
+                outcome="dont_know", reason="model_down", answer=self._replies.text("model_down", language), sources=[]
+            )
+
+    def _book(self, record: TurnRecord, started: float) -> Receipt:
+        """Write down what happened: owner, placeholders, ticket, receipt. Blocking."""
+        self._store.threads.claim(record.thread_id, record.user)
+        self._store.vault.write(record.thread_id, record.secrets)
+        if handoff := record.turn.get("handoff"):
+            ticket = self._store.tickets.open(
+                record.thread_id,
+                record.turn_id,
+                record.user,
+                department=handoff.department,
+                reason=record.turn.get("reason") or "",
+                summary=handoff.summary,
+            )
+            record.booked(ticket.id)
+        latency = (self._clock.monotonic() - started) * MS
+        receipt = record.receipt(self._labels, self._knowledge.version, latency)
+        self._store.ledger.save(receipt)
+        self._metrics.observe(receipt)
+        return receipt
+
+    def _speak(self, record: TurnRecord, receipt: Receipt) -> Iterator[Event]:
+        """Unmask at the door: only here does a placeholder become the customer's own data again."""
+        answer = unmask(receipt.answer, record.secrets)
+        for piece in spoken(answer):
+            yield Token(piece)
+        if receipt.sources:
+            yield Sources(receipt.sources)
+        yield Done(Reply.of(receipt, answer, receipt.sources))
+
+    def _about(self, record: TurnRecord) -> TurnContext:
+        return TurnContext(
+            trace_id=record.trace_id,
+            thread=record.thread_id,
+            user=record.user,
+            desk=self._labels.desk,
+            release=self._labels.release,
+            environment=self._labels.environment,
+            tags=(language_of(record.turn),),
+        )
+
+
+def _config(thread_id: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread_id}}
+
+
+def _shown(record: TurnRecord) -> dict[str, object]:
+    turn = record.turn
+    return {name: turn.get(name) for name in ("masked", "answer", "outcome", "reason", "mode", "tier", "confidence")}
+
+
+def _judgeable(record: TurnRecord) -> Any:
+    """The masked state that the judge needs."""
+    names = ("masked", "standalone", "answer", "passages", "language", "outcome")
+    return {name: record.values[name] for name in names}

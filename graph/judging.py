@@ -1,0 +1,81 @@
+"""The judge at work behind the answers: a bounded backlog that sheds, one turn at a time."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from domain.ports import Tracer, TurnContext
+from domain.turn import Call, Score, Turn
+from graph.build import Graph
+from store import Store
+from tracing import Metrics
+
+SAMPLE_STEPS = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    about: TurnContext
+    turn_id: str
+    turn: Turn
+
+
+class Judging:
+    """Judges a sample of the turns whose answers have gone out, and books their scores."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        store: Store,
+        tracer: Tracer,
+        metrics: Metrics,
+        *,
+        backlog: int,
+        rate: Callable[[], float],
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._tracer = tracer
+        self._metrics = metrics
+        self._rate = rate
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(maxsize=backlog)
+        self._worker: asyncio.Task[None] | None = None
+
+    def offer(self, about: TurnContext, turn_id: str, turn: Turn) -> bool:
+        """Take a turn if it falls into the sample and there is room; False if it was passed over."""
+        if int(about.trace_id[-8:], 16) >= self._rate() * SAMPLE_STEPS:
+            return False
+        try:
+            self._jobs.put_nowait(_Job(about, turn_id, turn))
+        except asyncio.QueueFull:
+            self._metrics.judge_shed()
+            return False
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work(), name="judge")
+        return True
+
+    async def drain(self) -> None:
+        """Wait until every turn that was taken has been judged."""
+        await self._jobs.join()
+
+    async def close(self) -> None:
+        """Stop; turns still waiting stay unjudged, which their receipts say by having no score."""
+        if self._worker:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            job = await self._jobs.get()
+            try:
+                with self._tracer.turn(job.about):
+                    judged = await self._graph.ainvoke(cast("Any", job.turn))
+            finally:
+                self._jobs.task_done()
+            await self._book(job, judged["scores"], judged.get("calls", [])[len(job.turn.get("calls", [])) :])
+
+    async def _book(self, job: _Job, scores: list[Score], calls: list[Call]) -> None:
+        await asyncio.to_thread(self._store.ledger.add_scores, job.turn_id, scores, calls)
+        for score in scores:
+            self._tracer.score(job.about.trace_id, score)

@@ -1,0 +1,142 @@
+"""A turn being written down while its graph runs, and the receipt that comes of it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, cast
+
+from langgraph.types import Overwrite
+
+from domain.receipt import Receipt
+from domain.turn import Call, Fact, Handoff, Step, Turn, TurnInput, Verdict, language_of
+
+RAW = frozenset({"question", "context", "secrets"})
+"""Fields of a turn that never reach a span, a checkpoint, a receipt."""
+
+APPENDED = frozenset({"verdicts", "calls"})
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What every receipt of a desk says about the desk itself."""
+
+    desk: str
+    release: str
+    rag_config: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a customer asks, as it comes through a door: raw, and never stored."""
+
+    message: str
+    user_id: str = "anonymous"
+    thread_id: str = ""
+    language: str = ""
+    context: list[Fact] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class TurnRecord:
+    """Updates of one turn, in the order in which its nodes finished. `user` is a hash."""
+
+    turn_id: str
+    thread_id: str
+    user: str
+    at: datetime
+    known: dict[str, str]
+    values: dict[str, Any] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """The turn's id as a W3C trace id: 32 hex digits."""
+        return self.turn_id.replace("-", "")
+
+    @property
+    def turn(self) -> Turn:
+        """The state as far as it is known."""
+        return cast("Turn", self.values)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Placeholders of this thread and what they stand for."""
+        return self.values.get("secrets") or self.known
+
+    def given(self, question: Question) -> TurnInput:
+        """The graph's input."""
+        return {
+            "question": question.message,
+            "user_id": self.user,
+            "language": question.language,
+            "turn_id": self.turn_id,
+            "context": question.context,
+            "secrets": self.known,
+        }
+
+    def add(self, node: str, update: Mapping[str, object] | None, ms: float) -> Step:
+        """Take over what a node wrote; what it appends is appended."""
+        for name, value in (update or {}).items():
+            if isinstance(value, Overwrite):
+                self.values[name] = value.value
+            elif name in APPENDED:
+                self.values[name] = [*self.values.get(name, []), *cast("list[Verdict | Call]", value)]
+            else:
+                self.values[name] = value
+        step = Step(node, round(ms, 2))
+        self.steps.append(step)
+        return step
+
+    def settle(self, **values: object) -> None:
+        """Set what no node could: the outcome of a turn that was cut off."""
+        self.values |= values
+
+    def booked(self, ticket: str) -> None:
+        """Note the ticket that the handoff was given."""
+        handoff: Handoff | None = self.turn.get("handoff")
+        if handoff:
+            self.values["handoff"] = replace(handoff, ticket=ticket)
+
+    def receipt(self, labels: Labels, knowledge: str, latency_ms: float) -> Receipt:
+        """The record as the ledger keeps it; what was not reached keeps its default."""
+        turn = self.turn
+        return Receipt(
+            turn_id=self.turn_id,
+            thread_id=self.thread_id,
+            trace_id=self.trace_id,
+            desk=labels.desk,
+            user=self.user,
+            at=self.at.isoformat(),
+            language=language_of(turn),
+            outcome=turn.get("outcome") or "refuse",
+            reason=turn.get("reason"),
+            question=turn.get("masked", ""),
+            answer=turn.get("answer", ""),
+            release=labels.release,
+            rag_config=labels.rag_config,
+            knowledge=knowledge,
+            latency_ms=round(latency_ms, 2),
+            standalone=turn.get("standalone", ""),
+            mode=turn.get("mode", "quote"),
+            tier=turn.get("tier", "simple"),
+            why=turn.get("why", []),
+            model=turn.get("model", ""),
+            prompt=turn.get("prompt", ""),
+            confidence=turn.get("confidence", 0.0),
+            passages=turn.get("passages", []),
+            sources=turn.get("sources", []),
+            verdicts=turn.get("verdicts", []),
+            steps=self.steps,
+            calls=turn.get("calls", []),
+            scores=turn.get("scores", []),
+            handoff=turn.get("handoff"),
+            error=self.error or turn.get("error", ""),
+        )
+
+
+def spoken(answer: str) -> Iterator[str]:
+    """A checked answer in pieces of a sentence, which together are the answer to the letter."""
+    yield from re.findall(r".+?(?:[.!?…:;](?=\s)\s+|\n+|$)", answer, flags=re.DOTALL)

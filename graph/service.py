@@ -1,0 +1,50 @@
+"""A running installation of one desk: the real things, named, for the doors above."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from domain.ports import Tracer
+from domain.profile import DeskProfile
+from domain.settings import Settings
+from graph.desk import Desk
+from guards import Guards, ScopeFilter
+from models.chat import ModelClient
+from models.embedded import LocalModel
+from models.router import ComplexityRouter
+from retrieval import Knowledge
+from store import HomeLock, Store
+from tracing import Metrics
+
+State = Literal["ok", "degraded", "down", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """How one part is, in a word and a sentence. `needed`: without it the desk cannot answer."""
+
+    name: str
+    state: State
+    detail: str = ""
+    needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that graph/bootstrap.py has opened. Customers' turns go through `desk` only."""
+
+    settings: Settings
+    profile: DeskProfile
+    desk_folder: Path
+    state_folder: Path
+    lock: HomeLock
+    desk: Desk
+    guards: Guards
+    scope: ScopeFilter
+    router: ComplexityRouter
+    knowledge: Knowledge
+    store: Store
+    chat: ModelClient
+    local: LocalModel | None
+    tracer: Tracer
+    metrics: Metrics

@@ -1,0 +1,155 @@
+"""Write the answer from the passages: by a model where one is up, by quotation otherwise.
+
+The hybrid form that makes a small model usable: (1) a gate on retrieval confidence, in the grey band
+the model's own P(yes); (2) only passages near the best one; (3) a few-shot prompt. What it then
+writes is checked in guard_output, which falls back to the quotation made here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langgraph.runtime import Runtime
+from typing_extensions import NotRequired, TypedDict
+
+from domain.errors import ModelError
+from domain.ports import ChatRequest, ModelCard
+from domain.turn import Call, Message, Mode, Outcome, Passage, Pins, Reason, Source, Turn
+from nodes.deps import Deps
+from nodes.history import answered, trimmed
+from prompts import DONT_KNOW
+from scoring import quote
+
+NEAR_THE_BEST = 0.4
+"""Passages below this share of the best score only distract a model (measured: facts on the small model)."""
+SURE_ENOUGH = 0.5
+YES, NO = "yes", "no"
+DONT_KNOWS_BEFORE_A_PERSON = 2
+LANGUAGE_NAMES = {"en": "English", "vi": "Vietnamese"}
+
+
+class GenerateUpdate(TypedDict):
+    """The draft, the quotation that stands behind it, and the sources of either."""
+
+    draft: NotRequired[str]
+    quoted: NotRequired[str]
+    sources: NotRequired[list[Source]]
+    mode: Mode
+    model: NotRequired[str]
+    prompt: NotRequired[str]
+    calls: NotRequired[list[Call]]
+    outcome: NotRequired[Outcome]
+    reason: NotRequired[Reason]
+    dont_knows: NotRequired[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a model made of the passages: a text, or that they do not hold the answer, or nothing."""
+
+    text: str
+    calls: list[Call]
+    knows: bool = True
+
+
+async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> GenerateUpdate:
+    """Answer, or say that the desk does not know; small talk has its reply from route."""
+    if turn.get("reason") in ("small_talk", "clarify"):
+        return {"mode": "quote"}
+    pins = runtime.context or Pins()
+    card = None if pins.model == "quote" else deps.chat.choose(turn["tier"], turn["confidence"])
+    if turn["confidence"] < _threshold(deps, card):
+        return _does_not_know(turn, [])
+
+    passages = _near_the_best(turn["passages"])
+    pairs = await quote(turn["standalone"], passages, embedder=deps.embedder)
+    quoted: GenerateUpdate = {
+        "draft": "\n\n".join(text for _, text in pairs),
+        "quoted": "\n\n".join(text for _, text in pairs),
+        "sources": _sources(pairs),
+        "mode": "quote",
+    }
+    if card is None:
+        return quoted
+    prompt = deps.prompts.get(pins.prompt or "answer")
+    written = await _write(turn, passages, card, deps, prompt.render(**_variables(turn, passages, deps)))
+    if not written.knows:
+        return _does_not_know(turn, written.calls)
+    if not written.text:
+        sure = turn["confidence"] >= _threshold(deps, None)
+        return quoted | {"calls": written.calls} if sure else _does_not_know(turn, written.calls)
+    return quoted | {
+        "draft": written.text,
+        "sources": _sources(await quote(written.text, passages, embedder=deps.embedder)),
+        "mode": card.mode,
+        "model": card.name,
+        "prompt": prompt.label,
+        "calls": written.calls,
+    }
+
+
+def _threshold(deps: Deps, card: ModelCard | None) -> float:
+    """A model is asked about the grey band; without one the band is cut in the middle."""
+    low, high = deps.grey
+    return low if card else (low + high) / 2
+
+
+def _near_the_best(passages: Sequence[Passage]) -> list[Passage]:
+    best = max((passage.score for passage in passages), default=0.0)
+    return [passage for passage in passages if passage.score >= NEAR_THE_BEST * best]
+
+
+def _sources(pairs: Sequence[tuple[Passage, str]]) -> list[Source]:
+    """One source an article, in the order of use."""
+    sources: dict[str, Source] = {}
+    for passage, text in pairs:
+        sources.setdefault(passage.article, Source(passage.article, passage.title, text, passage.url))
+    return list(sources.values())
+
+
+def _variables(turn: Turn, passages: Sequence[Passage], deps: Deps) -> dict[str, str]:
+    facts = [f"{fact['title']}: {fact['text']}" for fact in turn.get("facts", [])]
+    numbered = [f"[{number}] {item.title}\n{item.text}" for number, item in enumerate(passages, start=1)]
+    history = trimmed(answered(turn.get("history", [])), deps.history_tokens)
+    return {
+        "desk": deps.profile.name,
+        "tone": deps.profile.tone,
+        "language": LANGUAGE_NAMES[turn["language"]],
+        "passages": "\n\n".join([*numbered, *facts]),
+        "history": "\n".join(f"{line.role}: {line.text}" for line in history),
+        "question": turn["standalone"],
+    }
+
+
+async def _write(
+    turn: Turn, passages: Sequence[Passage], card: ModelCard, deps: Deps, messages: list[Message]
+) -> _Written:
+    """Ask the model; one that is down, slow, over budget or talks nonsense leaves the quotation."""
+    calls: list[Call] = []
+    try:
+        if card.weak and turn["confidence"] < deps.grey[1]:
+            variables = _variables(turn, passages, deps)
+            gate = deps.prompts.get("answerable").render(
+                passages=variables["passages"], question=variables["question"]
+            )
+            sure = await deps.chat.complete(ChatRequest("answerable", card.name, gate, 1, (YES, NO)))
+            calls += sure.calls
+            if sure.probabilities.get(YES, 0.0) < SURE_ENOUGH:
+                return _Written("", calls, knows=False)
+        reply = await deps.chat.complete(ChatRequest("answer", card.name, messages, deps.answer_tokens))
+    except ModelError as fault:
+        return _Written("", [*calls, *fault.calls])
+    text = reply.text.strip()
+    return _Written(text, [*calls, *reply.calls], knows=not text.lower().startswith(DONT_KNOW.lower()))
+
+
+def _does_not_know(turn: Turn, calls: list[Call]) -> GenerateUpdate:
+    """The second don't-know in a row is a case for a person."""
+    times = turn.get("dont_knows", 0) + 1
+    again = times >= DONT_KNOWS_BEFORE_A_PERSON
+    return {
+        "mode": "quote",
+        "calls": calls,
+        "outcome": "handoff" if again else "dont_know",
+        "reason": "repeated_dont_know" if again else "low_confidence",
+        "dont_knows": 0 if again else times,
+    }

@@ -1,0 +1,24 @@
+"""Score the answer after it has gone out. A dimension that cannot be scored is unscored, never 0."""
+
+from typing_extensions import TypedDict
+
+from domain.turn import Score, Turn, language_of
+from nodes.deps import Deps
+
+
+class JudgeUpdate(TypedDict):
+    """The scores of this turn."""
+
+    scores: list[Score]
+
+
+async def judge(turn: Turn, *, deps: Deps) -> JudgeUpdate:
+    """Judge what the customer was told against the passages it came from."""
+    scores = await deps.judge.score(
+        question=turn["standalone"] or turn["masked"],
+        answer=turn["answer"],
+        passages=turn.get("passages", []),
+        language=language_of(turn),
+        outcome=turn.get("outcome") or "answer",
+    )
+    return {"scores": scores}

@@ -1,0 +1,85 @@
+"""Make the question stand alone, then decide what it is: small talk, for a person, in scope, how hard."""
+
+from langgraph.runtime import Runtime
+from typing_extensions import NotRequired, TypedDict
+
+from domain.errors import ModelError
+from domain.ports import ChatRequest
+from domain.turn import Call, Outcome, Pins, Reason, Scope, Tier, Turn, language_of
+from models.followup import depends_on_history
+from models.smalltalk import is_vague, small_talk, wants_person
+from nodes.deps import Deps
+from nodes.history import answered, last_question, trimmed
+
+REWRITE_TOKENS = 80
+
+
+class RouteUpdate(TypedDict):
+    """The standalone question and what it is; `draft` holds the reply to small talk."""
+
+    standalone: str
+    scope: Scope
+    tier: Tier
+    why: list[str]
+    draft: NotRequired[str]
+    outcome: NotRequired[Outcome]
+    reason: NotRequired[Reason]
+    calls: NotRequired[list[Call]]
+
+
+async def route(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> RouteUpdate:
+    """Judge the question on masked text; a follow-up is judged together with what it follows."""
+    asked, language = turn["masked"], language_of(turn)
+    history = answered(turn.get("history", []))
+    if wants_person(asked):
+        return _settled(asked, "in", "customer asked for a person", outcome="handoff", reason="customer_asked")
+    if kind := small_talk(asked):
+        return _settled(asked, "small_talk", kind, draft=deps.replies.text(kind, language), reason="small_talk")
+    follows = bool(history) and depends_on_history(asked)
+    if is_vague(asked) and not follows:
+        return _settled(asked, "in", "vague", draft=deps.replies.text("clarify", language), reason="clarify")
+
+    standalone, calls = await _standalone(turn, deps) if follows else (asked, [])
+    scope = await deps.scope.judge(standalone)
+    tier = deps.router.judge(standalone, language=language, history=len(history))
+    pin = (runtime.context or Pins()).tier
+    update: RouteUpdate = {
+        "standalone": standalone,
+        "scope": scope.scope,
+        "tier": pin or tier.tier,
+        "why": [scope.reason, *tier.why, *(["tier pinned"] if pin else [])],
+        "calls": calls,
+    }
+    if scope.scope == "out":
+        update |= {"outcome": "refuse", "reason": "out_of_scope"}
+    return update
+
+
+def _settled(
+    standalone: str, scope: Scope, why: str, *, reason: Reason, draft: str = "", outcome: Outcome | None = None
+) -> RouteUpdate:
+    update: RouteUpdate = {
+        "standalone": standalone,
+        "scope": scope,
+        "tier": "simple",
+        "why": [why],
+        "draft": draft,
+        "reason": reason,
+    }
+    return update | {"outcome": outcome} if outcome else update
+
+
+async def _standalone(turn: Turn, deps: Deps) -> tuple[str, list[Call]]:
+    """A follow-up with what it refers to: rewritten by a capable model, else put behind its predecessor."""
+    history = answered(turn.get("history", []))
+    joined = f"{last_question(history)} {turn['masked']}"
+    card = deps.chat.choose("simple", 1.0)
+    if card is None or card.weak:
+        return joined, []
+    conversation = "\n".join(f"{line.role}: {line.text}" for line in trimmed(history, deps.history_tokens))
+    messages = deps.prompts.get("rewrite").render(history=conversation, question=turn["masked"])
+    try:
+        reply = await deps.chat.complete(ChatRequest("rewrite", card.name, messages, REWRITE_TOKENS))
+    except ModelError as fault:
+        return joined, fault.calls
+    return reply.text.strip() or joined, reply.calls
