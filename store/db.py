@@ -1,5 +1,6 @@
 """The door to everything that a desk remembers: one SQLite file and the rooms' views of it."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,10 @@ from store.tickets import Tickets
 from store.vault import Vault, bound_key, read_secret
 
 FILE = "desk.sqlite3"
+
+ATTEMPTS = 10
+PAUSE = 0.05
+"""Seconds between two looks at a file that is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,22 @@ def _look_at(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.is_dir():
             raise StoreError("is a folder where the database should be", where=str(path), fix="move it away")
-        if path.exists() and path.stat().st_size == 0:
+        if path.exists() and _stays_empty(path):
             raise StoreError(
                 "the database is empty: it was cut off", where=str(path), fix="restore a backup, or delete the file"
             )
     except OSError as fault:
         msg = f"the folder cannot be used: {fault.strerror}"
         raise StoreError(msg, where=str(path.parent), fix="set FRONTDESK_HOME") from fault
+
+
+def _stays_empty(path: Path) -> bool:
+    # A file that another process is making at this moment is empty for some milliseconds.
+    for _ in range(ATTEMPTS):
+        if path.stat().st_size:
+            return False
+        time.sleep(PAUSE)
+    return True
 
 
 def _purge(connection: Connection, before: datetime) -> Purged:

@@ -1,0 +1,300 @@
+"""Settled + reserved never exceeds the limit: in one thread, in many, and in several processes."""
+
+import itertools
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.errors import BudgetError, NotFoundError
+from store import Store
+from store.budget import LEASE, BudgetState
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LIMIT = 1_000
+
+
+class SetClock:
+    def __init__(self) -> None:
+        self.moment = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
+
+@dataclass
+class Bench:
+    """A store with a limit of 1,000 and a clock in the test's hand."""
+
+    folder: Path
+    clock: SetClock = field(default_factory=SetClock)
+
+    def __post_init__(self) -> None:
+        self.store = Store.open(self.folder, self.clock, daily_limit=LIMIT)
+        self.budget = self.store.budget
+
+    def books(self) -> tuple[int, int, bool]:
+        state = self.budget.state()
+        return state.settled, state.reserved, state.closed
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench(tmp_path_factory.mktemp("budget"))
+    yield made
+    made.store.close()
+
+
+def test_a_hold_counts_until_it_is_settled(bench: Bench) -> None:
+    hold = bench.budget.reserve("m", 900)
+    assert bench.books() == (0, 900, False)
+    with pytest.raises(BudgetError):
+        bench.budget.reserve("m", 101)
+    bench.budget.settle(hold, 250)
+    assert bench.books() == (250, 0, False)
+    assert bench.budget.spent_today() == 250
+    bench.budget.settle(bench.budget.reserve("m", 750), 0)
+    assert bench.books() == (250, 0, False)
+
+
+def test_a_refusal_names_the_books_and_the_reset_in_one_line(bench: Bench) -> None:
+    bench.budget.settle(bench.budget.reserve("m", 400), 400)
+    bench.budget.reserve("m", 500)
+    with pytest.raises(BudgetError) as caught:
+        bench.budget.reserve("big-model", 101)
+    assert str(caught.value) == (
+        "big-model: the daily budget of $0.001 has no room for $0.000101: $0.0004 spent, $0.0005 reserved"
+        " (it resets at 2026-03-02 00:00 UTC)"
+    )
+
+
+def test_a_second_settle_changes_nothing(bench: Bench) -> None:
+    hold = bench.budget.reserve("m", 100)
+    other = bench.budget.reserve("m", 50)
+    for amount in (80, 80, 100, 0, 5_000):
+        bench.budget.settle(hold, amount)
+        assert bench.books() == (80, 50, False)
+    bench.budget.settle(other, 50)
+    assert bench.books() == (130, 0, False)
+
+
+def test_an_excess_is_booked_and_closes_the_budget_until_tomorrow(bench: Bench) -> None:
+    bench.budget.settle(bench.budget.reserve("m", 100), 101)
+    assert bench.books() == (101, 0, True)
+    with pytest.raises(BudgetError, match=r"overrun.*closed.*2026-03-02"):
+        bench.budget.reserve("m", 1)
+    bench.clock.moment += timedelta(days=1)
+    bench.budget.reserve("m", LIMIT)
+    assert bench.books() == (0, LIMIT, False)
+
+
+def test_what_a_dead_process_held_comes_back_after_its_lease(bench: Bench) -> None:
+    lost = bench.budget.reserve("m", LIMIT)
+    bench.clock.moment += LEASE - timedelta(seconds=1)
+    with pytest.raises(BudgetError):
+        bench.budget.reserve("m", 1)
+    bench.clock.moment += timedelta(seconds=1)
+    assert bench.books() == (0, 0, False)
+    bench.budget.reserve("m", 600)
+    assert bench.books() == (0, 600, False)
+    bench.budget.settle(lost, 70)
+    bench.budget.settle(lost, 70)
+    assert bench.books() == (70, 600, False)
+
+
+def test_the_day_is_utc_and_a_hold_is_booked_on_its_day(bench: Bench) -> None:
+    bench.clock.moment = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
+    hold = bench.budget.reserve("m", LIMIT)
+    bench.clock.moment += timedelta(minutes=1)
+    second = bench.budget.reserve("m", LIMIT)
+    bench.budget.settle(hold, LIMIT)
+    assert bench.books() == (0, LIMIT, False)
+    bench.clock.moment -= timedelta(minutes=1)  # the clock is set back
+    assert bench.books() == (LIMIT, 0, False)
+    bench.budget.settle(second, 1)
+    assert bench.books() == (LIMIT, 0, False)
+
+
+def test_calls_that_cost_nothing_leave_the_database_alone(bench: Bench) -> None:
+    bench.store.close()
+    database = bench.folder / "desk.sqlite3"
+    before = database.stat()
+    holds = [bench.budget.reserve("local", 0) for _ in range(3)]
+    for hold in holds:
+        bench.budget.settle(hold, 0)
+    bench.store.close()
+    assert len(set(holds)) == 3
+    assert database.stat() == before
+    assert not database.with_name("desk.sqlite3-wal").exists()
+
+
+def test_a_call_that_was_said_to_cost_nothing_and_did_closes_the_budget(bench: Bench) -> None:
+    hold = bench.budget.reserve("local", 0)
+    bench.budget.settle(hold, 30)
+    bench.budget.settle(hold, 30)
+    assert bench.books() == (30, 0, True)
+
+
+def test_amounts_and_holds_that_cannot_be(bench: Bench) -> None:
+    hold = bench.budget.reserve("m", 10)
+    for wrong in (lambda: bench.budget.reserve("m", -1), lambda: bench.budget.settle(hold, -1)):
+        with pytest.raises(ValueError, match="micro-dollars"):
+            wrong()
+    for unknown in ("999", "", "abc", "-1", "1.5"):
+        with pytest.raises(NotFoundError):
+            bench.budget.settle(unknown, 1)
+    assert bench.books() == (0, 10, False)
+
+
+def test_no_limit_given_lets_nothing_out_that_costs(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, SetClock())
+    with pytest.raises(BudgetError):
+        store.budget.reserve("m", 1)
+    store.budget.settle(store.budget.reserve("m", 0), 0)
+    store.close()
+
+
+moves = st.lists(
+    st.one_of(
+        st.tuples(st.just("reserve"), st.integers(1, 600)),
+        st.tuples(st.just("settle"), st.tuples(st.integers(0, 9), st.floats(0, 1.02))),
+        st.tuples(st.just("wait"), st.integers(1, 400)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(moves=moves)
+def test_any_course_of_events_keeps_the_books_of_a_simple_model(shared: Bench, moves: list[tuple[str, object]]) -> None:
+    midnight = shared.clock.moment.replace(hour=0, minute=0)
+    shared.clock.moment = midnight + timedelta(days=2)
+    holds: list[tuple[str, int, datetime]] = []
+    paid: dict[str, int] = {}
+    closed = False
+
+    def model() -> tuple[int, int, bool]:
+        now = shared.clock.moment
+        waiting = [amount for hold, amount, until in holds if hold not in paid and until > now]
+        return sum(paid.values()), sum(waiting), closed
+
+    for kind, detail in moves:
+        settled, reserved, _ = model()
+        if kind == "wait":
+            shared.clock.moment += timedelta(seconds=detail)
+        elif kind == "reserve":
+            try:
+                hold = shared.budget.reserve("m", detail)
+            except BudgetError:
+                assert closed or settled + reserved + detail > LIMIT
+            else:
+                assert not closed
+                assert settled + reserved + detail <= LIMIT
+                holds.append((hold, detail, shared.clock.moment + LEASE))
+        elif holds:
+            which, part = detail
+            hold, amount, _ = holds[which % len(holds)]
+            cost = int(amount * part)
+            shared.budget.settle(hold, cost)
+            if hold not in paid:
+                paid[hold] = cost
+                closed = closed or cost > amount
+        assert shared.books() == model()
+
+
+def test_many_threads_never_pass_the_limit(bench: Bench) -> None:
+    amounts = itertools.cycle([37, 61, 13, 90])
+    over: list[BudgetState] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            state = bench.budget.state()
+            if state.settled + state.reserved > LIMIT:
+                over.append(state)
+
+    def turn(amount: int) -> int:
+        try:
+            hold = bench.budget.reserve("m", amount)
+        except BudgetError:
+            return 0
+        bench.budget.settle(hold, amount // 2)
+        return amount // 2
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with ThreadPoolExecutor(16) as pool:
+        spent = sum(pool.map(turn, itertools.islice(amounts, 200)))
+    done.set()
+    watcher.join()
+    assert over == []
+    assert bench.books() == (spent, 0, False)
+    assert LIMIT - 90 < spent <= LIMIT
+
+
+HAMMER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from domain.errors import BudgetError
+from store import Store
+class Clock:
+    def now(self): return datetime(2026, 3, 1, 12, tzinfo=UTC)
+    def monotonic(self): return 0.0
+budget = Store.open(Path(sys.argv[1]), Clock(), daily_limit=5_000).budget
+spent = lost = 0
+for number in range(80):
+    amount = 20 + (number * int(sys.argv[2])) % 90
+    try:
+        hold = budget.reserve("m", amount)
+    except BudgetError:
+        continue
+    if number % 10 == 9:  # as if it were killed between the two
+        lost += amount
+        continue
+    cost = amount * 3 // 4
+    budget.settle(hold, cost)
+    budget.settle(hold, cost)
+    spent += cost
+print(spent, lost)
+"""
+
+
+def test_several_processes_never_pass_the_limit(tmp_path: Path) -> None:
+    clock = SetClock()
+    store = Store.open(tmp_path, clock, daily_limit=5_000)
+    running = [
+        subprocess.Popen([sys.executable, "-c", HAMMER, str(tmp_path), str(step)], stdout=subprocess.PIPE, text=True)
+        for step in (7, 11, 13)
+    ]
+    while any(process.poll() is None for process in running):
+        state = store.budget.state()
+        assert state.settled + state.reserved <= 5_000
+        time.sleep(0.01)
+    told = [[int(word) for word in process.communicate()[0].split()] for process in running]
+    state = store.budget.state()
+    assert state.settled == sum(spent for spent, _ in told)
+    assert state.reserved == sum(lost for _, lost in told)
+    assert 4_900 < state.settled + state.reserved <= 5_000
+    clock.moment += LEASE
+    assert store.budget.state().reserved == 0
+    store.close()
