@@ -1,0 +1,73 @@
+# Frontdesk. `make help` lists the targets; each does all the set-up that it needs.
+
+PYTHON ?= python3.11
+DESK ?= shop
+PORT ?= 8000
+LLM ?= auto
+Q ?= How long do I have to return something?
+
+BIN := .venv/bin
+READY := .venv/.ready
+export UV_PYTHON_DOWNLOADS := never
+export FRONTDESK_LLM := $(LLM)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve ask test test-slow check lint types floors format lock figures clean
+
+help:  ## Show this list
+	@echo "Frontdesk: a self-hosted customer-support agent"; echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@echo; echo "  Variables: DESK=$(DESK)  PORT=$(PORT)  LLM=auto|off  Q=\"a question\"  PYTHON=$(PYTHON)"
+
+setup: $(READY)  ## Install everything into .venv, from the lock
+
+$(READY): requirements-dev.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and '$(PYTHON)' was not found: install it, or pass PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, $(PYTHON) is $$($(PYTHON) -V): pass PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test "$$(df -Pk . | awk 'NR==2 {print $$4}')" -gt 2500000 || { echo "2.5 GB of free disk are needed here for the packages" >&2; exit 2; }
+	@echo "[1/3] a virtual environment in .venv ($$($(PYTHON) -V))"
+	@$(PYTHON) -m venv .venv
+	@echo "[2/3] the locked packages (about 1.4 GB on disk; a minute or so the first time)"
+	@if $(BIN)/python -m pip install -q --disable-pip-version-check uv==0.13.8 \
+	  && $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock; then true; \
+	else echo "      uv could not do it; plain pip does (slower)"; \
+	  $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock; fi
+	@echo "[3/3] Frontdesk itself"
+	@if test -x $(BIN)/uv; then $(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .; \
+	else $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .; fi
+	@touch $@
+
+serve: $(READY)  ## Serve the chat page and the API at http://127.0.0.1:8000 (LLM=off: by quotation only)
+	@$(BIN)/frontdesk serve --desk $(DESK) --port $(PORT)
+
+ask: $(READY)  ## Ask one question: make ask Q="Where is my order?"
+	@$(BIN)/frontdesk ask "$(Q)" --desk $(DESK)
+
+test: $(READY)  ## Run the tests (no weights, no network, under five minutes)
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)  ## Run the slow tests: a browser, Studio, the real local model where its weights are
+	@$(BIN)/python -m pytest -m slow
+
+check: lint types floors test  ## ruff, mypy --strict, the floors of the house, the tests
+
+lint: $(READY)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+floors: $(READY)
+	@$(BIN)/lint-imports
+
+format: $(READY)  ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: $(READY)  ## Compile requirements-dev.lock from pyproject.toml (with hashes, without addresses)
+	@$(BIN)/uv pip compile pyproject.toml --universal -p 3.11 --extra local --extra dev --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
+
+figures: $(READY)  ## Measure what docs/performance.md says, on this machine
+	@$(BIN)/python -m evals.performance
+
+clean:  ## Remove the environment and what tools left; the desk's state in .frontdesk stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .langgraph_api *.egg-info
