@@ -16,9 +16,9 @@ FILE = "lock.json"
 RECORD = 4096
 """Bytes of the file: written at once and padded, so that a reader never sees half of it."""
 
-ATTEMPTS = 5
+ATTEMPTS = 200
 PAUSE = 0.005
-"""Seconds between attempts: `read_owner` elsewhere may hold the lock for some microseconds."""
+"""Seconds between attempts to become the owner while readers look who is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,14 @@ def _open(folder: Path, flags: int) -> int:
 
 
 def _try_lock(handle: int) -> bool:
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(PAUSE)
+    for _ in range(ATTEMPTS):
         if _flock(handle, fcntl.LOCK_EX):
             return True
+        if not _flock(handle, fcntl.LOCK_SH):
+            return False
+        # Nobody owns the folder: only a `read_owner` elsewhere is looking.
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        time.sleep(PAUSE)
     return False
 
 

@@ -14,6 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from fakes import FrozenClock
 from sqlalchemy import create_engine
 
 from domain.errors import NotFoundError, SettingsError, StoreError
@@ -25,19 +26,6 @@ from store.tables import metadata
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOBODY = 65534
-
-
-class SetClock:
-    """Stands still until it is moved."""
-
-    def __init__(self, moment: datetime = START) -> None:
-        self.moment = moment
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return self.moment.timestamp()
 
 
 def receipt(turn_id: str, at: datetime = START, question: str = "Where is <ORDER_1>?", cost: int = 7) -> Receipt:
@@ -64,7 +52,7 @@ def receipt(turn_id: str, at: datetime = START, question: str = "Where is <ORDER
 
 def fails_in_one_line(folder: Path, *words: str) -> None:
     with pytest.raises(StoreError) as caught:
-        Store.open(folder, SetClock()).ledger.recent(1000)
+        Store.open(folder, FrozenClock(START)).ledger.recent(1000)
     line = str(caught.value)
     assert "\n" not in line
     for word in (str(folder), *words):
@@ -78,7 +66,7 @@ def bytes_of(folder: Path) -> bytes:
 @pytest.fixture
 def used(tmp_path: Path) -> Path:
     """A folder whose store has been used and closed."""
-    store = Store.open(tmp_path, SetClock())
+    store = Store.open(tmp_path, FrozenClock(START))
     for number in range(200):
         store.ledger.save(receipt(f"turn-{number:04}", question="word " * 100))
     store.close()
@@ -87,11 +75,11 @@ def used(tmp_path: Path) -> Path:
 
 def test_opens_in_a_folder_that_does_not_exist_and_finds_everything_again(tmp_path: Path) -> None:
     folder = tmp_path / "home" / "shop"
-    store = Store.open(folder, SetClock())
+    store = Store.open(folder, FrozenClock(START))
     store.ledger.save(receipt("turn-1"))
     hashed = store.vault.user_hash("mai")
     store.close()
-    again = Store.open(folder, SetClock())
+    again = Store.open(folder, FrozenClock(START))
     assert again.ledger.get("turn-1") == receipt("turn-1")
     assert again.vault.user_hash("mai") == hashed
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -99,7 +87,7 @@ def test_opens_in_a_folder_that_does_not_exist_and_finds_everything_again(tmp_pa
 
 
 def test_migrations_end_in_the_declared_tables(tmp_path: Path) -> None:
-    Store.open(tmp_path, SetClock()).close()
+    Store.open(tmp_path, FrozenClock(START)).close()
     engine = create_engine(f"sqlite:///{tmp_path / 'desk.sqlite3'}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -206,7 +194,7 @@ def test_a_read_only_folder(plain_user: Path) -> None:
 
 
 def test_a_store_that_became_read_only(plain_user: Path) -> None:
-    Store.open(plain_user, SetClock()).close()
+    Store.open(plain_user, FrozenClock(START)).close()
     for path in plain_user.iterdir():
         path.chmod(0o444)
     plain_user.chmod(0o555)
@@ -218,9 +206,9 @@ def test_kill_9_in_the_middle_of_saves_loses_nothing_that_was_committed(tmp_path
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from test_store import SetClock, receipt
+from test_store import FrozenClock, receipt
 from store import Store
-store = Store.open(Path({str(tmp_path)!r}), SetClock())
+store = Store.open(Path({str(tmp_path)!r}), FrozenClock())
 for number in range(1_000_000):
     store.ledger.save(receipt(f"turn-{{number}}"))
     print(number, flush=True)
@@ -231,7 +219,7 @@ for number in range(1_000_000):
             running.stdout.readline()
         running.send_signal(signal.SIGKILL)
         last = 59 + len([line for line in running.stdout.read().split("\n") if line])
-    store = Store.open(tmp_path, SetClock())
+    store = Store.open(tmp_path, FrozenClock(START))
     for number in range(last + 1):
         assert store.ledger.get(f"turn-{number}") == receipt(f"turn-{number}")
     turns = store.ledger.totals(START).turns
@@ -241,7 +229,7 @@ for number in range(1_000_000):
 
 
 def test_purge_removes_what_is_old_and_the_books_still_add_up(tmp_path: Path) -> None:
-    clock = SetClock()
+    clock = FrozenClock(START)
     store = Store.open(tmp_path, clock)
 
     def a_turn(name: str) -> None:
@@ -278,13 +266,13 @@ def test_purge_removes_what_is_old_and_the_books_still_add_up(tmp_path: Path) ->
 
 
 def test_another_key_does_not_open_the_store(tmp_path: Path) -> None:
-    Store.open(tmp_path, SetClock(), vault_key="a key of the operator").close()
+    Store.open(tmp_path, FrozenClock(START), vault_key="a key of the operator").close()
     fails_in_one_line(tmp_path, "vault.key", "missing")
     with pytest.raises(StoreError, match="not the one"):
-        Store.open(tmp_path, SetClock(), vault_key="another key altogether")
+        Store.open(tmp_path, FrozenClock(START), vault_key="another key altogether")
     with pytest.raises(SettingsError, match="shorter than 16"):
-        Store.open(tmp_path, SetClock(), vault_key="short")
-    Store.open(tmp_path, SetClock(), vault_key="a key of the operator").close()
+        Store.open(tmp_path, FrozenClock(START), vault_key="short")
+    Store.open(tmp_path, FrozenClock(START), vault_key="a key of the operator").close()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes import FrozenClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,23 +24,12 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIMIT = 1_000
 
 
-class SetClock:
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return self.moment.timestamp()
-
-
 @dataclass
 class Bench:
     """A store with a limit of 1,000 and a clock in the test's hand."""
 
     folder: Path
-    clock: SetClock = field(default_factory=SetClock)
+    clock: FrozenClock = field(default_factory=lambda: FrozenClock(START))
 
     def __post_init__(self) -> None:
         self.store = Store.open(self.folder, self.clock, daily_limit=LIMIT)
@@ -166,7 +156,7 @@ def test_amounts_and_holds_that_cannot_be(bench: Bench) -> None:
 
 
 def test_no_limit_given_lets_nothing_out_that_costs(tmp_path: Path) -> None:
-    store = Store.open(tmp_path, SetClock())
+    store = Store.open(tmp_path, FrozenClock(START))
     with pytest.raises(BudgetError):
         store.budget.reserve("m", 1)
     store.budget.settle(store.budget.reserve("m", 0), 0)
@@ -280,7 +270,7 @@ print(spent, lost)
 
 
 def test_several_processes_never_pass_the_limit(tmp_path: Path) -> None:
-    clock = SetClock()
+    clock = FrozenClock(START)
     store = Store.open(tmp_path, clock, daily_limit=5_000)
     running = [
         subprocess.Popen([sys.executable, "-c", HAMMER, str(tmp_path), str(step)], stdout=subprocess.PIPE, text=True)

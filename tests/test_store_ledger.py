@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes import FrozenClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,24 +18,16 @@ from store import Store, Totals
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-class StillClock:
-    def now(self) -> datetime:
-        return START
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = Store.open(tmp_path_factory.mktemp("ledger"), StillClock())
+    opened = Store.open(tmp_path_factory.mktemp("ledger"), FrozenClock(START))
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path, StillClock())
+    opened = Store.open(tmp_path, FrozenClock(START))
     yield opened
     opened.close()
 
@@ -154,6 +147,8 @@ def test_the_judge_s_scores_and_calls_are_added(empty: Store) -> None:
     assert kept.scores == [Score("safety", 1.0), Score("tone", None, "no answer"), Score("faithful", 0.0)]
     assert kept.calls == [answered, judged]
     assert empty.ledger.totals(START).cost_microusd == kept.cost_microusd == 709
+    with empty._database.read() as connection:
+        assert connection.exec_driver_sql("SELECT tokens, cost_microusd FROM receipts").one() == (181, 709)
     with pytest.raises(NotFoundError):
         empty.ledger.add_scores("turn-2", [Score("tone", 1.0)])
 

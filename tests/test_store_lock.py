@@ -1,5 +1,6 @@
 """One owner per folder, and no dead one."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -109,6 +110,17 @@ def test_readers_never_keep_an_owner_out_nor_see_half_a_record(tmp_path: Path) -
         reader.join()
     assert {type(one) for one in seen} <= {type(None), Owner}
     assert {one.pid for one in seen if one} <= {0, os.getpid()}
+
+
+def test_a_reader_only_delays_an_owner(tmp_path: Path) -> None:
+    HomeLock.acquire(tmp_path).release()
+    with (tmp_path / "lock.json").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        leaving = threading.Timer(0.05, lambda: fcntl.flock(file, fcntl.LOCK_UN))
+        leaving.start()
+        with HomeLock.acquire(tmp_path):
+            assert read_owner(tmp_path) == Owner(os.getpid())
+        leaving.join()
 
 
 @pytest.mark.parametrize("blocked", ["lock.json", "home"])

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes import FrozenClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,24 +21,13 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRETS = {"<EMAIL_1>": "mai.nguyen@example.com", "<PERSON_1>": "Nguyễn Thị Mai", "<PHONE_1>": "0901234567"}
 
 
-class SetClock:
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return self.moment.timestamp()
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock(START)
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: SetClock) -> Iterator[Store]:
+def store(tmp_path: Path, clock: FrozenClock) -> Iterator[Store]:
     opened = Store.open(tmp_path, clock)
     yield opened
     opened.close()
@@ -45,7 +35,7 @@ def store(tmp_path: Path, clock: SetClock) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = Store.open(tmp_path_factory.mktemp("people"), SetClock())
+    opened = Store.open(tmp_path_factory.mktemp("people"), FrozenClock(START))
     yield opened
     opened.close()
 
@@ -112,7 +102,7 @@ def test_a_forged_row_is_refused(store: Store, tmp_path: Path) -> None:
         store.vault.read("mine")
 
 
-def test_users_are_known_by_a_keyed_hash(tmp_path: Path, clock: SetClock) -> None:
+def test_users_are_known_by_a_keyed_hash(tmp_path: Path, clock: FrozenClock) -> None:
     one = Store.open(tmp_path / "one", clock, vault_key="first key, long enough")
     same = Store.open(tmp_path / "same", clock, vault_key="first key, long enough")
     other = Store.open(tmp_path / "other", clock, vault_key="second key, long enough")
@@ -128,7 +118,7 @@ def test_users_are_known_by_a_keyed_hash(tmp_path: Path, clock: SetClock) -> Non
 # threads
 
 
-def test_a_thread_belongs_to_who_came_first(store: Store, clock: SetClock) -> None:
+def test_a_thread_belongs_to_who_came_first(store: Store, clock: FrozenClock) -> None:
     assert store.threads.owner("t") is None
     assert store.threads.touched("t") is None
     store.threads.claim("t", "mai")
@@ -156,7 +146,7 @@ def test_of_many_who_come_at_once_one_gets_the_thread(store: Store) -> None:
     assert winners == [store.threads.owner("t")]
 
 
-def test_threads_that_are_not_used_any_more_are_named(store: Store, clock: SetClock) -> None:
+def test_threads_that_are_not_used_any_more_are_named(store: Store, clock: FrozenClock) -> None:
     for name in ("a", "b", "c"):
         store.threads.claim(name, "mai")
         clock.moment += timedelta(days=1)
@@ -176,7 +166,7 @@ def test_a_turn_that_is_run_again_gives_the_same_ticket(store: Store) -> None:
     assert handoff(store, "thread", "turn-1") == closed
 
 
-def test_a_second_handoff_joins_the_thread_s_open_ticket(store: Store, clock: SetClock) -> None:
+def test_a_second_handoff_joins_the_thread_s_open_ticket(store: Store, clock: FrozenClock) -> None:
     first = handoff(store, "thread", "turn-1", "first")
     clock.moment += timedelta(minutes=1)
     assert handoff(store, "thread", "turn-2", "second") == first
@@ -201,7 +191,7 @@ def test_many_handoffs_of_a_thread_at_once_make_one_ticket(store: Store) -> None
     assert sorted(message.turn_id for message in store.tickets.messages(made[0])) == [f"turn-{n}" for n in range(6)]
 
 
-def test_messages_join_an_open_ticket_and_no_closed_one(store: Store, clock: SetClock) -> None:
+def test_messages_join_an_open_ticket_and_no_closed_one(store: Store, clock: FrozenClock) -> None:
     ticket = handoff(store, "thread", "turn-1")
     store.tickets.say(ticket.id, "customer", "Hello?", "turn-2")
     store.tickets.say(ticket.id, "customer", "Hello?", "turn-2")
@@ -265,7 +255,7 @@ def rated(store: Store, *turns: str) -> None:
         )
 
 
-def test_a_later_rating_takes_the_earlier_one_s_place(store: Store, clock: SetClock) -> None:
+def test_a_later_rating_takes_the_earlier_one_s_place(store: Store, clock: FrozenClock) -> None:
     rated(store, "turn-1", "turn-2")
     store.feedback.add("turn-1", "down", "sai rồi")
     clock.moment += timedelta(minutes=1)
@@ -297,7 +287,7 @@ def test_a_receipt_that_is_saved_again_keeps_its_rating(store: Store) -> None:
 # audit
 
 
-def test_the_audit_log_tells_who_changed_what(store: Store, clock: SetClock) -> None:
+def test_the_audit_log_tells_who_changed_what(store: Store, clock: FrozenClock) -> None:
     store.audit.record("key-1", "budget.set", {"usd": 1}, {"usd": 5})
     clock.moment += timedelta(minutes=1)
     store.audit.record("key-2", "key.revoke", ["a", None], None)
