@@ -1,0 +1,103 @@
+"""What knowledge is made of: articles as they were brought, chunks as they are found, and their accounts."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+from domain.turn import Language
+
+Audience = Literal["public", "internal"]
+AUDIENCES: tuple[Audience, ...] = ("public", "internal")
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One article, whole. `root` is the PATH that brought it; dates are ISO 8601 or empty."""
+
+    id: str
+    title: str
+    text: str
+    audience: Audience
+    language: Language
+    updated: str = ""
+    review_by: str = ""
+    url: str | None = None
+    root: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything but where it came from: equal digests need no new vectors."""
+        parts = (self.id, self.title, self.text, self.audience, self.language, self.updated, self.review_by, self.url)
+        return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of an article, small enough to be embedded and quoted. `section` is its headings, "A > B"."""
+
+    id: str
+    article: str
+    title: str
+    section: str
+    text: str
+    language: Language
+    url: str | None = None
+
+    @property
+    def embedded(self) -> str:
+        """What the embedder is given: title and section say what the text is about."""
+        return "\n".join(part for part in (self.title, self.section, self.text) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleInfo:
+    """An article as lists show it."""
+
+    id: str
+    title: str
+    audience: Audience
+    language: Language
+    updated: str
+    review_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Something that was not taken: where (file, or file:line) and why."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a PATH holds: the articles taken and what was not."""
+
+    articles: list[Article]
+    skipped: list[Skip]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did, by article id. `version` serves now (the old one where nothing changed)."""
+
+    version: str
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    skipped: list[Skip] = field(default_factory=list)
+    chunks: int = 0
+    embedded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeVersion:
+    """One kept version. `at` is aware UTC in ISO 8601; `config` the label of the RAG configuration that filled it."""
+
+    version: str
+    at: str
+    config: str
+    articles: int
+    chunks: int
+    serving: bool

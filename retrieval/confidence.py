@@ -1,0 +1,40 @@
+"""From what a search saw to the probability that the question is answered by what was found."""
+
+import math
+from dataclasses import dataclass
+from typing import get_args
+
+from retrieval.config import Calibration, Feature
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a search saw. Cosines are absolute, lexical figures shares of the question's idf mass.
+
+    dense_top: best cosine · dense_gap: its lead over the best chunk of another article ·
+    dense_lead: its lead over the mean of the candidates · lexical_top: best BM25 ·
+    lexical_of_best: BM25 of the passage ranked first · coverage: of the question's words by the first
+    three passages · length: log of 1 + content words of the question.
+    """
+
+    dense_top: float
+    dense_gap: float
+    dense_lead: float
+    lexical_top: float
+    lexical_of_best: float
+    coverage: float
+    length: float
+
+    def named(self) -> dict[Feature, float]:
+        """The features by the names that a configuration's weights use."""
+        return {name: getattr(self, name) for name in FEATURES}
+
+
+FEATURES: tuple[Feature, ...] = get_args(Feature)
+
+
+def confidence(features: Features, calibration: Calibration) -> float:
+    """P(answerable), 0..1. `calibration` has weights for features of these names only."""
+    values = features.named()
+    total = calibration.bias + sum(weight * values[name] for name, weight in calibration.weights.items())
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))

@@ -1,0 +1,274 @@
+"""The knowledge of one desk: what is searched, what was brought, and the switch from one version to the next."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from domain.errors import KnowledgeError, StoreError
+from domain.ports import Clock, Embedder, Progress, Searcher, Vector
+from retrieval.articles import (
+    AUDIENCES,
+    Article,
+    ArticleInfo,
+    Audience,
+    Chunk,
+    IngestReport,
+    KnowledgeVersion,
+    Reading,
+)
+from retrieval.chunking import chunk_articles
+from retrieval.config import RagConfig
+from retrieval.language import detect_language
+from retrieval.reading import read_articles
+from retrieval.search import PublicSearch, Shelf
+from retrieval.vectors import VectorStore, probe
+from retrieval.versions import Pointer, VersionFiles, VersionRecord, collection_name
+
+REBUILD = "run `frontdesk ingest PATH --desk D` to rebuild it"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is read from a version to serve it."""
+
+    articles: list[Article]
+    public: Shelf | None
+
+
+class Knowledge:
+    """One knowledge folder, owned by this process: the caller holds the lock of the home it lies in."""
+
+    def __init__(
+        self, files: VersionFiles, store: VectorStore, config: RagConfig, embedder: Embedder, clock: Clock
+    ) -> None:
+        self._files, self._store = files, store
+        self._config, self._embedder, self._clock = config, embedder, clock
+        self._pointer = Pointer()
+        self._articles: list[Article] = []
+        self._search = PublicSearch(config, embedder)
+        self._writing = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, folder: Path, config: RagConfig, embedder: Embedder, clock: Clock) -> "Knowledge":
+        """Open a folder (made if absent) and serve its current version.
+
+        Raises StoreError for a damaged folder. A version that another configuration filled is not
+        served: `version` is "", every search raises KnowledgeError, and the next ingest rebuilds it.
+        """
+        if embedder.name != config.embedder.name:
+            what = f"{config.label} is made for {config.embedder.name}, not {embedder.name}"
+            raise KnowledgeError(what, where=config.label, fix="load the embedder that the configuration names")
+        files = VersionFiles(folder)
+        pointer = await asyncio.to_thread(files.pointer)
+        store = await asyncio.to_thread(_open_store, files, pointer)
+        knowledge = cls(files, store, config, embedder, clock)
+        try:
+            await knowledge._switch(pointer)
+        except StoreError:
+            await asyncio.to_thread(store.close)
+            raise
+        return knowledge
+
+    @property
+    def version(self) -> str:
+        """The version that is searched; empty when there is none, or only one of another configuration."""
+        record = self._pointer.record(self._pointer.serving)
+        return record.version if record is not None and self._fits(record) else ""
+
+    @property
+    def public(self) -> Searcher:
+        """The one thing a customer's turn is given: it knows the public collection only."""
+        return self._search
+
+    def articles(self) -> list[ArticleInfo]:
+        """Every article of the current version, public and internal, by id."""
+        rows = (
+            ArticleInfo(row.id, row.title, row.audience, row.language, row.updated, row.review_by)
+            for row in self._articles
+        )
+        return sorted(rows, key=lambda row: row.id)
+
+    def internal_texts(self) -> list[str]:
+        """The texts of the internal articles, for the guard that keeps them in."""
+        return [article.text for article in self._articles if article.audience == "internal"]
+
+    def versions(self) -> list[KnowledgeVersion]:
+        """The kept versions, newest first."""
+        return [
+            KnowledgeVersion(
+                row.version,
+                row.at,
+                row.config,
+                row.articles,
+                sum(row.chunks.values()),
+                serving=row.version == self._pointer.serving,
+            )
+            for row in reversed(self._pointer.versions)
+        ]
+
+    async def ingest(self, path: Path, progress: Progress | None = None) -> IngestReport:
+        """Take what lies at `path`; what it brought earlier and holds no more is removed.
+
+        `progress` counts chunks to be embedded. Raises KnowledgeError when nothing at all could be
+        taken, and StoreError; in both cases the old version serves on.
+        """
+        async with self._writing:
+            reading, root = await asyncio.to_thread(_read_path, path)
+            if not reading.articles:
+                first = f", first {reading.skipped[0].where}: {reading.skipped[0].why}" if reading.skipped else ""
+                what = f"no article could be taken ({len(reading.skipped)} skipped{first})"
+                raise KnowledgeError(what, where=str(path), fix="the knowledge is as it was")
+            report, articles = self._compare(reading, root)
+            if self.version and not (report.added or report.changed or report.removed):
+                return replace(report, version=self.version)
+            return await self._build(report, articles, progress)
+
+    async def rollback(self, version: str) -> None:
+        """Serve a kept version again. Raises KnowledgeError."""
+        async with self._writing:
+            record = self._pointer.record(version)
+            if record is None:
+                kept = ", ".join(row.version for row in self._pointer.versions) or "none"
+                raise KnowledgeError("no such kept version", where=version, fix=f"one of: {kept}")
+            if not self._fits(record):
+                raise self._misfit(record)
+            pointer = replace(self._pointer, serving=version)
+            await asyncio.to_thread(self._files.point, pointer)
+            await self._switch(pointer)
+
+    async def close(self) -> None:
+        """Let go of the folder and mark it clean. Nothing may be called afterwards."""
+        async with self._writing:
+            self._search.serve(None)
+            await asyncio.to_thread(self._store.close)
+            await asyncio.to_thread(self._files.release)
+
+    def _fits(self, record: VersionRecord) -> bool:
+        return (record.config, record.embedder) == (self._config.label, self._config.embedder.sha256)
+
+    def _misfit(self, record: VersionRecord) -> KnowledgeError:
+        other = record.config if record.config != self._config.label else f"embedder {record.embedder[:12]}"
+        what = f"knowledge {record.version} was built with {other}, not with {self._config.label}"
+        return KnowledgeError(what, where=str(self._files.folder), fix=REBUILD)
+
+    def _compare(self, reading: Reading, root: str) -> tuple[IngestReport, list[Article]]:
+        """What is new, and all articles of the next version: those of other PATHs stay."""
+        old = {article.id: article for article in self._articles}
+        new = {article.id: article for article in reading.articles}
+        removed = [own_id for own_id, article in old.items() if article.root == root and own_id not in new]
+        report = IngestReport(
+            version="",
+            added=[own_id for own_id in new if own_id not in old],
+            changed=[own_id for own_id in new if own_id in old and new[own_id].digest != old[own_id].digest],
+            unchanged=[own_id for own_id in new if own_id in old and new[own_id].digest == old[own_id].digest],
+            removed=removed,
+            skipped=reading.skipped,
+        )
+        gone = frozenset(removed)
+        return report, [*(row for row in old.values() if row.id not in gone and row.id not in new), *new.values()]
+
+    async def _build(self, report: IngestReport, articles: list[Article], progress: Progress | None) -> IngestReport:
+        """Make the next version aside, then switch to it."""
+        by_article = await asyncio.to_thread(chunk_articles, articles, self._config.chunking)
+        chunks: dict[Audience, list[Chunk]] = {
+            audience: [chunk for row in articles if row.audience == audience for chunk in by_article[row.id]]
+            for audience in AUDIENCES
+        }
+        everything = [chunk for audience in AUDIENCES for chunk in chunks[audience]]
+        known = await asyncio.to_thread(self._known_vectors)
+        missing = list(dict.fromkeys(chunk.embedded for chunk in everything if chunk.embedded not in known))
+        known.update(zip(missing, await self._embedder.passages(missing, progress), strict=True))
+        record = VersionRecord(
+            version=self._name(articles),
+            at=self._clock.now().isoformat(timespec="seconds"),
+            config=self._config.label,
+            embedder=self._config.embedder.sha256,
+            articles=len(articles),
+            chunks={audience: len(chunks[audience]) for audience in AUDIENCES},
+        )
+        pointer = self._pointer.with_new(record)
+        await asyncio.to_thread(self._write, record, articles, chunks, known)
+        await asyncio.to_thread(self._files.point, pointer)
+        await self._switch(pointer)
+        await asyncio.to_thread(_clean, self._files, self._store, pointer)
+        return replace(report, version=record.version, chunks=len(everything), embedded=len(missing))
+
+    def _write(
+        self,
+        record: VersionRecord,
+        articles: Sequence[Article],
+        chunks: Mapping[Audience, Sequence[Chunk]],
+        vectors: Mapping[str, Vector],
+    ) -> None:
+        bound_to = {"config": record.config, "embedder": record.embedder}
+        self._files.write_articles(record.version, articles)
+        for audience in AUDIENCES:
+            rows = chunks[audience]
+            name = collection_name(audience, record.version)
+            self._store.fill(name, rows, [vectors[chunk.embedded] for chunk in rows], bound_to)
+            self._store.open(name, len(rows))
+
+    def _known_vectors(self) -> dict[str, Vector]:
+        """Vectors of the current version by the text they stand for, if the same embedder made them."""
+        record = self._pointer.record(self._pointer.serving)
+        if record is None or record.embedder != self._config.embedder.sha256:
+            return {}
+        known: dict[str, Vector] = {}
+        for name, count in record.collections().items():
+            shelf = self._store.open(name, count)
+            vectors = shelf.vectors()
+            known.update({chunk.embedded: vectors[chunk.id] for chunk in shelf.chunks()})
+        return known
+
+    def _name(self, articles: Sequence[Article]) -> str:
+        """Time and content, so that no cache takes one version for another: 20260131T120000-1a2b3c4d."""
+        parts = [self._config.label, self._config.embedder.sha256, *sorted(article.digest for article in articles)]
+        content = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+        name = f"{self._clock.now():%Y%m%dT%H%M%S}-{content}"
+        again = sum(row.version.startswith(name) for row in self._pointer.versions)
+        return f"{name}-{again}" if again else name
+
+    async def _switch(self, pointer: Pointer) -> None:
+        """Open what the pointer names and serve it; until then the old version answers."""
+        opened = await asyncio.to_thread(self._read, pointer)
+        record = pointer.record(pointer.serving)
+        self._pointer, self._articles = pointer, opened.articles
+        misfit = self._misfit(record) if record is not None and not self._fits(record) else None
+        self._search.serve(opened.public, why_not=misfit)
+
+    def _read(self, pointer: Pointer) -> _Opened:
+        record = pointer.record(pointer.serving)
+        if record is None:
+            return _Opened([], None)
+        articles = self._files.read_articles(record.version)
+        if not self._fits(record):
+            return _Opened(articles, None)
+        shelves = {name: self._store.open(name, count) for name, count in record.collections().items()}
+        if self._config.cross_language is not None:
+            detect_language("")  # its model is loaded now, not at the first question
+        return _Opened(articles, Shelf(shelves[collection_name("public", record.version)]))
+
+
+def _read_path(path: Path) -> tuple[Reading, str]:
+    return read_articles(path), str(path.resolve())
+
+
+def _open_store(files: VersionFiles, pointer: Pointer) -> VectorStore:
+    """Open Chroma, in a process of its own first if the folder was not left clean. Raises StoreError."""
+    expected = {name: count for record in pointer.versions for name, count in record.collections().items()}
+    if not files.take() and files.chroma.exists():
+        probe(files.chroma, expected)
+    store = VectorStore(files.chroma)
+    _clean(files, store, pointer)
+    return store
+
+
+def _clean(files: VersionFiles, store: VectorStore, pointer: Pointer) -> None:
+    """Drop what a crash left unfinished and what is no longer kept."""
+    kept = {name for record in pointer.versions for name in record.collections()}
+    for name in store.names():
+        if name not in kept:
+            store.drop(name)
+    files.drop_unkept(pointer)
