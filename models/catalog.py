@@ -1,0 +1,232 @@
+"""The catalog of models: what can be asked where, and what it costs. The only reader of catalog.yaml."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from domain.errors import SettingsError
+from domain.ports import ModelCard
+from domain.turn import Tier
+
+TIERS: tuple[Tier, ...] = ("simple", "medium", "complex")
+MILLION = 1_000_000
+Ability = Literal["temperature", "logprobs", "json_schema"]
+Mode = Literal["local", "remote"]
+
+LOCAL = "local"
+"""Name of the endpoint of the embedded server."""
+OPENAI = "openai"
+"""Name of the endpoint that OPENAI_API_KEY opens."""
+CUSTOM = "custom"
+"""Name of the endpoint at FRONTDESK_LLM_BASE_URL."""
+PRIVATE_NAMES = ("localhost", "host.docker.internal")
+PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Prices(_Strict):
+    """Micro-dollars per million tokens. `cached_input` is the price of input the server had cached."""
+
+    input: int = Field(ge=0)
+    cached_input: int = Field(ge=0)
+    output: int = Field(ge=0)
+
+    def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> int:
+        """What a call costs in micro-dollars, rounded up. `cached_tokens` are part of `input_tokens`."""
+        fresh = input_tokens - cached_tokens
+        total = fresh * self.input + cached_tokens * self.cached_input + output_tokens * self.output
+        return -(-total // MILLION)
+
+
+FREE = Prices(input=0, cached_input=0, output=0)
+
+
+class WeightsRow(_Strict):
+    """The weights of an embedded model. `lock` names a file beside the catalog; sizes are bytes."""
+
+    file: str = Field(pattern=r"^[\w.-]+\.gguf$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+    download_bytes: int = Field(gt=0)
+    lock: str = Field(pattern=r"^[\w.-]+\.lock$")
+
+
+class ModelRow(_Strict):
+    """One model. `weak`: it needs the checks of the hybrid form. `note` is shown to operators."""
+
+    name: str = Field(min_length=1)
+    endpoint: str = Field(min_length=1)
+    tier: Tier
+    prices: Prices
+    effective_from: date
+    context: int = Field(gt=0)
+    max_output: int = Field(gt=0)
+    weak: bool = False
+    abilities: frozenset[Ability] = frozenset()
+    weights: WeightsRow | None = None
+    note: str = ""
+
+
+class EndpointRow(_Strict):
+    """A server that speaks OpenAI's chat API. `mode` says whether text leaves for another's machine."""
+
+    name: str = Field(min_length=1)
+    base_url: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server to be asked now. `private`: on this machine or its network, where no proxy is used."""
+
+    name: str
+    base_url: str
+    mode: Mode
+    api_key: str = ""
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A model and where it is asked."""
+
+    row: ModelRow
+    endpoint: Endpoint
+
+    @property
+    def card(self) -> ModelCard:
+        """The route as the other rooms see it."""
+        return ModelCard(self.row.name, self.endpoint.mode, self.row.tier, weak=self.row.weak)
+
+
+class Catalog(_Strict):
+    """The whole file. Names are unique, and every model's endpoint exists."""
+
+    endpoints: list[EndpointRow]
+    models: list[ModelRow] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [row.name for row in self.models]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            message = f"models named twice: {', '.join(twice)}"
+            raise ValueError(message)
+        known = {row.name for row in self.endpoints}
+        if strays := sorted({row.endpoint for row in self.models} - known):
+            message = f"no endpoint named {', '.join(strays)}; there are {', '.join(sorted(known))}"
+            raise ValueError(message)
+        return self
+
+    def find(self, name: str) -> ModelRow | None:
+        """The row of that model, if the catalog has it."""
+        return next((row for row in self.models if row.name == name), None)
+
+    def local(self) -> ModelRow:
+        """The embedded model's row. Raises SettingsError when the file holds none with weights."""
+        row = next((row for row in self.models if row.endpoint == LOCAL and row.weights), None)
+        if row is None:
+            raise SettingsError("no row with endpoint local and weights", where="models/catalog.yaml")
+        return row
+
+    def routes(
+        self,
+        *,
+        openai_api_key: str = "",
+        base_url: str = "",
+        model: str = "",
+        api_key: str = "",
+    ) -> list[Route]:
+        """What the settings open, in order of preference; empty when neither a key nor a URL is set.
+
+        A `base_url` wins over the OpenAI key: an operator who names a server wants text to go there
+        only. `model` restricts the choice to one; empty means all of the catalog's OpenAI rows.
+        """
+        if base_url:
+            private = is_private(base_url)
+            mode: Mode = "local" if private else "remote"
+            endpoint = Endpoint(CUSTOM, base_url, mode, api_key, private=private)
+        elif openai_api_key:
+            row = next(row for row in self.endpoints if row.name == OPENAI)
+            endpoint = Endpoint(OPENAI, row.base_url, row.mode, openai_api_key)
+        else:
+            return []
+        rows = [self.custom(model, private=endpoint.private)] if model else self._of(OPENAI)
+        return [Route(row, endpoint) for row in rows]
+
+    def custom(self, name: str, *, private: bool) -> ModelRow:
+        """The row of a model that an operator named, at a price that is never too low.
+
+        A model of the catalog keeps its row and price wherever it is served. An unknown one is free
+        on a private address (it runs on the operator's own machines); elsewhere it is booked at the
+        dearest price the catalog knows, and its `note` says so.
+        """
+        known = self.find(name)
+        if known is not None:
+            return known
+        note = "" if private else f"price of {name} unknown: booked at the dearest known price"
+        return ModelRow(
+            name=name,
+            endpoint=CUSTOM,
+            tier="simple",
+            prices=FREE if private else self._dearest(),
+            effective_from=max(row.effective_from for row in self.models),
+            context=min(row.context for row in self.models),
+            max_output=min(row.max_output for row in self.models),
+            abilities=frozenset({"temperature", "logprobs"}),
+            note=note,
+        )
+
+    def _of(self, endpoint: str) -> list[ModelRow]:
+        return [row for row in self.models if row.endpoint == endpoint]
+
+    def _dearest(self) -> Prices:
+        return Prices(
+            input=max(row.prices.input for row in self.models),
+            cached_input=max(row.prices.input for row in self.models),
+            output=max(row.prices.output for row in self.models),
+        )
+
+
+def load_catalog(path: Path | None = None) -> Catalog:
+    """Read the catalog (the shipped one by default). Raises SettingsError naming the file and the key."""
+    path = path or Path(__file__).with_name("catalog.yaml")
+    try:
+        return Catalog.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as fault:
+        raise SettingsError("cannot be read", where=str(path), fix="reinstall frontdesk") from fault
+    except yaml.YAMLError as fault:
+        what = f"is not YAML: {fault}"
+        raise SettingsError(what, where=str(path)) from fault
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        key = _key_of(first["loc"])
+        raise SettingsError(first["msg"].removeprefix("Value error, "), where=f"{path}: {key}") from fault
+
+
+def is_private(base_url: str) -> bool:
+    """Whether the address is loopback, a private network's, or a name that only such networks resolve."""
+    host = (urlsplit(base_url).hostname or "").rstrip(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # A name without a dot resolves only inside its own network (a container's name, say).
+        return host in PRIVATE_NAMES or host.endswith(PRIVATE_SUFFIXES) or (bool(host) and "." not in host)
+    return address.is_loopback or address.is_private or address.is_link_local
+
+
+def _key_of(place: Sequence[int | str]) -> str:
+    """`("models", 2, "prices")` as `models[2].prices`."""
+    key = ""
+    for part in place:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
+    return key or "the file"

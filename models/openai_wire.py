@@ -1,0 +1,115 @@
+"""One request to one server that speaks OpenAI's chat API: the only importer of langchain_openai.
+
+Imported lazily by models/chat.py (the import costs 0.8 s). Nothing is retried, timed or paid here.
+"""
+
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from math import exp
+from typing import Any
+
+import httpx
+import openai
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
+
+from domain.turn import Message, Role
+from models.catalog import OPENAI, Route
+from models.wire import Usage, WireError, WireReply
+
+TOP = 10
+"""Alternatives asked for one token: all spellings of a choice ("Yes", " yes", "YES") are among them."""
+BAD_REQUEST = frozenset({400, 413, 422})
+RETRYABLE = frozenset({408, 409, 429})
+FIRST_SERVER_ERROR = 500
+KINDS: dict[Role, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+
+
+class Wire:
+    """A connection pool to one model at one endpoint. Belongs to the event loop that first uses it."""
+
+    def __init__(self, route: Route) -> None:
+        endpoint, row = route.endpoint, route.row
+        # A proxy of the environment is for the outside: it must not see requests to this machine.
+        self._http = httpx.AsyncClient(trust_env=not endpoint.private, timeout=None)  # noqa: S113 - the caller's deadline
+        self._legacy = endpoint.name != OPENAI
+        self._chat = ChatOpenAI(
+            model=row.name,
+            base_url=endpoint.base_url,
+            api_key=SecretStr(endpoint.api_key or "not-needed"),
+            temperature=0.0 if "temperature" in row.abilities else None,
+            max_retries=0,
+            http_async_client=self._http,
+            openai_proxy="",
+            use_responses_api=False,
+        )
+
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int, logprobs: bool) -> WireReply:
+        """One request, one response. Raises WireError."""
+        options: dict[str, Any] = {"max_tokens": max_tokens}
+        if self._legacy:
+            # Ollama and older servers know the limit only by its first name; OpenAI refuses both at once.
+            options["extra_body"] = {"max_tokens": max_tokens}
+        if logprobs:
+            options |= {"logprobs": True, "top_logprobs": TOP}
+        try:
+            said = await self._chat.ainvoke([_shaped(message) for message in messages], **options)
+        except openai.APIStatusError as fault:
+            raise _refused(fault) from fault
+        except (openai.APIConnectionError, httpx.HTTPError) as fault:
+            cause = fault.__cause__ or fault
+            raise WireError(f"no connection: {type(cause).__name__}", retry=True) from fault
+        except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
+            # The libraries read the response without checking it: any of these is a body of another shape.
+            raise WireError(f"the response is no chat completion: {type(fault).__name__}", garbage=True) from fault
+        text = said.content if isinstance(said.content, str) else ""
+        return WireReply(text, _usage(said), _top(said))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+def _shaped(message: Message) -> BaseMessage:
+    return KINDS[message.role](content=message.text)
+
+
+def _refused(fault: openai.APIStatusError) -> WireError:
+    status = fault.status_code
+    return WireError(
+        f"answered {status}",
+        rejected=status in BAD_REQUEST,
+        retry=status in RETRYABLE or status >= FIRST_SERVER_ERROR,
+        wait=_retry_after(fault.response.headers),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds the server asks to wait; 0 when it says nothing readable."""
+    said = headers.get("retry-after", "")
+    try:
+        return max(0.0, float(said))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return 0.0
+    return max(0.0, until.total_seconds())
+
+
+def _usage(said: AIMessage) -> Usage | None:
+    usage = said.usage_metadata
+    if usage is None:
+        return None
+    cached = usage.get("input_token_details", {}).get("cache_read") or 0
+    return Usage(usage["input_tokens"], usage["output_tokens"], cached)
+
+
+def _top(said: AIMessage) -> dict[str, float]:
+    """Probabilities of the first token's alternatives; empty when the server gives none."""
+    content = (said.response_metadata.get("logprobs") or {}).get("content") or []
+    if not content:
+        return {}
+    return {entry["token"]: exp(entry["logprob"]) for entry in content[0].get("top_logprobs") or [content[0]]}

@@ -1,0 +1,87 @@
+"""Messages that need no article: small talk, empty questions, and the wish for a person. Knows no business."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from models.words import bare, fold, plain
+
+LONGEST = 160
+"""Longer messages are no small talk, whatever their words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lexicon:
+    """smalltalk.yaml, compiled. `kinds` are in order of precedence; a filler's kind is empty."""
+
+    kinds: tuple[str, ...]
+    phrases: tuple[tuple[str, re.Pattern[str]], ...]
+    vague_exact: frozenset[str]
+    vague_folded: frozenset[str]
+    person: re.Pattern[str]
+    not_person: re.Pattern[str]
+
+
+def small_talk(question: str) -> str | None:
+    """The kind when the whole message is small talk, else None.
+
+    One of robot, how_are_you, bye, thanks, compliment, greeting, acknowledgement.
+    """
+    words = bare(fold(question))
+    if not words or len(words) > LONGEST:
+        return None
+    lexicon = _lexicon()
+    # Which kinds can have been said when the message is read up to a position.
+    reached: dict[int, frozenset[str]] = {0: frozenset()}
+    for position in range(len(words) + 1):
+        if position not in reached:
+            continue
+        for kind, pattern in lexicon.phrases:
+            match = pattern.match(words, position)
+            if match:
+                end = match.end() + 1
+                reached[end] = reached.get(end, frozenset()) | reached[position] | ({kind} if kind else set())
+    found = reached.get(len(words) + 1, frozenset())
+    return next((kind for kind in lexicon.kinds if kind in found), None)
+
+
+def is_vague(question: str) -> bool:
+    """Whether the message names nothing that an answer could be about ("it doesn't work", "giúp mình với")."""
+    lexicon = _lexicon()
+    return all(_says_nothing(word, lexicon) for word in bare(plain(question)).split())
+
+
+def wants_person(question: str) -> bool:
+    """Whether the customer asks for a human being now (not whether one is needed for something)."""
+    words = bare(fold(question))
+    lexicon = _lexicon()
+    return bool(lexicon.person.search(words)) and not lexicon.not_person.search(words)
+
+
+def _says_nothing(word: str, lexicon: _Lexicon) -> bool:
+    return word in lexicon.vague_exact or (word.isascii() and word in lexicon.vague_folded)
+
+
+@cache
+def _lexicon() -> _Lexicon:
+    """Read once, at the first question."""
+    data = yaml.safe_load(Path(__file__).with_name("smalltalk.yaml").read_text(encoding="utf-8"))
+    kinds = data["small_talk"]
+    phrases = [(kind, pattern) for kind, patterns in kinds.items() for pattern in patterns]
+    phrases += [("", pattern) for pattern in data["fillers"]]
+    vague = {word for text in data["vague_words"].values() for word in text.split()}
+    return _Lexicon(
+        kinds=tuple(kinds),
+        phrases=tuple((kind, re.compile(f"(?:{pattern})(?= |$)")) for kind, pattern in phrases),
+        vague_exact=frozenset(vague),
+        vague_folded=frozenset(fold(word) for word in vague),
+        person=_anywhere(data["wants_person"]["patterns"]),
+        not_person=_anywhere(data["wants_person"]["unless"]),
+    )
+
+
+def _anywhere(patterns: list[str]) -> re.Pattern[str]:
+    return re.compile("|".join(rf"(?:\b(?:{pattern})(?= |$))" for pattern in patterns))

@@ -1,0 +1,77 @@
+"""What goes over the wire to a model, as chat.py sees it: replies, failures, and choices read from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+LEAST_MASS = 0.1
+"""Less probability than this on all choices together: the model was saying something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counted them; `cached` are part of `input`."""
+
+    input: int
+    output: int
+    cached: int
+
+    def plausible(self, context: int) -> bool:
+        """Whether a server with that context can have counted this."""
+        return 0 <= self.cached <= self.input <= context and 0 <= self.output <= context
+
+
+@dataclass(frozen=True, slots=True)
+class WireReply:
+    """What a server said. `usage` is None when it gave none; `top` is P(token) of the first token."""
+
+    text: str
+    usage: Usage | None
+    top: dict[str, float]
+
+
+class WireError(Exception):
+    """A request without a usable response.
+
+    `rejected`: the server is well but does not take this request. `garbage`: it is no chat server.
+    `retry`: the same request may succeed later, not before `wait` seconds.
+    """
+
+    def __init__(
+        self, what: str, *, rejected: bool = False, garbage: bool = False, retry: bool = False, wait: float = 0.0
+    ) -> None:
+        self.what, self.rejected, self.garbage, self.retry, self.wait = what, rejected, garbage, retry, wait
+        super().__init__(what)
+
+
+def choice_probabilities(reply: WireReply, choices: Sequence[str]) -> dict[str, float]:
+    """P(choice), summing to 1; empty when the reply is none of the choices.
+
+    Read from the first token's alternatives, in any spelling ("Yes", " yes", or the beginning of a
+    choice that is several tokens long); from the text when the server gives no probabilities.
+    """
+    heard = reply.top or {reply.text.strip(): 1.0}
+    mass = dict.fromkeys(choices, 0.0)
+    for token, probability in heard.items():
+        meant = _meant(token, choices)
+        if meant is not None:
+            mass[meant] += probability
+    total = sum(mass.values())
+    if total < LEAST_MASS:
+        return {}
+    return _shares(mass, total)
+
+
+def _shares(mass: Mapping[str, float], total: float) -> dict[str, float]:
+    return {choice: part / total for choice, part in mass.items()}
+
+
+def _meant(token: str, choices: Sequence[str]) -> str | None:
+    """The one choice that the token is, begins, or (a sentence) begins with; None when unclear."""
+    said = token.strip().strip("\"'.,:;!*").casefold()
+    if not said:
+        return None
+    exact = [choice for choice in choices if choice.casefold() == said]
+    first = said.split(maxsplit=1)[0].strip("\"'.,:;!*")
+    near = [choice for choice in choices if choice.casefold() == first or choice.casefold().startswith(said)]
+    found = exact or near
+    return found[0] if len(found) == 1 else None
