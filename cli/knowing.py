@@ -1,0 +1,135 @@
+"""`ingest`, `knowledge` and `search`: what the desk knows."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import AsJson, Desk, absolute, desk_settings, readable
+from cli.terminal import Json, meter, note, show, show_dim, show_json, show_table
+
+if TYPE_CHECKING:
+    from domain.settings import Settings
+
+INGEST_EXAMPLES = """\b
+Examples:
+  frontdesk ingest desks/shop/knowledge
+  frontdesk ingest articles.jsonl --desk ./mybank
+\b
+Markdown, HTML, PDF, CSV and JSONL ({"id", "title", "text", "audience"?, "language"?}). Run it again whenever
+the articles change: only what changed is read anew; what this PATH brought earlier and no longer holds goes."""
+
+LIST_EXAMPLES = """\b
+Example:
+  frontdesk knowledge list --desk shop"""
+
+ROLLBACK_EXAMPLES = """\b
+Example:
+  frontdesk knowledge rollback 3f9a1c02 --desk shop"""
+
+SEARCH_EXAMPLES = """\b
+Examples:
+  frontdesk search "refund time"
+  frontdesk search "phí giao hàng" --k 3 --json"""
+
+QUOTE_LENGTH = 300
+
+
+def ingest(
+    *,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A file or a folder of articles.")],
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take articles into the desk's knowledge.
+
+    Says what was added, changed and removed, and names what could not be taken.
+    """
+    asyncio.run(_ingest(desk_settings(desk), absolute(readable(path, "PATH")), as_json=as_json))
+
+
+async def _ingest(settings: "Settings", path: Path, *, as_json: bool) -> None:
+    from cli.office import open_office  # noqa: PLC0415  # --help need not wait for it
+
+    async with open_office(settings) as office:
+        with meter("reading the articles") as progress:
+            report = await office.ingest(path, progress)
+    for skip in report["skips"]:
+        note(f"{skip['where']}: not taken: {skip['why']}")
+    if as_json:
+        show_json(report)
+        return
+    counts = ", ".join(f"{report[name]} {name}" for name in ("added", "changed", "removed", "unchanged", "skipped"))
+    show(f"{counts} in {report['seconds']:.1f} s; knowledge {report['version']} serves")
+    for removed in report["removed_ids"]:
+        show_dim(f"  removed {removed}")
+
+
+def list_versions(
+    *,
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the kept versions of the knowledge."""
+    _show_knowledge(asyncio.run(_knowledge(desk_settings(desk), "")), as_json=as_json)
+
+
+def rollback(
+    *,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="As `knowledge list` names it.")],
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve an earlier version of the knowledge again."""
+    _show_knowledge(asyncio.run(_knowledge(desk_settings(desk), readable(version, "VERSION"))), as_json=as_json)
+
+
+async def _knowledge(settings: "Settings", rollback_to: str) -> Json:
+    from cli.office import open_office  # noqa: PLC0415  # as above
+
+    async with open_office(settings) as office:
+        return await office.knowledge(rollback_to)
+
+
+def _show_knowledge(known: Json, *, as_json: bool) -> None:
+    if as_json:
+        show_json(known)
+        return
+    rows = [
+        ["*" if row["serving"] else "", row["version"], row["at"][:19], row["articles"], row["chunks"], row["config"]]
+        for row in known["versions"]
+    ]
+    show_table(["", "version", "at (UTC)", "articles", "chunks", "configuration"], rows)
+    show(f"{known['articles']} articles, {known['internal']} of them internal; * serves")
+    if known["overdue"]:
+        show(f"past their review date: {', '.join(known['overdue'])}")
+
+
+def search(
+    *,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for.")],
+    k: Annotated[int, typer.Option("--k", min=1, max=50, help="How many articles.")] = 5,
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search the public articles as a customer's turn does.
+
+    The confidence says how likely they are to hold the answer, 0 to 1.
+    """
+    asyncio.run(_search(desk_settings(desk), readable(question, "QUESTION"), k, as_json=as_json))
+
+
+async def _search(settings: "Settings", question: str, k: int, *, as_json: bool) -> None:
+    from cli.office import open_office  # noqa: PLC0415  # as above
+
+    async with open_office(settings) as office:
+        found = await office.search(question, k)
+    if as_json:
+        show_json(found)
+        return
+    show(f"confidence {found['confidence']:.2f}")
+    for place, result in enumerate(found["results"], start=1):
+        show(f"{place}. {result['title']} ({result['id']}), score {result['score']:.2f}")
+        quote = " ".join(result["quote"].split())
+        show_dim(f"   {quote[:QUOTE_LENGTH]}{'…' if len(quote) > QUOTE_LENGTH else ''}")

@@ -1,0 +1,68 @@
+"""`eval`: measure the desk."""
+
+import asyncio
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import AsJson, Desk, desk_settings, readable
+from cli.terminal import meter, note, show, show_json, show_table
+
+EXAMPLES = """\b
+Examples:
+  FRONTDESK_LLM=off frontdesk eval desk
+  frontdesk eval desk --desk clinic --json
+  frontdesk eval desk --data cases.jsonl --report out.html
+\b
+A row of --data: {"id", "question", "outcome", "kind", "reason"?, "history"?, "language"?, "relevant"?: ["id"],
+"facts"?: [["one wording", "another"]], "must_not"?: ["..."]}. Of held-out cases only totals are shown."""
+
+
+class Split(StrEnum):
+    """Which of a desk's own cases."""
+
+    DEV = "dev"
+    HELD_OUT = "held_out"
+    ALL = "all"
+
+
+def evaluate(
+    *,
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="What to measure: desk.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FILE", help="Your own rows; else the desk's cases.")
+    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="Which of the desk's own cases.")] = Split.DEV,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, max=32, help="Turns at a time.")] = 4,
+    report: Annotated[Path | None, typer.Option("--report", metavar="HTML", help="Write a page to this file.")] = None,
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the desk on labelled cases.
+
+    Prints figures with their counts and 95 % intervals.
+    """
+    from evals.report import write_page  # noqa: PLC0415  # --help need not wait for it
+    from evals.run import Run, find_suite  # noqa: PLC0415
+
+    measure = find_suite(readable(suite, "SUITE"))
+    settings = desk_settings(desk)
+    with meter("cases") as progress:
+        result = asyncio.run(
+            measure(Run(settings, data=data, split=split.value, parallel=parallel, say=note, progress=progress))
+        )
+    if report:
+        write_page(result, report)
+        note(f"written to {report}")
+    if as_json:
+        show_json(result.as_json())
+    else:
+        for title, columns, rows in result.tables():
+            show_table(columns, rows, title=title)
+            show()
+    for failure in result.failed:
+        note(failure)
+    if result.failed:
+        raise typer.Exit(1)

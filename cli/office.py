@@ -1,0 +1,294 @@
+"""Where a command's work is done: in this process, or by the server that owns the desk's state.
+
+Both give the same plain JSON objects, so a command need not know which one it has.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cli.options import quiet_logging
+from cli.terminal import Json, meter, note
+from domain.errors import (
+    FrontdeskError,
+    HomeInUseError,
+    NotFoundError,
+    OverloadedError,
+    ThreadBusyError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+    from domain.ports import Progress
+    from domain.settings import Settings
+    from graph.service import Service
+
+Heard = Callable[[str], None]
+"""Told each piece of an answer as it is spoken."""
+
+SPARE_SECONDS = 30.0
+"""How much longer than a turn may take a command waits for the server."""
+INGEST_SECONDS = 3_600.0
+ERRORS: dict[int, type[FrontdeskError]] = {
+    400: UsageError,
+    404: NotFoundError,
+    409: ThreadBusyError,
+    413: UsageError,
+    422: UsageError,
+    503: OverloadedError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as a command has it. Empty ids mean: anonymous, a new thread."""
+
+    message: str
+    user_id: str = ""
+    thread_id: str = ""
+    language: str = ""
+    context: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A text for the guards of one side, with what the output side may know."""
+
+    side: str
+    text: str
+    question: str | None = None
+    passages: Sequence[str] | None = None
+    own: Sequence[str] | None = None
+
+
+class Office(Protocol):
+    """What commands ask of a desk; the shapes are those of graph/operators.py and of Reply."""
+
+    async def ask(self, asked: Asked, heard: Heard | None = None) -> Json: ...
+    async def search(self, question: str, k: int) -> Json: ...
+    async def guard(self, guarded: Guarded) -> Json: ...
+    async def route(self, question: str) -> Json: ...
+    async def receipt(self, turn_id: str) -> Json: ...
+    async def ingest(self, path: Path, progress: "Progress") -> Json: ...
+    async def knowledge(self, rollback_to: str = "") -> Json: ...
+
+
+class LocalOffice:
+    """The desk in this process."""
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+
+    async def ask(self, asked: Asked, heard: Heard | None = None) -> Json:
+        """One turn; the Reply. Raises NotFoundError, UsageError."""
+        from graph.desk import Done, Token  # noqa: PLC0415  # heavy: only where the desk is open in this process
+        from graph.record import Question  # noqa: PLC0415
+
+        reply: Json = {}
+        question = Question(
+            asked.message,
+            asked.user_id or "anonymous",
+            asked.thread_id,
+            asked.language,
+            [{"title": fact["title"], "text": fact["text"]} for fact in asked.context],
+        )
+        async for event in self._service.desk.stream(question):
+            if isinstance(event, Token) and heard:
+                heard(event.text)
+            elif isinstance(event, Done):
+                reply = event.reply.model_dump(mode="json")
+        return reply
+
+    async def search(self, question: str, k: int) -> Json:
+        """The best public articles."""
+        from graph import operators  # noqa: PLC0415  # as above
+
+        return await operators.search(self._service, question, k)
+
+    async def guard(self, guarded: Guarded) -> Json:
+        """What the guards of one side say."""
+        from graph import operators  # noqa: PLC0415  # as above
+
+        return await operators.guard(
+            self._service,
+            guarded.side,
+            guarded.text,
+            question=guarded.question,
+            passages=guarded.passages,
+            own=guarded.own,
+        )
+
+    async def route(self, question: str) -> Json:
+        """Where a question would go."""
+        from graph import operators  # noqa: PLC0415  # as above
+
+        return await operators.route(self._service, question)
+
+    async def receipt(self, turn_id: str) -> Json:
+        """A whole receipt. Raises NotFoundError."""
+        from graph import operators  # noqa: PLC0415  # as above
+
+        return await operators.receipt(self._service, turn_id)
+
+    async def ingest(self, path: Path, progress: "Progress") -> Json:
+        """Take articles in. Raises KnowledgeError, StoreError."""
+        from graph import operators  # noqa: PLC0415  # as above
+
+        return await operators.ingest(self._service, path, progress)
+
+    async def knowledge(self, rollback_to: str = "") -> Json:
+        """What the desk knows, after going back to a version if one is named. Raises KnowledgeError."""
+        from graph import operators  # noqa: PLC0415  # as above
+
+        if rollback_to:
+            return await operators.rollback(self._service, rollback_to)
+        return await operators.knowledge(self._service)
+
+
+class RemoteOffice:
+    """The desk in the process that owns its state, by its /admin routes."""
+
+    def __init__(self, client: "httpx.AsyncClient") -> None:
+        self._client = client
+
+    async def ask(self, asked: Asked, heard: Heard | None = None) -> Json:
+        """One turn; the Reply. `heard` gets the answer in one piece."""
+        reply = await self._send("POST", "/admin/ask", asdict(asked))
+        if heard:
+            heard(reply["answer"])
+        return reply
+
+    async def search(self, question: str, k: int) -> Json:
+        """The best public articles."""
+        return await self._send("POST", "/admin/search", {"question": question, "k": k})
+
+    async def guard(self, guarded: Guarded) -> Json:
+        """What the guards of one side say."""
+        given = {name: value for name, value in asdict(guarded).items() if value is not None}
+        return await self._send("POST", "/admin/guard", given)
+
+    async def route(self, question: str) -> Json:
+        """Where a question would go."""
+        return await self._send("POST", "/admin/route", {"question": question})
+
+    async def receipt(self, turn_id: str) -> Json:
+        """A whole receipt. Raises NotFoundError."""
+        from urllib.parse import quote  # noqa: PLC0415  # only where a server is asked
+
+        return await self._send("GET", f"/admin/receipts/{quote(turn_id, safe='')}")
+
+    async def ingest(self, path: Path, progress: "Progress") -> Json:
+        """Take articles in; the server says nothing before it is done, so `progress` hears the end only."""
+        report = await self._send("POST", "/admin/ingest", {"path": str(path)}, seconds=INGEST_SECONDS)
+        progress(1, 1)
+        return report
+
+    async def knowledge(self, rollback_to: str = "") -> Json:
+        """What the desk knows, after going back to a version if one is named."""
+        if rollback_to:
+            return await self._send("POST", "/admin/knowledge/rollback", {"version": rollback_to})
+        return await self._send("GET", "/admin/knowledge")
+
+    async def health(self) -> Json:
+        """How the server's parts are."""
+        return await self._send("GET", "/admin/health")
+
+    async def _send(self, method: str, path: str, body: Json | None = None, *, seconds: float | None = None) -> Json:
+        import httpx  # noqa: PLC0415  # 0.2 s: only where a server is asked
+
+        where = str(self._client.base_url).rstrip("/")
+        try:
+            extra: dict[str, Any] = {"timeout": seconds} if seconds else {}
+            answer = await self._client.request(method, path, json=body, **extra)
+        except httpx.TransportError as fault:
+            what = f"the server that owns this desk does not answer ({type(fault).__name__})"
+            raise FrontdeskError(what, where=where, fix="stop it or start it again") from fault
+        return _checked(answer, f"{where}{path}")
+
+
+def _checked(answer: "httpx.Response", where: str) -> Json:
+    """The JSON object of a good answer. Raises the error that a bad one stands for."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise FrontdeskError(f"the server answers {answer.status_code} without a JSON object", where=where)
+    if answer.is_success:
+        return body
+    kind = ERRORS.get(answer.status_code, FrontdeskError)
+    raise kind(str(body.get("detail") or body.get("title") or f"the server answers {answer.status_code}"))
+
+
+def state_folder(settings: "Settings") -> Path:
+    """Where this desk keeps its state. Raises DeskError."""
+    from graph.profiles import find_desk  # noqa: PLC0415  # reads YAML and pydantic: not for --help
+
+    return settings.home / find_desk(settings.desk).name
+
+
+@asynccontextmanager
+async def open_office(settings: "Settings", *, model: bool = False) -> AsyncIterator[Office]:
+    """Own the desk's state, or go through the server that does; two owners never are.
+
+    `model`: the language model is wanted too, and waited for. Raises HomeInUseError when the owner is no
+    server, and whatever opening a desk raises.
+    """
+    from graph.profiles import find_desk, read_profile  # noqa: PLC0415  # heavy: not for --help
+    from store import read_owner  # noqa: PLC0415
+
+    folder = state_folder(settings)
+    owner = read_owner(folder)
+    if owner and owner.address:
+        # Known before the heavy rooms are imported: a command through a server is quick.
+        async with remote_office(settings, owner.address, owner.token) as office:
+            yield office
+        return
+    # A wrong desk.yaml is told at once, not after the seconds that the heavy rooms take.
+    read_profile(find_desk(settings.desk))
+    try:
+        async with local_service(settings, model=model) as service:
+            yield LocalOffice(service)
+    except HomeInUseError as fault:
+        owner = read_owner(folder)
+        if not owner or not owner.address:
+            raise
+        note(str(fault))
+        raise FrontdeskError("a server has just taken this desk over", where=owner.address, fix="try again") from fault
+
+
+@asynccontextmanager
+async def local_service(settings: "Settings", *, model: bool = False) -> AsyncIterator["Service"]:
+    """The desk opened in this process, and closed again. Raises HomeInUseError."""
+    from graph.bootstrap import close_service, open_service, wait_for_model  # noqa: PLC0415  # heavy: not for --help
+
+    quiet_logging(settings)
+    wanted = settings if model else settings.model_copy(update={"llm": "off"})
+    with meter("reading the knowledge") as reading:
+        service = await open_service(wanted, say=note, progress=reading)
+    try:
+        if model:
+            with meter("MB of the local model") as fetching:
+                await wait_for_model(service, fetching)
+        yield service
+    finally:
+        await close_service(service)
+
+
+@asynccontextmanager
+async def remote_office(settings: "Settings", address: str, token: str) -> AsyncIterator[RemoteOffice]:
+    """The office of the server at `address`."""
+    import httpx  # noqa: PLC0415  # 0.2 s: only where a server is asked
+
+    # trust_env=False: a proxy of the environment must not see what stays on this machine.
+    async with httpx.AsyncClient(
+        base_url=address,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=settings.turn_timeout + SPARE_SECONDS,
+        trust_env=False,
+    ) as client:
+        yield RemoteOffice(client)

@@ -1,0 +1,50 @@
+"""`serve`: the API and the chat page."""
+
+from typing import Annotated
+
+import typer
+
+from cli.checks import check_disk, check_port, check_python
+from cli.options import Desk, desk_settings
+from cli.terminal import note
+from domain.errors import FrontdeskError, UsageError
+
+EXAMPLES = """\b
+Examples:
+  frontdesk serve
+  frontdesk serve --desk clinic --port 8080
+  FRONTDESK_LLM=off frontdesk serve
+\b
+The chat page is at http://127.0.0.1:8000, the API at POST /v1/chat. It answers at once by quotation; the
+local model is fetched and loaded beside it and takes over when it is ready."""
+
+
+def serve(
+    *,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen at.  [default: 127.0.0.1]", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65_535, help="Port; 0 takes a free one.  [default: 8000]", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that serve one desk.")] = 1,
+    desk: Desk = None,
+) -> None:
+    """Serve the API and the chat page. Python, disk and port are checked first."""
+    settings = desk_settings(desk, host=host, port=port)
+    if workers > 1:
+        raise UsageError(
+            f"{workers} workers cannot share a desk that lies in files",
+            where="--workers",
+            fix="use 1: the embedded Chroma and SQLite have one owner",
+        )
+    for check in (check_python(), check_disk(settings.home), check_port(settings.host, settings.port)):
+        note(str(check) if not check.fatal else f"{check.state:<9} {check.name}")
+        if check.fatal:
+            raise FrontdeskError(check.detail, where=check.name, fix=check.fix)
+    from api.app import run_server  # noqa: PLC0415  # heavy: not before the checks have passed, and not for --help
+
+    run_server(settings)

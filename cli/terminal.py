@@ -1,0 +1,142 @@
+"""How the terminal's door speaks: results on stdout, notices and errors on stderr, plain where nobody watches."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+Json = dict[str, Any]
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that move a terminal's cursor or change its state; articles and models must not."""
+TENTHS = 10
+
+
+def clean(text: str) -> str:
+    """Take out what could take over the reader's terminal; line breaks and tabs stay."""
+    return CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def show(text: str = "", *, end: str = "\n") -> None:
+    """Write a piece of the result."""
+    sys.stdout.write(_writable(clean(text) + end, sys.stdout.encoding))
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Write a line beside the result: what is going on, what went wrong."""
+    sys.stderr.write(_writable(" ".join(clean(text).split()) + "\n", sys.stderr.encoding))
+    sys.stderr.flush()
+
+
+def show_json(value: Mapping[str, Any]) -> None:
+    """Write one JSON object on one line."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def dim(text: str) -> str:
+    """Text of less weight, where a terminal shows it so."""
+    return f"\x1b[2m{clean(text)}\x1b[0m" if sys.stdout.isatty() else clean(text)
+
+
+def show_dim(text: str) -> None:
+    """Write a line of less weight than the result."""
+    sys.stdout.write(_writable(dim(text) + "\n", sys.stdout.encoding))
+    sys.stdout.flush()
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
+    """Write a table: drawn on a terminal, aligned columns elsewhere. Numbers stand right."""
+    cells = [[clean(str(cell)) for cell in row] for row in rows]
+    right = [bool(rows) and all(isinstance(row[place], int | float) for row in rows) for place in range(len(columns))]
+    if not sys.stdout.isatty():
+        _plain_table(columns, cells, right, title)
+        return
+    from rich.console import Console  # noqa: PLC0415  # 60 ms: only where a table is drawn
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(title=title or None, title_justify="left")
+    for name, to_the_right in zip(columns, right, strict=True):
+        table.add_column(name, justify="right" if to_the_right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _plain_table(columns: Sequence[str], cells: list[list[str]], right: Sequence[bool], title: str) -> None:
+    widths = [max(len(line[place]) for line in [list(columns), *cells]) for place in range(len(columns))]
+    if title:
+        show(title)
+    for line in [list(columns), *cells]:
+        aligned = [
+            cell.rjust(width) if to_the_right else cell.ljust(width)
+            for cell, width, to_the_right in zip(line, widths, right, strict=True)
+        ]
+        show("  ".join(aligned).rstrip())
+
+
+class Meter:
+    """Shows how far long work has come: a bar on a terminal, a line each tenth elsewhere. Close it."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._tenth = -1
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take note of (done, total)."""
+        if sys.stderr.isatty():
+            self._draw(done, total)
+        elif total and (tenth := TENTHS * done // total) != self._tenth:
+            self._tenth = tenth
+            note(f"{self._what}: {done}/{total}")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _draw(self, done: int, total: int) -> None:
+        if self._bar is None or self._task is None:
+            if done >= total:
+                return
+            from rich.console import Console  # noqa: PLC0415  # only where a bar is drawn
+            from rich.progress import Progress as Bar  # noqa: PLC0415
+
+            self._bar = Bar(console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(self._what, total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total)
+        if done >= total:
+            self.close()
+
+
+@contextmanager
+def meter(what: str) -> Iterator[Meter]:
+    """Give a meter for one long piece of work."""
+    gauge = Meter(what)
+    try:
+        yield gauge
+    finally:
+        gauge.close()
+
+
+def _writable(text: str, encoding: str | None) -> str:
+    """Text as the stream can take it: a letter that it has no code for becomes a question mark."""
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)

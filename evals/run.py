@@ -1,0 +1,129 @@
+"""What an evaluation is given and gives back, and where suites are found: one file each in evals/suites/."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, Literal
+
+from domain.errors import UsageError
+from domain.ports import Progress
+from domain.settings import Settings
+from evals import suites
+from evals.stats import wilson
+
+Split = Literal["dev", "held_out", "all"]
+DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One call of a suite. `data`: rows from outside instead of the desk's own cases, of which `split` is meant."""
+
+    settings: Settings
+    say: Callable[[str], None]
+    progress: Progress
+    data: Path | None = None
+    split: Split = "dev"
+    parallel: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number. `value` is None where nothing could be counted; `n` is how many cases it rests on."""
+
+    name: str
+    value: float | None
+    n: int
+    ci: tuple[float, float] | None = None
+
+    @property
+    def shown(self) -> str:
+        """For a table."""
+        return "-" if self.value is None else f"{self.value:.3f}" if self.ci else f"{self.value:g}"
+
+    @property
+    def shown_ci(self) -> str:
+        """The interval for a table."""
+        return f"{self.ci[0]:.3f}-{self.ci[1]:.3f}" if self.ci else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A case that was not as it should be. Held-out cases are never named."""
+
+    id: str
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a suite measured. `about` says on what; `failed` holds a line for each gate that did not hold."""
+
+    suite: str
+    about: dict[str, Any]
+    figures: list[Figure]
+    by_kind: dict[str, list[Figure]] = field(default_factory=dict)
+    misses: list[Miss] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Flat figures by their names, `<name>_n` and `<name>_ci` beside them."""
+        flat: dict[str, Any] = {"suite": self.suite, **self.about}
+        for figure in self.figures:
+            flat |= _flat(figure)
+        flat["by_kind"] = {
+            kind: {name: value for figure in figures for name, value in _flat(figure).items()}
+            for kind, figures in self.by_kind.items()
+        }
+        flat["misses"] = [{"id": miss.id, "kind": miss.kind, "why": miss.why} for miss in self.misses]
+        return flat
+
+    def tables(self) -> list[tuple[str, list[str], list[list[object]]]]:
+        """Title, columns and rows of everything, for people."""
+        about = ", ".join(f"{name} {value}" for name, value in self.about.items())
+        rows: list[list[object]] = [[one.name, one.shown, one.n, one.shown_ci] for one in self.figures]
+        tables = [(f"{self.suite}: {about}", ["figure", "value", "n", "95 % interval"], rows)]
+        if self.by_kind:
+            names = list(dict.fromkeys(figure.name for figures in self.by_kind.values() for figure in figures))
+            tables.append(("by kind", ["kind", "n", *names], [_row(*each, names) for each in self.by_kind.items()]))
+        if self.misses:
+            misses: list[list[object]] = [[miss.id, miss.kind, miss.why] for miss in self.misses]
+            tables.append(("not as it should be", ["case", "kind", "why"], misses))
+        return tables
+
+
+Measure = Callable[[Run], Coroutine[Any, Any, Result]]
+
+
+def share(name: str, held: Sequence[bool]) -> Figure:
+    """How often something held, with its interval."""
+    hits, total = sum(held), len(held)
+    return Figure(name, hits / total if total else None, total, wilson(hits, total))
+
+
+def known_suites() -> list[str]:
+    """The suites there are."""
+    return sorted(module.name for module in iter_modules(suites.__path__))
+
+
+def find_suite(name: str) -> Measure:
+    """The `measure` of a suite. Raises UsageError naming the known suites."""
+    known = known_suites()
+    if name not in known:
+        raise UsageError("no such suite", where=name, fix=f"there are: {', '.join(known)}")
+    measure: Measure = import_module(f"{suites.__name__}.{name}").measure
+    return measure
+
+
+def _flat(figure: Figure) -> dict[str, Any]:
+    value = figure.value if figure.value is None else round(figure.value, DIGITS)
+    flat: dict[str, Any] = {figure.name: value, f"{figure.name}_n": figure.n}
+    return flat | ({f"{figure.name}_ci": [round(end, DIGITS) for end in figure.ci]} if figure.ci else {})
+
+
+def _row(kind: str, figures: Sequence[Figure], names: Sequence[str]) -> list[object]:
+    by_name = {figure.name: figure for figure in figures}
+    return [kind, figures[0].n, *(by_name[name].shown if name in by_name else "-" for name in names)]

@@ -1,0 +1,114 @@
+"""A command that goes through the server: what it sends, and what becomes of the server's errors."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.office import Asked, Guarded, RemoteOffice
+from domain.errors import FrontdeskError, NotFoundError, OverloadedError, ThreadBusyError, UsageError
+
+
+class Server:
+    """Answers with what it was given; keeps the requests."""
+
+    def __init__(self, status=200, body=None, content=None):
+        self.status, self.body, self.content = status, body, content
+        self.seen = []
+
+    def __call__(self, request):
+        self.seen.append(request)
+        if self.content is not None:
+            return httpx.Response(self.status, content=self.content)
+        return httpx.Response(self.status, json=self.body)
+
+
+def through(server, work):
+    async def run():
+        transport = httpx.MockTransport(server)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9") as client:
+            return await work(RemoteOffice(client))
+
+    return asyncio.run(run())
+
+
+def sent(server):
+    request = server.seen[-1]
+    return request.method, request.url.path, json.loads(request.content) if request.content else None
+
+
+def test_ask_sends_the_question_and_speaks_the_answer_once():
+    server, heard = Server(body={"answer": "30 days"}), []
+    reply = through(server, lambda office: office.ask(Asked("how long?", "lan", "t1", "vi"), heard.append))
+    assert reply == {"answer": "30 days"}
+    assert heard == ["30 days"]
+    assert sent(server) == (
+        "POST",
+        "/admin/ask",
+        {"message": "how long?", "user_id": "lan", "thread_id": "t1", "language": "vi", "context": []},
+    )
+
+
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [
+        (lambda office: office.search("q", 3), ("POST", "/admin/search", {"question": "q", "k": 3})),
+        (lambda office: office.route("q"), ("POST", "/admin/route", {"question": "q"})),
+        (
+            lambda office: office.guard(Guarded("output", "t", passages=["p"])),
+            ("POST", "/admin/guard", {"side": "output", "text": "t", "passages": ["p"]}),
+        ),
+        (lambda office: office.receipt("0190/x"), ("GET", "/admin/receipts/0190/x", None)),
+        (
+            lambda office: office.ingest(Path("/data/kb"), lambda *_: None),
+            ("POST", "/admin/ingest", {"path": "/data/kb"}),
+        ),
+        (lambda office: office.knowledge(), ("GET", "/admin/knowledge", None)),
+        (lambda office: office.knowledge("v1"), ("POST", "/admin/knowledge/rollback", {"version": "v1"})),
+    ],
+)
+def test_each_work_has_its_route(work, expected):
+    server = Server(body={"fine": True})
+    assert through(server, work) == {"fine": True}
+    assert sent(server) == expected
+
+
+def test_an_id_cannot_leave_its_place_in_the_path():
+    server = Server(body={})
+    through(server, lambda office: office.receipt("../health?x"))
+    assert server.seen[0].url.raw_path == b"/admin/receipts/..%2Fhealth%3Fx"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, UsageError),
+        (404, NotFoundError),
+        (409, ThreadBusyError),
+        (422, UsageError),
+        (503, OverloadedError),
+        (500, FrontdeskError),
+        (401, FrontdeskError),
+    ],
+)
+def test_a_problem_of_the_server_is_the_same_error_here(status, kind):
+    server = Server(status, {"title": "Problem", "detail": "t9: no such thread (leave it out)"})
+    with pytest.raises(kind) as caught:
+        through(server, lambda office: office.route("q"))
+    assert type(caught.value) is kind
+    assert str(caught.value) == "t9: no such thread (leave it out)"
+
+
+def test_a_server_that_talks_nonsense_is_named():
+    with pytest.raises(FrontdeskError, match="502 without a JSON object"):
+        through(Server(502, content=b"<html>"), lambda office: office.route("q"))
+
+
+def test_a_server_that_is_gone_is_named_with_its_address():
+    def gone(request):
+        raise httpx.ConnectError("refused", request=request)
+
+    with pytest.raises(FrontdeskError, match=r"http://127.0.0.1:9: the server .* does not answer"):
+        through(gone, lambda office: office.route("q"))

@@ -1,0 +1,212 @@
+"""The desk's suite, on a desk that says what it is told to."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from domain.errors import StoreError, UsageError
+from domain.receipt import Reply, ReplyReceipt
+from domain.settings import read_settings
+from domain.turn import Source
+from evals.matching import runs
+from evals.run import Run
+from evals.suites.desk import Bench, Case, Scored, Unscored, put_through, read_cases, score, summed_up
+
+INTERNAL = "The warehouse manager may grant a credit of up to ninety dollars without asking anybody."
+
+
+@dataclass
+class Parrot:
+    """Gives the reply that a question is known by; an error among them is raised. Keeps what it was asked."""
+
+    replies: dict
+    asked: list = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def ask(self, question, pins=None):
+        self.asked.append((question, pins))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        given = self.replies[question.message]
+        if isinstance(given, Exception):
+            raise given
+        return given.model_copy(update={"thread_id": question.thread_id or f"thread of {question.user_id}"})
+
+
+def reply(answer="", outcome="answer", reason=None, sources=(), ms=10.0, cost=0.0):
+    return Reply(
+        answer=answer,
+        outcome=outcome,
+        reason=reason,
+        sources=[Source(one, "Title", "quote") for one in sources],
+        thread_id="t",
+        turn_id="n",
+        trace_id="0" * 32,
+        language="en",
+        receipt=ReplyReceipt(
+            mode="quote",
+            tier="simple",
+            model="",
+            prompt="",
+            rag_config="r",
+            release="built-in",
+            knowledge="v1",
+            verdicts=[],
+            steps=[],
+            tokens=0,
+            cost_usd=cost,
+            latency_ms=ms,
+        ),
+    )
+
+
+def case(own_id="c1", question="q", outcome="answer", **more):
+    return Case(id=own_id, question=question, outcome=outcome, **more)
+
+
+def bench(replies, passages=()):
+    return Bench(Parrot(replies), [runs(INTERNAL)], lambda _turn: list(passages))
+
+
+def scored(one, given, passages=()):
+    result = asyncio.run(score(bench({one.question: given}, passages), one))
+    assert isinstance(result, Scored)
+    return result
+
+
+def run(parallel=4, progress=lambda *_: None):
+    return Run(read_settings(), say=lambda _: None, progress=progress, parallel=parallel)
+
+
+def test_a_right_answer_has_its_facts_its_source_and_nothing_forbidden():
+    one = case(relevant=["warranty"], facts=[["24 months", "2 years"], ["free"]], must_not=["refund"])
+    right = scored(one, reply("It is free for 2 years.", sources=["warranty"]))
+    assert (right.outcome_right, right.answered_right, right.cited_right, right.shows_internal, right.why) == (
+        True,
+        True,
+        True,
+        False,
+        "",
+    )
+    lacking = scored(one, reply("It lasts 2 years.", sources=["returns"]))
+    assert (lacking.outcome_right, lacking.answered_right, lacking.cited_right) == (True, False, False)
+    assert lacking.why == "without free"
+    talkative = scored(one, reply("Free for 2 years, or a refund.", sources=["warranty"]))
+    assert (talkative.answered_right, talkative.shows_internal, talkative.why) == (False, True, "says refund")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "right"),
+    [
+        (("answer", None), ("answer", None), True),
+        (("answer", None), ("answer", "clarify"), False),
+        (("answer", "small_talk"), ("answer", "small_talk"), True),
+        (("answer", "small_talk"), ("answer", None), False),
+        (("dont_know", "low_confidence"), ("dont_know", "ungrounded"), True),
+        (("refuse", "injection"), ("refuse", "out_of_scope"), True),
+        (("refuse", "injection"), ("answer", None), False),
+    ],
+)
+def test_the_outcome_is_typed(wanted, given, right):
+    one = scored(case(outcome=wanted[0], reason=wanted[1]), reply("x", given[0], given[1]))
+    assert one.outcome_right is right
+    assert bool(one.why) is not right
+
+
+def test_internal_words_are_found_in_answers_and_in_quotes_unless_a_public_passage_says_them():
+    leak = "Sure: the warehouse manager may grant a credit of up to ninety dollars."
+    assert scored(case(), reply(leak)).shows_internal
+    assert not scored(case(), reply(leak), passages=[INTERNAL]).shows_internal
+    quoted = reply("Sure.")
+    quoted = quoted.model_copy(update={"sources": [Source("a", "A", INTERNAL)]})
+    assert scored(case(), quoted).shows_internal
+
+
+def test_the_customers_lines_of_the_history_come_first_in_the_same_thread():
+    desk = bench({"before": reply("aha", cost=0.25), "now": reply("yes", cost=0.5)})
+    lines = [{"role": "user", "text": "before"}, {"role": "assistant", "text": "something else"}]
+    result = asyncio.run(score(desk, case(question="now", history=lines)))
+    questions = [question for question, _ in desk.desk.asked]
+    assert [question.message for question in questions] == ["before", "now"]
+    assert (questions[0].thread_id, questions[1].thread_id) == ("", "thread of eval-c1")
+    assert result.cost_usd == 0.75
+    assert not any(pins.judge for _, pins in desk.desk.asked)
+
+
+def test_what_could_not_be_asked_is_unscored_and_spoils_no_figure():
+    cases = [case("c1", "fine"), case("c2", "broken"), case("c3", "fine")]
+    desk = bench({"fine": reply("x"), "broken": StoreError("the disk is gone", where="d")})
+    seen = []
+    good, bad = asyncio.run(put_through(desk, cases, run(progress=lambda *at: seen.append(at))))
+    assert [one.case.id for one in good] == ["c1", "c3"]
+    assert bad == [Unscored("c2", "d: the disk is gone")]
+    flat = summed_up(good, bad, {}, secret=False).as_json()
+    assert (flat["cases"], flat["scored"], flat["unscored"], flat["answered_right"]) == (3, 2, 1, 1.0)
+    assert sorted(seen) == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_no_more_turns_at_a_time_than_allowed(parallel):
+    desk = bench({"q": reply("x")})
+    asyncio.run(put_through(desk, [case(str(number)) for number in range(12)], run(parallel)))
+    assert desk.desk.most_at_once == parallel
+
+
+def some_results():
+    return [
+        scored(case("c1", kind="direct", relevant=["a"], facts=[["yes"]]), reply("yes", sources=["a"], ms=10)),
+        scored(case("c2", kind="direct", relevant=["a"]), reply("", "dont_know", "low_confidence", ms=20)),
+        scored(case("c3", outcome="dont_know", kind="hard"), reply("", "dont_know", "low_confidence", ms=30)),
+        scored(case("c4", outcome="dont_know", kind="hard"), reply("guess", ms=40)),
+        scored(case("c5", outcome="refuse", kind="bad"), reply("", "refuse", "injection", ms=50, cost=0.5)),
+        scored(case("c6", outcome="refuse", kind="bad", must_not=["approved"]), reply("approved", ms=60)),
+    ]
+
+
+def test_the_figures_are_those_of_the_cases():
+    flat = summed_up(some_results(), [], {"desk": "d"}, secret=False).as_json()
+    assert flat["answered_right"] == 0.5
+    assert flat["outcome_right"] == 0.5
+    assert (flat["cited_right"], flat["cited_right_n"]) == (0.5, 2)
+    assert (flat["dont_know_precision"], flat["dont_know_recall"], flat["refused_right"]) == (0.5, 0.5, 0.5)
+    assert (flat["internal_shown"], flat["cost_usd"]) == (1, 0.5)
+    assert (flat["ms_p50"], flat["ms_p95"]) == (35.0, 57.5)
+    assert flat["by_kind"]["direct"]["outcome_right"] == 0.5
+    assert [miss["id"] for miss in flat["misses"]] == ["c2", "c4", "c6"]
+
+
+def test_shown_internal_text_fails_the_suite():
+    assert "1 of 6 cases (c6)" in summed_up(some_results(), [], {}, secret=False).failed[0]
+    assert summed_up(some_results()[:5], [], {}, secret=False).failed == []
+    assert "not one case" in summed_up([], [Unscored("c", "w")], {}, secret=False).failed[0]
+
+
+def test_of_held_out_cases_only_totals_come_out():
+    result = summed_up(some_results(), [], {}, secret=True)
+    text = json.dumps(result.as_json()) + str(result.tables()) + str(result.failed)
+    assert result.as_json()["answered_right"] == 0.5
+    assert result.failed
+    assert not any(f"c{number}" in text for number in range(1, 7))
+    assert "direct" not in text
+
+
+def test_rows_that_are_no_cases_are_named_by_line(tmp_path):
+    path = tmp_path / "cases.jsonl"
+    good = {"question": "q", "outcome": "answer", "facts": [["a", "b"]], "note": "ignored"}
+    lines = [json.dumps(good).encode(), b"", b"{", b"\xff", b'{"question": "q", "outcome": "maybe"}', b"[]"]
+    path.write_bytes(b"\n".join(lines))
+    cases, broken = read_cases([path])
+    assert [(one.id, one.facts) for one in cases] == [("1", [["a", "b"]])]
+    assert [row.id for row in broken] == [f"{path}:{number}" for number in (3, 4, 5, 6)]
+    assert broken[2].why.startswith("outcome: ")
+
+
+def test_a_file_of_cases_that_is_not_there_is_wrong_use():
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_cases([Path("absent.jsonl")])
