@@ -44,13 +44,17 @@ def _sections(article: Article) -> Iterator[tuple[str, str]]:
         if heading is None:
             lines.append(line)
             continue
-        yield _named(path), "\n".join(lines)
-        level, lines = len(heading[1]), []
-        path = [step for step in path if step[0] < level]
+        level = len(heading[1])
+        yield _section(path, lines, next_level=level)
+        path, lines = [step for step in path if step[0] < level], []
         if heading[2] != article.title:
             path.append((level, heading[2]))
-    yield _named(path), "\n".join(lines)
+    yield _section(path, lines, next_level=0)
 
 
-def _named(path: list[tuple[int, str]]) -> str:
-    return " > ".join(name for _, name in path)
+def _section(path: list[tuple[int, str]], lines: list[str], *, next_level: int) -> tuple[str, str]:
+    text = "\n".join(lines)
+    # A heading with nothing below it, not even another heading, is itself what is said.
+    if path and not text.strip() and next_level <= path[-1][0]:
+        text = path[-1][1]
+    return " > ".join(name for _, name in path), text

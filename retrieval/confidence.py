@@ -12,7 +12,8 @@ class Features:
     """What a search saw. Cosines are absolute, lexical figures shares of the question's idf mass.
 
     dense_top: best cosine · dense_gap: its lead over the best chunk of another article ·
-    dense_lead: its lead over the mean of the candidates · lexical_top: best BM25 ·
+    dense_lead: its lead over the mean of the
+    ten best chunks of other articles · lexical_top: best BM25 ·
     lexical_of_best: BM25 of the passage ranked first · coverage: of the question's words by the first
     three passages · length: log of 1 + content words of the question.
     """

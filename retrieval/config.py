@@ -70,6 +70,7 @@ class RagConfig(_Strict):
     embedder: EmbedderPin
     top_k: int = Field(ge=1, le=50)
     fusion: Fusion
+    centring: Share = Field(description="How much of a language's pull on its own questions is taken back.")
     duplicate: Share = Field(description="Share of common words above which two chunks of one article are one.")
     per_article: int = Field(ge=1, description="Most chunks of one article among the results.")
     grey: tuple[Share, Share]

@@ -22,7 +22,8 @@ from retrieval.chunking import chunk_articles
 from retrieval.config import RagConfig
 from retrieval.language import detect_language
 from retrieval.reading import read_articles
-from retrieval.search import PublicSearch, Shelf
+from retrieval.search import PublicSearch
+from retrieval.shelf import Shelf
 from retrieval.vectors import VectorStore, probe
 from retrieval.versions import Pointer, VersionFiles, VersionRecord, collection_name
 

@@ -49,7 +49,7 @@ def read_articles(path: Path) -> Reading:
             try:
                 article = _article(fields, root)
                 if article.id in seen:
-                    raise _Unreadable(f"duplicate id {article.id!r}, first in {seen[article.id]}")  # noqa: TRY301, EM102  # one way to say why
+                    raise _Unreadable(f"duplicate id {article.id!r}, first in {seen[article.id]}")  # noqa: TRY301  # one way to say why
             except _Unreadable as reason:
                 skipped.append(Skip(where, reason.why))
             else:
@@ -89,13 +89,13 @@ def _article(fields: Mapping[str, object], root: Path) -> Article:
     text, title, own_id = (_text(fields, key) for key in ("text", "title", "id"))
     for name, value in (("id", own_id), ("title", title), ("text", text)):
         if not value:
-            raise _Unreadable(f"no {name}")  # noqa: EM102  # the reason is the message
+            raise _Unreadable(f"no {name}")  # the reason is the message
     audience = AUDIENCE_WORDS.get(_text(fields, "audience").lower())
     if audience is None:
-        raise _Unreadable(f"audience {_text(fields, 'audience')!r} is not public, customer or internal")  # noqa: EM102
+        raise _Unreadable(f"audience {_text(fields, 'audience')!r} is not public, customer or internal")
     language = _text(fields, "language").lower()[:2] or detect_language(f"{title}\n{text}")
     if language not in LANGUAGES:
-        raise _Unreadable(f"language {language!r} is not one of {', '.join(sorted(LANGUAGES))}")  # noqa: EM102
+        raise _Unreadable(f"language {language!r} is not one of {', '.join(sorted(LANGUAGES))}")
     return Article(
         id=own_id,
         title=" ".join(title.split()),
@@ -114,7 +114,7 @@ def _text(fields: Mapping[str, object], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str | int | float | dt.date):
-        raise _Unreadable(f"{key} is not a text")  # noqa: EM102
+        raise _Unreadable(f"{key} is not a text")
     # A lone surrogate (from a JSON escape) can be neither stored nor embedded.
     return str(value).replace("\0", " ").encode("utf-8", "replace").decode("utf-8").strip()
 
@@ -124,7 +124,7 @@ def _date(fields: Mapping[str, object], key: str) -> str:
     try:
         return dt.date.fromisoformat(value[:10]).isoformat() if value else ""
     except ValueError:
-        raise _Unreadable(f"{key} {value!r} is not a date like 2026-01-31") from None  # noqa: EM102
+        raise _Unreadable(f"{key} {value!r} is not a date like 2026-01-31") from None
 
 
 Complain = Callable[[int, str], None]
@@ -148,8 +148,8 @@ def _markdown(file: Path, _: Complain) -> Iterator[tuple[int, Mapping[str, objec
     try:
         post = frontmatter.loads(_decoded(file))
     except MarkedYAMLError as fault:
-        line = fault.problem_mark.line + 2 if fault.problem_mark else 1
-        raise _Unreadable(f"front matter: {fault.problem}", line) from None  # noqa: EM102
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+        raise _Unreadable(f"front matter: {fault.problem}", line) from None
     yield 0, {**post.metadata, "text": post.content}
 
 
@@ -183,7 +183,7 @@ def _pdf(file: Path, _: Complain) -> Iterator[tuple[int, Mapping[str, object]]]:
         pages = PyPDFLoader(str(file)).load()
     except (PyPdfError, ValueError, KeyError, AttributeError, TypeError) as fault:
         # pypdf lets the errors of its parser through when a file is broken.
-        raise _Unreadable(f"not a readable PDF: {fault}") from None  # noqa: EM102
+        raise _Unreadable(f"not a readable PDF: {fault}") from None
     text = "\n\n".join(page.page_content for page in pages).strip()
     if not text:
         raise _Unreadable("a PDF without text (scanned?)")

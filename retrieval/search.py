@@ -14,24 +14,15 @@ from retrieval.articles import Chunk
 from retrieval.confidence import Features, confidence
 from retrieval.config import Calibration, RagConfig
 from retrieval.language import detect_language
-from retrieval.lexical import LexicalIndex
+from retrieval.shelf import Shelf
 from retrieval.text import words
-from retrieval.vectors import VectorShelf
 
 COVERING = 3
 """First passages whose words count as covering the question."""
+RIVALS = 10
+"""Next best chunks of other articles that the best one's lead is measured against."""
 FLOOR = 0.5
 """A passage's score is its place between the worst candidate (at most half of the best) and the best."""
-
-
-class Shelf:
-    """One collection opened to be searched: its chunks, its vectors and its words. Opening blocks."""
-
-    def __init__(self, vectors: VectorShelf) -> None:
-        self.vectors = vectors
-        self.chunks = vectors.chunks()
-        self.place = {chunk.id: place for place, chunk in enumerate(self.chunks)}
-        self.lexical = LexicalIndex(self.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +82,7 @@ def rank(
     """Candidates of both parts by their fused score."""
     asked = words(question)
     fusion = config.fusion
-    near = shelf.vectors.nearest(vector, min(fusion.candidates + len(without) * fusion.candidates, len(shelf.chunks)))
-    cosines = {shelf.place[own_id]: cosine for own_id, cosine in near.items()}
+    cosines = shelf.nearest(vector, fusion.candidates, config.centring)
     lexical = shelf.lexical.scores(asked)
     by_words = np.argsort(-lexical, kind="stable")[: fusion.candidates].tolist()
     # A chunk beyond the nearest is at most as near as the last of them.
@@ -123,12 +113,11 @@ def _features(
 ) -> Features:
     top, nearest = dense[0] if dense else (0.0, places[0])
     article = shelf.chunks[nearest].article
-    other = next((cosine for cosine, place in dense if shelf.chunks[place].article != article), 0.0)
-    mean = float(np.mean([cosine for cosine, _ in dense])) if dense else 0.0
+    others = [cosine for cosine, place in dense if shelf.chunks[place].article != article][:RIVALS] or [0.0]
     return Features(
         dense_top=top,
-        dense_gap=top - other,
-        dense_lead=top - mean,
+        dense_gap=top - others[0],
+        dense_lead=top - sum(others) / len(others),
         lexical_top=max(lexical),
         lexical_of_best=lexical[0],
         coverage=shelf.lexical.coverage(asked, places[:COVERING]),

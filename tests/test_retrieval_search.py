@@ -1,0 +1,166 @@
+"""Fusion, near-duplicates, languages: one shelf, real parts, vectors made by hand."""
+
+import asyncio
+
+import pytest
+from fakes import WordEmbedder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_retrieval import configured
+
+from retrieval.articles import Chunk
+from retrieval.confidence import Features, confidence
+from retrieval.config import Calibration, RagConfig
+from retrieval.lexical import LexicalIndex
+from retrieval.search import find, rank
+from retrieval.shelf import Shelf
+
+
+def unit(*values):
+    length = sum(value * value for value in values) ** 0.5
+    return [value / length for value in values]
+
+
+class Memory:
+    """One collection, exact, in memory."""
+
+    def __init__(self, chunks, vectors):
+        self._chunks, self._by_id = chunks, dict(zip([chunk.id for chunk in chunks], vectors, strict=True))
+
+    def chunks(self):
+        return self._chunks
+
+    def vectors(self):
+        return self._by_id
+
+    def nearest(self, vector, k):
+        cosines = {name: sum(a * b for a, b in zip(vector, own, strict=True)) for name, own in self._by_id.items()}
+        return dict(sorted(cosines.items(), key=lambda pair: -pair[1])[:k])
+
+
+def shelf(*rows):
+    """Rows are (article, text, vector) or (article, text, vector, language)."""
+    chunks = [
+        Chunk(f"{row[0]}#{n}", row[0], row[0], "", row[1], row[3] if len(row) > 3 else "en")
+        for n, row in enumerate(rows)
+    ]
+    return Shelf(Memory(chunks, [row[2] for row in rows]))
+
+
+def config(**changes) -> RagConfig:
+    return configured(**changes)
+
+
+def fusion(dense, lexical, candidates=50):
+    return {"dense": dense, "lexical": lexical, "candidates": candidates}
+
+
+ROWS = [
+    ("near", "nothing in common", unit(1, 0.1)),
+    ("words", "kettle warranty terms", unit(0.2, 1)),
+    ("neither", "other text altogether", unit(0, 1)),
+]
+
+
+@pytest.mark.parametrize(
+    ("weights", "first"), [((1, 0), "near"), ((0, 1), "words"), ((1, 5), "words"), ((1, 0.1), "near")]
+)
+def test_both_parts_have_their_weight(weights, first):
+    found = find(shelf(*ROWS), "kettle warranty", unit(1, 0), config(fusion=fusion(*weights)), k=3)
+    assert found.passages[0].article == first
+    scores = [passage.score for passage in found.passages]
+    assert scores[0] == 1
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) >= 0
+
+
+def test_a_chunk_that_only_words_find_is_a_candidate():
+    ranking = rank(shelf(*ROWS), "kettle warranty", unit(1, 0), config(fusion=fusion(1, 5, candidates=1)))
+    assert ranking.places == [1, 0]
+
+
+def test_near_duplicates_and_crowds_of_one_article_are_thinned():
+    rows = [
+        ("a", "return the kettle in thirty days", unit(1, 0)),
+        ("a", "return the kettle in thirty days", unit(1, 0.01)),
+        ("b", "return the kettle in thirty days", unit(1, 0.02)),
+        ("a", "kettles have a plug", unit(1, 0.03)),
+        ("a", "kettles have a lid", unit(1, 0.04)),
+    ]
+    found = find(shelf(*rows), "kettle", unit(1, 0), config(fusion=fusion(1, 0)), k=5)
+    assert [passage.id for passage in found.passages] == ["a#0", "b#2", "a#3"]
+
+
+def test_without_its_article_a_question_is_less_sure():
+    full = shelf(*ROWS[:2], ("neither", "other text altogether", unit(1, 0)))
+    with_it = find(full, "kettle warranty", unit(0, 1), config(), k=3)
+    without = find(full, "kettle warranty", unit(0, 1), config(), k=3, without={"words"})
+    assert "words" not in {passage.article for passage in without.passages}
+    assert without.confidence < with_it.confidence
+    assert find(full, "kettle", unit(1, 0), config(), k=3, without={"near", "words", "neither"}).passages == []
+
+
+def test_a_language_does_not_pull_its_questions_away_from_the_answer():
+    # Third number: Vietnamese. Every Vietnamese chunk is nearer to the question than the English answer.
+    rows = [("answer", "refunds", unit(1, 0, 0), "en"), ("decoy", "hang", unit(0.3, 1, 0.9), "vi")]
+    rows += [(f"en{n}", "text", unit(0.1, 1 + n / 9, 0), "en") for n in range(6)]
+    rows += [(f"vi{n}", "chu", unit(0.1, 1 + n / 9, 0.9), "vi") for n in range(6)]
+    question = unit(0.75, 0.4, 1)
+    plain = find(shelf(*rows), "x", question, config(fusion=fusion(1, 0, 4), centring=0.0), k=1)
+    centred = find(shelf(*rows), "x", question, config(fusion=fusion(1, 0, 4), centring=1.0), k=1)
+    assert plain.passages[0].language == "vi"
+    assert centred.passages[0].article == "answer"
+
+
+def test_chunks_of_the_questions_own_language_keep_their_cosine():
+    rows = [(f"en{n}", "text", unit(1, n / 9, 0), "en") for n in range(6)]
+    rows += [(f"vi{n}", "chu", unit(1, n / 9, 0.9), "vi") for n in range(6)]
+    own = shelf(*rows)
+    question = unit(1, 0.2, 0.9)
+    plain, centred = own.nearest(question, 12, 0.0), own.nearest(question, 12, 0.8)
+    assert [centred[place] for place in range(6, 12)] == pytest.approx([plain[place] for place in range(6, 12)])
+    assert all(centred[place] > plain[place] + 0.01 for place in range(6))
+
+
+def test_a_question_in_another_language_has_its_own_calibration():
+    sure, unsure = {"bias": 9, "weights": {}}, {"bias": -9, "weights": {}}
+    own = shelf(*ROWS)
+    rules = config(calibration=sure, cross_language=unsure)
+    english = find(own, "how long is the warranty of this kettle", unit(1, 0), rules, k=1)
+    vietnamese = find(own, "bảo hành ấm đun nước trong bao lâu vậy shop", unit(1, 0), rules, k=1)
+    assert english.confidence > 0.99
+    assert vietnamese.confidence < 0.01
+
+
+def test_confidence_is_the_logistic_of_the_weighted_features():
+    features = Features(0.5, 0.1, 0.2, 0.3, 0.3, 1.0, 2.0)
+    assert confidence(features, Calibration(bias=-1, weights={"dense_top": 2})) == pytest.approx(0.5)
+    assert confidence(features, Calibration(bias=-1, weights={"coverage": 3})) == pytest.approx(0.8808, abs=1e-4)
+    assert confidence(features, Calibration(bias=-9999, weights={})) < 1e-9
+
+
+def test_lexical_scores_compare_between_questions():
+    index = LexicalIndex(
+        [Chunk("a", "a", "kettle", "", "warranty of two years", "en"), Chunk("b", "b", "pan", "", "lid", "en")]
+    )
+    assert index.scores(["kettl", "warranty"])[0] > index.scores(["kettl", "zebra"])[0] > 0
+    assert index.scores(["zebra"]).tolist() == [0, 0]
+    assert index.coverage(["kettl", "zebra"], [0]) == pytest.approx(index.coverage(["pan", "zebra"], [1]))
+    assert 0 < index.coverage(["kettl", "zebra"], [0]) < 1
+    assert index.coverage(["kettl"], [0]) == 1
+    assert index.coverage([], [0]) == 0
+    assert LexicalIndex([Chunk("a", "a", "...", "", "?!", "en")]).scores(["x"]).tolist() == [0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=60), st.integers(1, 6))
+def test_any_question_gets_at_most_k_passages_and_a_probability(question, k):
+    texts = ["return the kettle", "kettle warranty", "đổi trả hàng", "parcels to Hanoi", "gift cards"]
+    embedder = WordEmbedder()
+    vectors = asyncio.run(embedder.passages(texts))
+    own = shelf(*[(f"a{n}", text, vector) for n, (text, vector) in enumerate(zip(texts, vectors, strict=True))])
+    found = find(own, question, asyncio.run(embedder.query(question)), config(), k=k)
+    assert len(found.passages) == min(k, 5)
+    assert 0 <= found.confidence <= 1
+    assert len({passage.id for passage in found.passages}) == len(found.passages)
+    assert all(0 <= passage.score <= 1 for passage in found.passages)
