@@ -24,10 +24,15 @@ Examples:
 \b
 Exit code 1: the desk cannot answer."""
 
+SAID_BETTER = ("model", "knowledge")
+"""Parts of an opened desk that checks of our own say more about."""
 SHOWN_IDS = 5
 SECONDS = 3.0
 INGEST = "frontdesk ingest PATH --desk {desk}"
-FIXES = {"knowledge": INGEST, "scope": "mend scope in desk.yaml", "guards": "frontdesk doctor --debug"}
+FIXES = {
+    "guards": "look into its log; what they cannot check is refused",
+    "model": "frontdesk doctor, once it is stopped",
+}
 """What mends a part that a running desk reports, by its name."""
 
 
@@ -102,7 +107,8 @@ async def _running(settings: "Settings", folder: "Path") -> AsyncIterator[Check]
             yield Check("port", "ok", f"this desk is served at {owner.address}")
             async with remote_office(settings, owner.address, owner.token) as office:
                 for part in (await office.health())["dependencies"]:
-                    yield _part(part, settings)
+                    if part["name"] != "knowledge":
+                        yield _part(part)
                 yield _knowledge(await office.knowledge(), settings)
             return
         yield _port(settings)
@@ -116,21 +122,26 @@ async def _running(settings: "Settings", folder: "Path") -> AsyncIterator[Check]
 async def _opened(settings: "Settings") -> list[Check]:
     """Open the desk without its language model, and ask its parts."""
     from cli.office import LocalOffice, local_service  # noqa: PLC0415  # as above
-    from graph.bootstrap import health  # noqa: PLC0415
+    from graph.health import health  # noqa: PLC0415
 
     async with local_service(settings) as service:
-        parts = [_part(_plain(part), settings) for part in health(service)]
+        parts = [_part(_plain(part)) for part in health(service)]
         known = _knowledge(await LocalOffice(service).knowledge(), settings)
-    return [*(part for part in parts if part.name not in ("model", "llm", "langfuse", "knowledge")), known]
+    return [*(part for part in parts if part.name not in SAID_BETTER), known]
 
 
 def _plain(part: "Dependency") -> Json:
     return {"name": part.name, "state": part.state, "detail": part.detail, "needed": part.needed}
 
 
-def _part(part: Json, settings: "Settings") -> Check:
-    fix = FIXES.get(part["name"], "").format(desk=settings.desk)
-    return Check(part["name"], part["state"], part["detail"], fix, needed=part.get("needed", False))
+def _part(part: Json) -> Check:
+    return Check(
+        part["name"],
+        part["state"],
+        part["detail"] or part["state"],
+        FIXES.get(part["name"], ""),
+        needed=part.get("needed", False),
+    )
 
 
 def _port(settings: "Settings") -> Check:

@@ -264,7 +264,8 @@ async def open_office(settings: "Settings", *, model: bool = False) -> AsyncIter
 @asynccontextmanager
 async def local_service(settings: "Settings", *, model: bool = False) -> AsyncIterator["Service"]:
     """The desk opened in this process, and closed again. Raises HomeInUseError."""
-    from graph.bootstrap import close_service, open_service, wait_for_model  # noqa: PLC0415  # heavy: not for --help
+    from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # heavy: not for --help
+    from graph.health import banner, wait_for_model  # noqa: PLC0415
 
     quiet_logging(settings)
     wanted = settings if model else settings.model_copy(update={"llm": "off"})
@@ -272,8 +273,11 @@ async def local_service(settings: "Settings", *, model: bool = False) -> AsyncIt
         service = await open_service(wanted, say=note, progress=reading)
     try:
         if model:
+            note(banner(service))
             with meter("MB of the local model") as fetching:
-                await wait_for_model(service, fetching)
+                trouble = await wait_for_model(service, fetching)
+            if trouble:
+                note(trouble)
         yield service
     finally:
         await close_service(service)

@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-RUN = 8
-"""Words in a row that no two texts share by chance."""
+LENGTH = 8
+Run = tuple[str, ...]
+"""`LENGTH` words in a row: no two texts share them by chance."""
 
 SPACES = re.compile(r"\s+")
 THOUSANDS = re.compile(r"(?<=\d)[.,' ](?=\d{3}(?!\d))")
@@ -35,15 +36,17 @@ def says_one(text: str, wordings: Iterable[str]) -> bool:
     return any(says(text, wording) for wording in wordings)
 
 
-def runs(text: str, length: int = RUN) -> set[tuple[str, ...]]:
-    """Every `length` words in a row."""
+def runs(text: str) -> frozenset[Run]:
+    """Every `LENGTH` words in a row."""
+    return frozenset(_in_order(text))
+
+
+def shared_run(text: str, others: Sequence[Collection[Run]], allowed: Iterable[str] = ()) -> str:
+    """The first words in a row that `text` has from one of the others and from none of the `allowed` texts; else empty."""
+    free = frozenset[Run]().union(*(runs(one) for one in allowed))
+    return next((" ".join(run) for run in _in_order(text) if run not in free and any(run in one for one in others)), "")
+
+
+def _in_order(text: str) -> list[Run]:
     words = WORD.findall(plain(text))
-    return {tuple(words[start : start + length]) for start in range(len(words) - length + 1)}
-
-
-def shared_run(text: str, others: Sequence[set[tuple[str, ...]]], allowed: Iterable[str] = ()) -> str:
-    """Words in a row that `text` has from one of the others' runs and from none of the `allowed` texts; else empty."""
-    said = runs(text)
-    for text_allowed in allowed:
-        said -= runs(text_allowed)
-    return next((" ".join(run) for other in others for run in sorted(said & other)), "")
+    return [tuple(words[start : start + LENGTH]) for start in range(len(words) - LENGTH + 1)]

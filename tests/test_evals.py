@@ -35,7 +35,7 @@ def test_an_interval_holds_its_share_and_stays_within_0_and_1(counted):
 
 
 def test_the_interval_covers_the_truth_about_95_times_in_100():
-    dice = random.Random(7)
+    dice = random.Random(7)  # noqa: S311  # dice, not keys
     truth, covered = 0.8, 0
     for _ in range(2_000):
         low, high = wilson(sum(dice.random() < truth for _ in range(60)), 60)
@@ -95,7 +95,7 @@ SECRET = "Customers are compensated by us first; what the courier pays is our ow
 
 def test_eight_words_in_a_row_give_an_article_away():
     leaked = "Well: customers are COMPENSATED by us, first what the courier pays."
-    assert shared_run(leaked, [runs(SECRET)]).startswith("customers are compensated by us first what the")
+    assert shared_run(leaked, [runs(SECRET)]) == "customers are compensated by us first what the"
     assert shared_run("customers are compensated by us first", [runs(SECRET)]) == ""
 
 

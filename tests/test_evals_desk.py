@@ -39,7 +39,7 @@ class Parrot:
         return given.model_copy(update={"thread_id": question.thread_id or f"thread of {question.user_id}"})
 
 
-def reply(answer="", outcome="answer", reason=None, sources=(), ms=10.0, cost=0.0):
+def reply(answer="", outcome="answer", reason=None, *, sources=(), ms=10.0, cost=0.0):
     return Reply(
         answer=answer,
         outcome=outcome,

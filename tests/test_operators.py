@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.fakes import FrozenClock, ShelfSearch
+from fakes import FrozenClock, ShelfSearch
 
 from domain.errors import KnowledgeError, NotFoundError, UsageError
 from domain.ports import ModelCard
@@ -61,6 +61,7 @@ class StarGuards:
         return SimpleNamespace(text=masked, secrets=known, verdicts=[blocked] if blocked else [], blocked=blocked)
 
     async def check_output(self, draft, *, question, passages, facts, own, language):
+        assert (facts, language) == ([], "en")
         self.own, self.passages = own, passages
         known = " ".join([question, *(passage.text for passage in passages), *own.values()])
         wrong = any(word.isdigit() and word not in known for word in draft.split())
@@ -78,6 +79,7 @@ class KeywordScope:
 
 class LengthRouter:
     def judge(self, question, *, language, history):
+        assert (language, history) == ("en", 0)
         hard = len(question.split()) > 8
         return SimpleNamespace(tier="complex" if hard else "simple", score=0.8 if hard else 0.1, why=["long"] * hard)
 

@@ -8,7 +8,7 @@ says it answered. Turns are not judged, so that times are those of answers alone
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, Field, ValidationError
 
-from domain.errors import FrontdeskError, UsageError
+from domain.errors import FrontdeskError, HomeInUseError, UsageError
 from domain.receipt import Reply
 from domain.turn import Outcome, Pins, Reason
 from evals.matching import runs, says, says_one, shared_run
@@ -117,7 +117,7 @@ class Bench:
     """What cases are put through: who answers, the runs of internal articles, and a turn's public passages by its id."""
 
     desk: Asker
-    internal: list[set[tuple[str, ...]]]
+    internal: Sequence[Collection[tuple[str, ...]]]
     passages: Callable[[str], list[str]]
 
 
@@ -272,11 +272,18 @@ def _figures_of_kind(scored: Sequence[Scored]) -> list[Figure]:
 
 @asynccontextmanager
 async def _opened(run: Run) -> AsyncIterator[Service]:
-    from graph.bootstrap import close_service, open_service, wait_for_model  # noqa: PLC0415  # seconds: not for a test of scores
+    from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
+    from graph.health import wait_for_model  # noqa: PLC0415
 
-    service = await open_service(run.settings, say=run.say, progress=run.progress)
     try:
-        await wait_for_model(service, run.progress)
+        service = await open_service(run.settings, say=run.say, progress=run.progress)
+    except HomeInUseError as fault:
+        fix = "stop it, or measure in a folder of its own: FRONTDESK_HOME=FOLDER"
+        raise HomeInUseError(fault.what, where=fault.where, fix=fix, address=fault.address) from fault
+    try:
+        trouble = await wait_for_model(service, run.progress)
+        if trouble:
+            run.say(trouble)
         yield service
     finally:
         await close_service(service)
