@@ -58,8 +58,7 @@ class Wire:
         except openai.APIStatusError as fault:
             raise _refused(fault) from fault
         except (openai.APIConnectionError, httpx.HTTPError) as fault:
-            cause = fault.__cause__ or fault
-            raise WireError(f"no connection: {type(cause).__name__}", retry=True) from fault
+            raise WireError(f"no connection: {type(_root(fault)).__name__}", retry=True) from fault
         except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
             # The libraries read the response without checking it: any of these is a body of another shape.
             raise WireError(f"the response is no chat completion: {type(fault).__name__}", garbage=True) from fault
@@ -83,6 +82,13 @@ def _refused(fault: openai.APIStatusError) -> WireError:
         retry=status in RETRYABLE or status >= FIRST_SERVER_ERROR,
         wait=_retry_after(fault.response.headers),
     )
+
+
+def _root(fault: BaseException) -> BaseException:
+    """The first cause: the libraries wrap a refused connection several times."""
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    return fault
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from domain.turn import Message
 
 PIECE = re.compile(r"(?P<word>[A-Za-z]+)|(?P<gap>\s+)|(?P<other>[^A-Za-z\s]+)")
+HARD = re.compile(r"[bcdfghjklmnpqrstvwxz]{4,}", re.IGNORECASE)
+"""No word holds these runs: vocabularies have few pairs of them, so each letter counts."""
 MESSAGE_TOKENS = 8
 """Role and separators of one message: 3-5 in the known chat templates."""
 REQUEST_TOKENS = 24
@@ -15,14 +17,14 @@ REQUEST_TOKENS = 24
 def estimate_tokens(text: str) -> int:
     """An upper bound of the tokens of `text`, about twice the truth for English and Vietnamese.
 
-    Byte-pair vocabularies hold every pair of ASCII letters, so a word has at most half its letters;
+    Byte-pair vocabularies hold nearly every pair of ASCII letters, so a word has at most half its letters;
     digits, signs and other letters have at most one token a byte; a single space joins its word.
     """
     total = 0
     for match in PIECE.finditer(text):
         piece = match.group()
         if match.lastgroup == "word":
-            total += -(-len(piece) // 2)
+            total += -(-len(piece) // 2) + sum(-(-len(run) // 2) for run in HARD.findall(piece))
         elif match.lastgroup == "gap":
             total += 0 if piece == " " else len(piece.encode())
         else:
