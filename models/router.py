@@ -14,7 +14,7 @@ import yaml
 from domain.turn import Language, Tier
 from models.words import bare, fold, plain
 
-LONGEST = 2_000
+LONGEST = 1_000
 """Characters that are looked at: what stands further back does not make a long message simpler."""
 
 
@@ -38,8 +38,8 @@ FEATURES: Mapping[str, Feature] = {
     "computing": Feature(0.24, 2, "has to be worked out"),
     # A list of steps is long, but it is copied from one place.
     "steps": Feature(0.16, 1, "wants steps"),
-    # An upset customer forgives no clumsy answer.
-    "mood": Feature(0.22, 2, "is upset"),
+    # An upset customer forgives no clumsy answer; how many swear words it takes says no more.
+    "mood": Feature(0.22, 1, "is upset"),
     # Something went wrong: the answer is a way out, not a fact.
     "troubles": Feature(0.12, 2, "reports a problem"),
     # Counted from the signs, not from words:
@@ -61,6 +61,7 @@ TURNS_PER_HISTORY_STEP = 4
 _QUESTION_MARKS = re.compile(r"\?+")
 _FIGURES = re.compile(r"(?<![\w#-])\d[\d.,/:]*(?:%|k|\b)")
 _SHOUTED = re.compile(r"\b[A-ZÀ-Ỹ]{3,}\b")
+_EXCLAIMED = re.compile(r"!!|\?\?|\?!|!\?")
 SHOUTED_WORDS = 3
 
 
@@ -105,7 +106,7 @@ def _signs(question: str, language: Language) -> dict[str, int]:
     return {
         "questions": len(_QUESTION_MARKS.findall(question)) - 1,
         "figures": len(_FIGURES.findall(question)) - 1,
-        "shouting": int(shouted >= SHOUTED_WORDS or "!!" in question),
+        "shouting": int(shouted >= SHOUTED_WORDS or bool(_EXCLAIMED.search(question))),
         "length": (words - WORDS_OF_A_SIMPLE_QUESTION) // WORDS_PER_LENGTH_STEP + 1
         if words > WORDS_OF_A_SIMPLE_QUESTION
         else 0,

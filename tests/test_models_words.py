@@ -44,6 +44,7 @@ SMALL_TALK = {
         "are you a robot?",
         "Is this a bot?",
         "am i talking to a real person",
+        "am i talking to a real person or is this a bot",
         "bạn là robot à?",
         "ban co phai nguoi that khong",
         "Hi, are you human?",
@@ -373,6 +374,24 @@ def test_history_and_shouting_add_to_the_score():
     calm = router.judge("Where is my parcel?", language="en")
     assert router.judge("Where is my parcel?", language="en", history=8).score > calm.score
     assert router.judge("WHERE THE HECK IS MY PARCEL!!", language="en").score > calm.score
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["kiện hàng của tôi ở đâu", "shop trả lời qua kênh nào", "áo này chất liệu gì", "quyền lợi thành viên là gì"],
+)
+def test_words_that_look_alike_without_diacritics_do_not_make_a_question_hard(text):
+    assert ComplexityRouter().judge(text, language="vi").score == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "what a joke, give me an answer"), ("vi", "làm ăn kiểu gì vậy"), ("vi", "toi that vong qua")],
+)
+def test_an_upset_customer_gets_more_than_the_cheapest_model(language, text):
+    verdict = ComplexityRouter().judge(text, language=language)
+    assert verdict.tier == "medium"
+    assert verdict.why == ["is upset (+0.22)"]
 
 
 def test_judging_takes_less_than_a_millisecond():
