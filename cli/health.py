@@ -43,7 +43,8 @@ def doctor(
 ) -> None:
     """Check what the desk needs, and say what mends it.
 
-    Settings, disk, port, desk.yaml, knowledge, guards, models, store and Langfuse: a line each.
+    Settings, disk, port, desk.yaml, models, store, guards, knowledge and Langfuse: a line each. The desk is
+    opened for it, so at its very first start its articles are read.
     """
     checks = asyncio.run(_gather(desk, quiet=as_json))
     fine = not any(check.fatal for check in checks)
@@ -127,7 +128,8 @@ async def _opened(settings: "Settings") -> list[Check]:
     async with local_service(settings) as service:
         parts = [_part(_plain(part)) for part in health(service)]
         known = _knowledge(await LocalOffice(service).knowledge(), settings)
-    return [*(part for part in parts if part.name not in SAID_BETTER), known]
+        store = Check("store", "ok", f"receipts and conversations in {service.state_folder}", needed=True)
+    return [store, *(part for part in parts if part.name not in SAID_BETTER), known]
 
 
 def _plain(part: "Dependency") -> Json:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from cli import asking, health, judging, knowing, measuring, receipts, serving
 from cli.terminal import note
@@ -54,7 +55,8 @@ def run() -> None:
     """The console's entry point."""
     if not _without_debug(sys.argv[1:])[1]:
         sys.excepthook = _one_line
-    build()(prog_name=NAME)
+    # Not app(): that would put typer's own excepthook in place of ours.
+    get_command(build()).main(prog_name=NAME)
 
 
 def build() -> typer.Typer:

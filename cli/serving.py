@@ -6,7 +6,7 @@ import typer
 
 from cli.checks import check_disk, check_port, check_python
 from cli.options import Desk, desk_settings
-from cli.terminal import note
+from cli.terminal import meter, note
 from domain.errors import FrontdeskError, UsageError
 
 EXAMPLES = """\b
@@ -47,4 +47,5 @@ def serve(
             raise FrontdeskError(check.detail, where=check.name, fix=check.fix)
     from api.app import run_server  # noqa: PLC0415  # heavy: not before the checks have passed, and not for --help
 
-    run_server(settings)
+    with meter("reading the knowledge") as reading:
+        run_server(settings, say=note, progress=reading)

@@ -21,8 +21,8 @@ DESK = """\
 name: Lamp Shop
 scope:
   describe: "An online shop for lamps: orders, delivery, returns, refunds, warranty."
-  in: [How do I return a lamp?, Where is my order?, How long is the warranty?]
-  out: [Write a poem about the sea, What is the capital of France?]
+  in: ["How do I return a lamp?", "Where is my order?", "How long is the warranty?"]
+  out: ["Write a poem about the sea", "What is the capital of France?"]
 contact: {email: help@lamps.example}
 """
 RETURNS = """\
@@ -267,6 +267,7 @@ def test_doctor_says_that_the_desk_can_answer(place):
     assert states["knowledge"] == "degraded"
     assert states["langfuse"] == "off"
     assert {"python", "disk", "port", "settings", "desk", "guards", "model"} <= set(states)
+    assert len(states) == len(report["checks"])
     shown = place.here("doctor").stdout
     assert "1 past their review date: returns" in shown
     assert shown.strip().endswith("the desk can answer")
