@@ -1,0 +1,78 @@
+"""How far an answer stands on its passages, sentence by sentence, by words and by meaning."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.ports import Embedder, Vector
+from domain.turn import Passage
+from scoring.markdown import pieces
+from scoring.text import content_words, numbers, sentences
+
+COVERED = 0.8
+"""Share of a sentence's words in one passage from which its meaning need not be compared."""
+COMPARED = 3
+"""Pieces of the passages that a sentence is compared with in meaning: those that share most words with it."""
+WITHOUT_ITS_NUMBER = 0.2
+"""The most that a sentence is supported whose number stands nowhere."""
+
+OFF_TOPIC = (
+    "The weather was mild and a dog slept under the old tree.",
+    "Hôm qua trời mát và con mèo ngủ dưới gốc cây.",
+)
+"""Sentences about nothing that a desk answers: how near they are to a text is how near anything is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """One sentence of an answer: how far it is supported (0..1), and how many words it has."""
+
+    sentence: str
+    share: float
+    words: int
+
+
+def answer_sentences(answer: str) -> list[str]:
+    """The sentences, list items and rows of an answer that say something."""
+    found = [sentence for piece in pieces(answer) for sentence in sentences(piece.text)]
+    return [sentence for sentence in found if content_words(sentence)]
+
+
+async def supports(answer: str, texts: Sequence[str], embedder: Embedder | None) -> list[Support]:
+    """The support of every sentence by the texts; without an embedder by words alone. Raises WeightsError."""
+    shown = [set(content_words(text)) for text in texts]
+    said = [piece.text for text in texts for piece in pieces(text)]
+    values = {number for text in texts for number in numbers(text)}
+    found = []
+    for sentence in answer_sentences(answer):
+        own = set(content_words(sentence))
+        share = max((len(own & words) / len(own) for words in shown), default=0.0)
+        if share < COVERED and embedder is not None and said:
+            share = max(share, await _likeness(sentence, own, said, embedder))
+        if numbers(sentence) - values:
+            share = min(share, WITHOUT_ITS_NUMBER)
+        found.append(Support(sentence, share, len(own)))
+    return found
+
+
+async def nearness(one: str, other: str, embedder: Embedder) -> float:
+    """Likeness in meaning, 0..1: 0 is as near as an unrelated text, whatever the embedder's scale."""
+    vector, reference = await embedder.query(one), await embedder.query(other)
+    base = max([_dot(vector, await embedder.query(text)) for text in OFF_TOPIC])
+    return max(0.0, min(1.0, (_dot(vector, reference) - base) / (1.0 - base or 1.0)))
+
+
+def unsupported_numbers(answer: str, question: str, passages: Sequence[Passage]) -> list[str]:
+    """Numbers of an answer that neither a passage nor the question holds."""
+    known = numbers(question)
+    for passage in passages:
+        known |= numbers(f"{passage.title} {passage.section} {passage.text}")
+    return sorted(numbers(answer) - known)
+
+
+async def _likeness(sentence: str, own: set[str], said: Sequence[str], embedder: Embedder) -> float:
+    nearest = sorted(said, key=lambda text: -len(own & set(content_words(text))))[:COMPARED]
+    return max([await nearness(sentence, text, embedder) for text in nearest])
+
+
+def _dot(one: Vector, other: Vector) -> float:
+    return sum(left * right for left, right in zip(one, other, strict=True))

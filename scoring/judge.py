@@ -1,0 +1,145 @@
+"""The local judge: what can be trusted without a reference answer and without a large model."""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.errors import ModelError, WeightsError
+from domain.ports import ChatModel, ChatRequest, Embedder
+from domain.turn import Language, Message, Outcome, Passage, Score
+from scoring.grounding import nearness, supports, unsupported_numbers
+from scoring.text import STOP_EN, content_words
+
+DIMENSIONS = ("grounding", "numbers", "relevance", "language", "conciseness", "helpful")
+WEIGHTS = {"grounding": 0.3, "numbers": 0.15, "relevance": 0.25, "language": 0.05, "conciseness": 0.05, "helpful": 0.2}
+CORE = frozenset({"grounding", "relevance", "helpful"})
+"""Without one of these there is nothing to say about an answer as a whole."""
+
+BRIEF, LENGTHY = 80, 300
+"""Words up to which an answer is as brief as it should be, and from which it is far too long."""
+VIETNAMESE = re.compile("[ăâđêôơưạảãấầẩẫậắằẳẵặẹẻẽếềểễệịỉĩọỏõốồổỗộớờởỡợụủũứừửữựỳỵỷỹ]", re.IGNORECASE)
+VIETNAMESE_FROM = 0.2
+"""Share of words with a Vietnamese letter; Vietnamese texts have about 0.6, names in English ones few."""
+SURE_OF_LANGUAGE = 3
+YES, NO = "yes", "no"
+
+
+class Asks(Protocol):
+    """Renders the question put to the judging model (the prompt `judge`)."""
+
+    def __call__(self, *, question: str, answer: str, passages: str) -> list[Message]: ...
+
+
+class LocalJudge:
+    """Scores an answer by its passages. A dimension that cannot be scored is unscored, and says why.
+
+    Only an answer has all dimensions; of a refusal, a don't-know or a handoff only language and length
+    can be judged. `helpful` is the P(yes) of the cheapest model that is up, weak where that is small.
+    """
+
+    def __init__(self, embedder: Embedder, chat: ChatModel | None = None, asks: Asks | None = None) -> None:
+        self._embedder = embedder
+        self._chat = chat
+        self._asks = asks
+
+    async def score(
+        self,
+        *,
+        question: str,
+        answer: str,
+        passages: Sequence[Passage],
+        language: Language,
+        outcome: Outcome = "answer",
+    ) -> list[Score]:
+        """All of `DIMENSIONS`, in that order."""
+        form = [_language(answer, language), _conciseness(answer)]
+        if outcome != "answer":
+            why = f"{outcome}: there is no answer to judge"
+            return [Score("grounding", None, why), Score("numbers", None, why), Score("relevance", None, why)] + [
+                *form,
+                Score("helpful", None, why),
+            ]
+        return [
+            await self._grounding(answer, passages),
+            _numbers(answer, question, passages),
+            await self._relevance(question, answer),
+            *form,
+            await self._helpful(question, answer, passages),
+        ]
+
+    async def _grounding(self, answer: str, passages: Sequence[Passage]) -> Score:
+        if not passages:
+            return Score("grounding", None, "no passage was used")
+        try:
+            found = await supports(
+                answer, [f"{one.title}\n\n{one.section}\n\n{one.text}" for one in passages], self._embedder
+            )
+        except WeightsError as fault:
+            return Score("grounding", None, f"the embedder cannot be used: {type(fault).__name__}")
+        total = sum(one.words for one in found)
+        if not total:
+            return Score("grounding", None, "the answer says nothing")
+        value = sum(one.share * one.words for one in found) / total
+        weakest = min(one.share for one in found)
+        return Score("grounding", round(value, 4), f"{len(found)} sentences, the weakest {weakest:.2f}")
+
+    async def _relevance(self, question: str, answer: str) -> Score:
+        asked = set(content_words(question))
+        if not asked or not content_words(answer):
+            return Score("relevance", None, "question or answer has no word of content")
+        try:
+            near = await nearness(question, answer, self._embedder)
+        except WeightsError as fault:
+            return Score("relevance", None, f"the embedder cannot be used: {type(fault).__name__}")
+        cover = len(asked & set(content_words(answer))) / len(asked)
+        return Score("relevance", round((near + cover) / 2, 4), f"meaning {near:.2f}, words {cover:.2f}")
+
+    async def _helpful(self, question: str, answer: str, passages: Sequence[Passage]) -> Score:
+        card = self._chat.choose("simple", 1.0) if self._chat and self._asks else None
+        if card is None or self._chat is None or self._asks is None:
+            return Score("helpful", None, "no model is up")
+        shown = "\n\n".join(f"{one.title}\n{one.text}" for one in passages)
+        messages = self._asks(question=question, answer=answer, passages=shown)
+        try:
+            reply = await self._chat.complete(ChatRequest("judge", card.name, messages, 1, (YES, NO)))
+        except ModelError as fault:
+            return Score("helpful", None, f"{card.name} did not answer: {type(fault).__name__}")
+        sure = reply.probabilities.get(YES)
+        if sure is None or not 0.0 <= sure <= 1.0:
+            return Score("helpful", None, f"{card.name} gave no probability")
+        return Score("helpful", round(sure, 4), f"P(yes) of {card.name}{', a weak judge' if card.weak else ''}")
+
+
+def overall(scores: Sequence[Score]) -> float | None:
+    """One figure for an answer, 0..1, over the dimensions that were scored; None if the core ones were not."""
+    known = {score.name: score.value for score in scores if score.value is not None and score.name in WEIGHTS}
+    if not CORE & known.keys():
+        return None
+    return sum(WEIGHTS[name] * value for name, value in known.items()) / sum(WEIGHTS[name] for name in known)
+
+
+def _numbers(answer: str, question: str, passages: Sequence[Passage]) -> Score:
+    if not passages:
+        return Score("numbers", None, "no passage was used")
+    odd = unsupported_numbers(answer, question, passages)
+    return Score("numbers", 0.0 if odd else 1.0, f"in no passage: {', '.join(odd)}" if odd else "")
+
+
+def _language(answer: str, language: Language) -> Score:
+    words = [word for word in re.findall(r"[^\W\d_]+", answer) if len(word) > 1]
+    if len(words) < SURE_OF_LANGUAGE:
+        return Score("language", None, "too short to tell")
+    vietnamese = sum(bool(VIETNAMESE.search(word)) for word in words) / len(words) >= VIETNAMESE_FROM
+    english = not vietnamese and any(word.lower() in STOP_EN for word in words)
+    if not vietnamese and not english:
+        return Score("language", None, "neither clearly English nor clearly Vietnamese")
+    found: Language = "vi" if vietnamese else "en"
+    return Score("language", 1.0 if found == language else 0.0, f"asked {language}, answered {found}")
+
+
+def _conciseness(answer: str) -> Score:
+    words = len(answer.split())
+    if not words:
+        return Score("conciseness", None, "the answer says nothing")
+    over = max(0.0, (words - BRIEF) / (LENGTHY - BRIEF))
+    return Score("conciseness", round(max(0.0, 1.0 - over), 4), f"{words} words")
