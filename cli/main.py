@@ -56,7 +56,7 @@ def run() -> None:
     if not _without_debug(sys.argv[1:])[1]:
         sys.excepthook = _one_line
     # Not app(): that would put typer's own excepthook in place of ours.
-    get_command(build()).main(prog_name=NAME)
+    get_command(app).main(prog_name=NAME)
 
 
 def build() -> typer.Typer:
@@ -130,3 +130,7 @@ def _one_line(kind: type[BaseException], fault: BaseException, trace: TracebackT
         frames = traceback.extract_tb(trace)
         where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
         note(f"{NAME}: {where}{kind.__name__}: {fault} (a fault of ours; {DEBUG} shows the traceback)")
+
+
+app = build()
+"""The commands, for whoever lists or completes them. Building them opens nothing."""
