@@ -1,7 +1,7 @@
 """Articles to chunks: cut at headings, then by size; every chunk keeps the headings above it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from retrieval.articles import Article, Chunk
 from retrieval.config import Chunking
@@ -20,7 +20,7 @@ def chunk_articles(articles: list[Article], rule: Chunking) -> dict[str, list[Ch
 
 
 def _cut(article: Article, rule: Chunking, split: SplitText) -> list[Chunk]:
-    sections = _sections(article) if rule.splitter == "headings" else [("", article.text)]
+    sections = _joined(_sections(article), rule.least) if rule.splitter == "headings" else [("", article.text)]
     pieces = [(section, piece) for section, text in sections for piece in split(text)]
     # An article of headings alone still says something.
     pieces = pieces or [("", article.text)]
@@ -50,6 +50,22 @@ def _sections(article: Article) -> Iterator[tuple[str, str]]:
         if heading[2] != article.title:
             path.append((level, heading[2]))
     yield _section(path, lines, next_level=0)
+
+
+def _joined(sections: Iterable[tuple[str, str]], least: int) -> Iterator[tuple[str, str]]:
+    """Sections with the short ones joined; a joined one keeps the first name, the others' stand in its text."""
+    held: tuple[str, str] | None = None
+    for name, text in sections:
+        if not text.strip():
+            continue
+        if held is None or len(held[1]) >= least:
+            if held is not None:
+                yield held
+            held = name, text.strip()
+        else:
+            held = held[0], f"{held[1]}\n\n{name.rpartition(' > ')[2]}\n{text.strip()}"
+    if held is not None:
+        yield held
 
 
 def _section(path: list[tuple[int, str]], lines: list[str], *, next_level: int) -> tuple[str, str]:

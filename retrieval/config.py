@@ -20,11 +20,15 @@ class _Strict(BaseModel):
 
 
 class Chunking(_Strict):
-    """How an article is cut. Sizes are characters; `headings` cuts at headings first, `plain` by size alone."""
+    """How an article is cut. Sizes are characters; `headings` cuts at headings first, `plain` by size alone.
+
+    A section shorter than `least` is joined with the one after it, its heading in the text.
+    """
 
     splitter: Literal["headings", "plain"]
     size: int = Field(ge=100, le=8_000)
     overlap: int = Field(ge=0)
+    least: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:

@@ -34,6 +34,7 @@ class CountingEmbedder(WordEmbedder):
 
 def configured(**changes) -> RagConfig:
     plain = load_rag_config("english").model_dump()
+    plain["chunking"]["least"] = 0
     return RagConfig.model_validate(plain | {"embedder": {"name": "words", "sha256": "a" * 64}} | changes)
 
 

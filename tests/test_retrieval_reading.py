@@ -202,3 +202,15 @@ def test_grammar_words_say_nothing():
     assert words("What is the of and") == words("là của và không") == []
     assert words("Don't") == []
     assert fold("ĐÀ NẴNG") == "da nang"
+
+
+def test_short_sections_are_joined_and_keep_their_headings():
+    text = "## Cost\n\nFree.\n\n## Time\n\nFive days.\n\n## Long\n\n" + "word " * 20
+    rule = Chunking(splitter="headings", size=200, overlap=0, least=30)
+    chunks = chunk_articles([Article("a", "A", text, "public", "en")], rule)["a"]
+    assert [(chunk.section, chunk.text) for chunk in chunks] == [
+        ("Cost", "Free.\n\nTime\nFive days.\n\nLong\n" + "word " * 19 + "word")
+    ]
+    rule = Chunking(splitter="headings", size=200, overlap=0, least=20)
+    chunks = chunk_articles([Article("a", "A", text, "public", "en")], rule)["a"]
+    assert [chunk.section for chunk in chunks] == ["Cost", "Long"]
