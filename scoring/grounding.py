@@ -57,8 +57,8 @@ async def supports(answer: str, texts: Sequence[str], embedder: Embedder | None)
 async def nearness(one: str, other: str, embedder: Embedder) -> float:
     """Likeness in meaning, 0..1: 0 is as near as an unrelated text, whatever the embedder's scale."""
     vector, reference = await embedder.query(one), await embedder.query(other)
-    base = max([_dot(vector, await embedder.query(text)) for text in OFF_TOPIC])
-    return max(0.0, min(1.0, (_dot(vector, reference) - base) / (1.0 - base or 1.0)))
+    base = max([dot(vector, await embedder.query(text)) for text in OFF_TOPIC])
+    return max(0.0, min(1.0, (dot(vector, reference) - base) / (1.0 - base or 1.0)))
 
 
 def unsupported_numbers(answer: str, question: str, passages: Sequence[Passage]) -> list[str]:
@@ -74,5 +74,6 @@ async def _likeness(sentence: str, own: set[str], said: Sequence[str], embedder:
     return max([await nearness(sentence, text, embedder) for text in nearest])
 
 
-def _dot(one: Vector, other: Vector) -> float:
+def dot(one: Vector, other: Vector) -> float:
+    """The cosine of two embeddings, which are normalised."""
     return sum(left * right for left, right in zip(one, other, strict=True))

@@ -55,10 +55,8 @@ class LocalJudge:
         form = [_language(answer, language), _conciseness(answer)]
         if outcome != "answer":
             why = f"{outcome}: there is no answer to judge"
-            return [Score("grounding", None, why), Score("numbers", None, why), Score("relevance", None, why)] + [
-                *form,
-                Score("helpful", None, why),
-            ]
+            unscored = {name: Score(name, None, why) for name in DIMENSIONS}
+            return list((unscored | {score.name: score for score in form}).values())
         return [
             await self._grounding(answer, passages),
             _numbers(answer, question, passages),
