@@ -1,0 +1,129 @@
+"""The HTTP door as a whole: which routes there are, what becomes of an error, and how it is served."""
+
+import asyncio
+import secrets
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import admin, chat, pages, probes, problems
+from api.doors import Doors
+from api.gate import Gate
+from api.replays import Replays
+from api.server import address_of, listen, open_listener
+from api.turns import Turns
+from domain.errors import FrontdeskError
+from domain.ports import Clock, Ids, Progress
+from domain.settings import Settings
+from graph.bootstrap import Say, close_service, open_service
+from graph.health import banner, start_model
+from graph.service import Service
+from graph.system import SystemClock, Uuid7
+from tracing import configure_logging
+
+HEARTBEAT = 10.0
+"""Seconds of silence in a stream after which a comment says that the desk is still at work."""
+ABOUT = (
+    "Cited, guarded answers to customers' questions. Every outcome of a turn is a 200 with `outcome` and `reason`;"
+    " errors are RFC 9457 problem+json with a stable `type`."
+)
+
+
+def create_app(
+    service: Service,
+    *,
+    owner_token: str = "",
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    heartbeat: float = HEARTBEAT,
+) -> FastAPI:
+    """The application over an open service. `owner_token` opens /admin; without one it stays closed."""
+    # No /docs: its page loads scripts from elsewhere, which our content policy forbids.
+    app = FastAPI(
+        title=f"Frontdesk: {service.profile.name}",
+        description=ABOUT,
+        version=version("frontdesk"),
+        docs_url=None,
+        redoc_url=None,
+    )
+    ids = ids or Uuid7()
+    app.state.doors = Doors(service, Turns(), Replays(clock or SystemClock()), ids, _new_session, heartbeat)
+    app.state.assets = pages.read_assets()
+    for router in (chat.router, probes.router, pages.router, admin.router):
+        app.include_router(router)
+    for kind in (FrontdeskError, problems.ProblemError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, problems.on_error)
+    app.add_middleware(Backstop, ids=ids)
+    app.add_middleware(Gate, ids=ids, owner_token=owner_token, max_body_bytes=service.settings.max_body_bytes)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Backstop:
+    """ASGI middleware that has the last word on an error nobody foresaw: our words, never its text."""
+
+    app: ASGIApp
+    ids: Ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as fault:  # noqa: BLE001  # the one place of this door that catches all: a bug is a 500
+            occurrence = self.ids.new()
+            problems.report(fault, problems.INTERNAL, occurrence)
+            if not started:
+                await problems.respond(problems.INTERNAL, occurrence)(scope, receive, send)
+
+
+def to_stderr(line: str) -> None:
+    """Say a line to whoever started the server."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def run_server(settings: Settings, say: Say = to_stderr, progress: Progress | None = None) -> None:
+    """Serve a desk until SIGINT or SIGTERM. Raises UsageError, HomeInUseError and what opening a desk raises."""
+    configure_logging(settings.log_level)
+    # A Ctrl+C before the server listens.
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(settings, say=say, progress=progress))
+
+
+async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress | None = None) -> None:
+    """As `run_server`, in a running loop; the port is taken before the desk is opened, and opened after."""
+    with open_listener(settings.host, settings.port) as listener:
+        address = address_of(listener, settings.host)
+        service = await open_service(settings, say=say, progress=progress)
+        token = secrets.token_urlsafe(32)
+
+        def ready() -> None:
+            service.lock.publish(address, token)
+            say(f"{service.profile.name} answers at {address}")
+            say(banner(service))
+
+        app = create_app(service, owner_token=token)
+        model = asyncio.create_task(start_model(service), name="start model")
+        try:
+            await listen(app, listener, grace=settings.shutdown_timeout, ready=ready)
+            await app.state.doors.turns.settled()
+        finally:
+            model.cancel()
+            await asyncio.gather(model, return_exceptions=True)
+            await close_service(service)
+
+
+def _new_session() -> str:
+    return f"session-{secrets.token_urlsafe(32)}"

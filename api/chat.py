@@ -1,0 +1,257 @@
+"""The customers' routes: chat, threads, feedback, and what the page shows of the desk."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse, format_sse_event
+from starlette.types import Receive, Scope, Send
+
+from api import problems
+from api.doors import Doors, Here
+from api.replays import Slot
+from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
+from api.turns import RunningTurn
+from domain.receipt import Reply
+from graph.desk import Done, Event, Sources, StepDone, Token
+from graph.health import mode
+
+SESSION_COOKIE = "frontdesk_session"
+SESSION = re.compile(r"session-[A-Za-z0-9_-]{43}")
+"""A name made by `Doors.new_session`: it is its own proof, since nobody can guess it."""
+KEY_CHARS = 255
+EVENTS = "text/event-stream"
+JSON = "application/json"
+CLIENT_LEFT = 499
+HEARTBEAT = format_sse_event(comment="heartbeat")
+NO_STORE = {"Cache-Control": "no-store"}
+EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+CHAT_PROBLEMS = problems.documented(
+    problems.UNREADABLE,
+    problems.WRONG_REQUEST,
+    problems.NOT_FOUND,
+    problems.THREAD_BUSY,
+    problems.REQUEST_RUNNING,
+    problems.TOO_LARGE,
+    problems.TOO_LONG,
+    problems.INVALID_FIELDS,
+    problems.KEY_REUSED,
+    problems.OVERLOADED,
+)
+STREAM_EXAMPLE = (
+    'event: step\ndata: {"name": "guard_input", "ms": 3.1}\n\n'
+    'event: token\ndata: {"text": "You can return a lamp within 30 days. "}\n\n'
+    'event: sources\ndata: [{"id": "returns", "title": "Returns", "quote": "…", "url": null}]\n\n'
+    'event: done\ndata: {"answer": "…", "outcome": "answer", "…": "the whole Reply"}\n\n'
+)
+STREAM_CONTENT = {EVENTS: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}}
+REPLY_HEADERS = {"X-Trace-Id": {"schema": {"type": "string"}, "description": "The turn's trace."}}
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=KEY_CHARS)]
+User = Annotated[str | None, Query(min_length=1, max_length=USER_CHARS, description="Left out: the page's session.")]
+
+router = APIRouter(prefix="/v1")
+
+
+@router.post(
+    "/chat",
+    summary="Ask a question",
+    response_model=Reply,
+    responses={200: {"content": STREAM_CONTENT, "headers": REPLY_HEADERS}, **CHAT_PROBLEMS},
+)
+async def chat(
+    request: Request, body: ChatBody, doors: Here, accept: Annotated[str, Header()] = "", key: Key = None
+) -> Response:
+    """One turn. Every outcome is a 200: see `outcome` and `reason`.
+
+    With `Accept: text/event-stream` it comes as events: `step`, `token`, `sources`, then `done` with the whole
+    Reply, or `error`. A client that leaves stops the work. A request with the same `Idempotency-Key` and body
+    is answered from memory for ten minutes.
+    """
+    return await _answer(request, body, doors, key, streamed=_accepts_events(accept))
+
+
+@router.post(
+    "/chat/stream",
+    summary="Ask a question, and read the answer as it comes",
+    response_class=Response,  # FastAPI takes an EventSourceResponse here to mean a generator
+    responses={200: {"content": STREAM_CONTENT}, **CHAT_PROBLEMS},
+)
+async def chat_stream(request: Request, body: ChatBody, doors: Here, key: Key = None) -> Response:
+    """`POST /v1/chat` for clients that cannot set `Accept`."""
+    return await _answer(request, body, doors, key, streamed=True)
+
+
+@router.get("/threads/{thread_id}", summary="Read a conversation", responses=problems.documented(problems.NOT_FOUND))
+async def read_thread(request: Request, thread_id: str, doors: Here, user_id: User = None) -> ThreadOut:
+    """What was said in a thread of this user; 404 for anyone else's."""
+    messages = await doors.service.desk.thread(thread_id, caller(request, user_id))
+    return ThreadOut(thread_id=thread_id, messages=[MessageOut(**asdict(message)) for message in messages])
+
+
+@router.delete(
+    "/threads/{thread_id}",
+    status_code=204,
+    summary="Delete a conversation",
+    responses=problems.documented(problems.NOT_FOUND, problems.THREAD_BUSY),
+)
+async def delete_thread(request: Request, thread_id: str, doors: Here, user_id: User = None) -> None:
+    """Remove a thread of this user, and the personal data kept for it."""
+    await doors.service.desk.forget(thread_id, caller(request, user_id))
+    doors.replays.forget(thread_id)
+
+
+@router.post(
+    "/feedback",
+    status_code=204,
+    summary="Rate an answer",
+    responses=problems.documented(problems.UNREADABLE, problems.NOT_FOUND, problems.INVALID_FIELDS),
+)
+async def feedback(request: Request, body: FeedbackBody, doors: Here) -> None:
+    """A thumb on a turn of this user, with a comment if they like; the last one counts."""
+    await doors.service.desk.rate(body.turn_id, caller(request, body.user_id), body.rating, body.comment or "")
+
+
+@router.get("/desk", summary="What the chat page shows of the desk")
+async def desk(doors: Here) -> DeskOut:
+    """Name, languages, greeting, contact, and how answers are made now."""
+    profile = doors.service.profile
+    return DeskOut.model_validate(
+        {
+            "name": profile.name,
+            "languages": profile.languages,
+            "greeting": {language: profile.texts.greeting.in_language(language) for language in profile.languages},
+            "mode": mode(doors.service),
+            "contact": profile.contact.model_dump(),
+        }
+    )
+
+
+def caller(request: Request, named: str | None) -> str:
+    """Whose request it is: who the caller says, else the page's anonymous session, else anyone."""
+    session = request.cookies.get(SESSION_COOKIE, "")
+    return named or (session if SESSION.fullmatch(session) else ANONYMOUS)
+
+
+async def whole(turn: RunningTurn, request: Request) -> Response:
+    """The reply to a turn when it is there. The turn is stopped when the client leaves. Raises what it raised."""
+    left = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait({turn.task, left}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        left.cancel()
+        turn.stop()
+    if turn.fault:
+        raise turn.fault
+    return _reply(turn.reply) if turn.reply else Response(status_code=CLIENT_LEFT)
+
+
+async def _answer(request: Request, body: ChatBody, doors: Doors, key: str | None, *, streamed: bool) -> Response:
+    limit = doors.service.settings.max_message_chars
+    if len(body.message) > limit:
+        detail = f"the message has {len(body.message):,} characters, the most is {limit:,}"
+        raise problems.ProblemError(problems.TOO_LONG.saying(detail))
+    user = caller(request, body.user_id)
+    slot = (user, key) if key else None
+    if slot and (earlier := doors.replays.begin(slot, body.model_dump_json())):
+        return _replayed(earlier, streamed=streamed)
+    turn = doors.turns.start(doors.service.desk.stream(body.question(user)), _keeper(doors, slot))
+    return await (_stream(turn, doors) if streamed else whole(turn, request))
+
+
+def _keeper(doors: Doors, slot: Slot | None) -> Callable[[Reply | None], None]:
+    return partial(doors.replays.end, slot) if slot else lambda _reply: None
+
+
+class _TurnResponse(EventSourceResponse):
+    """A turn as events; it is stopped when the response ends, however that comes about."""
+
+    def __init__(self, turn: RunningTurn, content: AsyncIterator[bytes]) -> None:
+        self._turn = turn
+        super().__init__(content, headers=EVENT_HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._turn.stop()
+
+
+async def _stream(turn: RunningTurn, doors: Doors) -> Response:
+    """Answer once the turn has begun: what speaks against it has its proper status until then."""
+    with ExitStack() as cancelled:
+        cancelled.callback(turn.stop)
+        first = await turn.next(doors.heartbeat)
+        if first is None and turn.fault:
+            raise turn.fault
+        cancelled.pop_all()
+    return _TurnResponse(turn, _told(turn, first, doors))
+
+
+async def _told(turn: RunningTurn, first: Event | None, doors: Doors) -> AsyncIterator[bytes]:
+    yield _wire(first)
+    while not turn.ended:
+        event = await turn.next(doors.heartbeat)
+        if event or not turn.ended:
+            yield _wire(event)
+    if turn.fault:
+        problem, occurrence = problems.problem_of(turn.fault), doors.ids.new()
+        problems.report(turn.fault, problem, occurrence)
+        told = {"status": problem.status, "type": problem.type, "title": problem.title}
+        yield _event("error", told | {"instance": f"urn:uuid:{occurrence}"})
+
+
+def _wire(event: Event | None) -> bytes:
+    match event:
+        case StepDone(step):
+            return _event("step", {"name": step.name, "ms": step.ms})
+        case Token(text):
+            return _event("token", {"text": text})
+        case Sources(sources):
+            return _event("sources", [asdict(source) for source in sources])
+        case Done(reply):
+            return format_sse_event(event="done", data_str=reply.model_dump_json())
+        case None:
+            return HEARTBEAT
+
+
+def _event(name: str, data: Any) -> bytes:
+    return format_sse_event(event=name, data_str=json.dumps(data, ensure_ascii=False))
+
+
+def _replayed(reply: Reply, *, streamed: bool) -> Response:
+    """A reply from memory, in the form that is asked for now."""
+    replayed = {"Idempotent-Replayed": "true"}
+    if not streamed:
+        response = _reply(reply)
+        response.headers.update(replayed)
+        return response
+    sources = [Sources(reply.sources)] if reply.sources else []
+    told: list[Event] = [Token(reply.answer), *sources, Done(reply)]
+    return Response(b"".join(_wire(event) for event in told), headers=EVENT_HEADERS | replayed, media_type=EVENTS)
+
+
+def _reply(reply: Reply) -> Response:
+    return Response(reply.model_dump_json(), headers={"X-Trace-Id": reply.trace_id, **NO_STORE}, media_type=JSON)
+
+
+def _accepts_events(accept: str) -> bool:
+    """Whether `Accept` names the event stream, and not with q=0."""
+    for part in accept.lower().split(","):
+        media, *parameters = (piece.strip() for piece in part.split(";"))
+        if media == EVENTS:
+            return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+    return False
+
+
+async def _left(request: Request) -> None:
+    """Return when the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

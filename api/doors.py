@@ -1,0 +1,32 @@
+"""What the routes share: the service behind them and what this door itself keeps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from api.replays import Replays
+from api.turns import Turns
+from domain.ports import Ids
+from graph.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """One service at its HTTP door. `heartbeat` is in seconds, `new_session` makes an unguessable name."""
+
+    service: Service
+    turns: Turns
+    replays: Replays
+    ids: Ids
+    new_session: Callable[[], str]
+    heartbeat: float
+
+
+def doors_of(request: Request) -> Doors:
+    """The doors that `create_app` was given."""
+    return cast("Doors", request.app.state.doors)
+
+
+Here = Annotated[Doors, Depends(doors_of)]

@@ -1,0 +1,81 @@
+"""The chat page and its files: read once, named by their hash, sent compressed."""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+
+from api.chat import SESSION, SESSION_COOKIE
+from api.doors import Here
+
+FOLDER = Path(__file__).parent / "web"
+PAGE = "index.html"
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# Names carry no version, so a browser asks each time; an unchanged file costs it a 304.
+CACHING = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of the page, ready to be sent."""
+
+    media_type: str
+    plain: bytes
+    packed: bytes
+    tag: str
+
+    def respond(self, request: Request) -> Response:
+        """The file, or 304 where the browser has it."""
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        tag = f'"{self.tag}-gzip"' if packed else f'"{self.tag}"'
+        headers = CACHING | {"ETag": tag}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if packed:
+            headers |= {"Content-Encoding": "gzip"}
+        return Response(self.packed if packed else self.plain, headers=headers, media_type=self.media_type)
+
+
+def read_assets(folder: Path = FOLDER) -> dict[str, Asset]:
+    """The files of the page by name; files of a kind that it does not use are left out."""
+    return {path.name: _read(path) for path in sorted(folder.iterdir()) if path.suffix in MEDIA_TYPES}
+
+
+def _read(path: Path) -> Asset:
+    plain = path.read_bytes()
+    packed = gzip.compress(plain, mtime=0)
+    return Asset(MEDIA_TYPES[path.suffix], plain, packed, hashlib.sha256(plain).hexdigest()[:16])
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def page(request: Request, doors: Here) -> Response:
+    """The chat page; a browser that is new here gets an anonymous session that no script can read."""
+    response = _assets(request)[PAGE].respond(request)
+    if not SESSION.fullmatch(request.cookies.get(SESSION_COOKIE, "")):
+        secure = request.url.scheme == "https"
+        response.set_cookie(SESSION_COOKIE, doors.new_session(), httponly=True, samesite="strict", secure=secure)
+    return response
+
+
+@router.api_route("/web/{name}", methods=["GET", "HEAD"])
+async def asset(request: Request, name: str) -> Response:
+    """A file of the page, by its name and nothing else."""
+    found = _assets(request).get(name)
+    if found is None:
+        raise HTTPException(404)
+    return found.respond(request)
+
+
+def _assets(request: Request) -> dict[str, Asset]:
+    return cast("dict[str, Asset]", request.app.state.assets)

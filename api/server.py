@@ -1,0 +1,97 @@
+"""Listening: one socket on loopback, signals that let running turns finish, and a word when it is ready."""
+
+import asyncio
+import errno
+import math
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.gate import is_loopback
+from domain.errors import UsageError
+
+BACKLOG = 2_048
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Bind `host:port` (0: a free one), on loopback only. Raises UsageError."""
+    if not is_loopback(host):
+        raise UsageError(
+            "other machines could reach this address, and API keys, which come first, do not exist yet",
+            where=f"--host {host}",
+            fix="serve on 127.0.0.1",
+        )
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as fault:
+        raise _unusable(host, port, fault) from fault
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as fault:
+        listener.close()
+        raise _unusable(host, port, fault) from fault
+    return listener
+
+
+def address_of(listener: socket.socket, host: str) -> str:
+    """The URL that a listener is reached at."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+async def listen(app: FastAPI, listener: socket.socket, *, grace: float, ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then give open requests `grace` seconds to end. Calls `ready` when it listens."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        ws="none",
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=math.ceil(grace),
+    )
+    await _Server(config, ready).serve([listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but a signal ends serving and not the process: the desk is still to be closed."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so. Raises UsageError when another process has begun to listen there meanwhile."""
+        try:
+            await super().startup(sockets)
+        except OSError as fault:
+            host, port, *_ = sockets[0].getsockname() if sockets else ("", 0)
+            raise _unusable(host, port, fault) from fault
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at the first signal; a second SIGINT stops without waiting."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+def _unusable(host: str, port: int, fault: OSError) -> UsageError:
+    taken = fault.errno == errno.EADDRINUSE
+    what = f"port {port} is in use" if taken else f"cannot listen here: {fault.strerror}"
+    return UsageError(what, where=f"{host}:{port}", fix="pass --port with another, or 0 for any free one")

@@ -1,0 +1,73 @@
+"""Turns at work. Each runs in a task of its own, so that a listener who leaves can stop it.
+
+The desk's event stream must be read from start to end in one task: its timeouts and spans belong to it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+from domain.receipt import Reply
+from graph.desk import Done, Event
+
+Ended = Callable[[Reply | None], None]
+"""Told the reply of a turn when it ends; None when there is none."""
+
+
+class RunningTurn:
+    """One turn. `reply` and `fault` are known when it has ended; neither is, when it was stopped."""
+
+    def __init__(self, events: AsyncIterator[Event], ended: Ended) -> None:
+        self.reply: Reply | None = None
+        self.fault: BaseException | None = None
+        self._over = False
+        self._tell = ended
+        self._heard: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.task = asyncio.create_task(self._work(events), name="turn")
+        self.task.add_done_callback(self._end)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended and every event was taken."""
+        return self._over and self._heard.empty()
+
+    async def next(self, silence: float) -> Event | None:
+        """Its next event; None after `silence` seconds without one, and when it has ended."""
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._heard.get(), silence)
+        return None
+
+    def stop(self) -> None:
+        """Stop the work; nothing happens to a turn that has ended."""
+        self.task.cancel()
+
+    async def _work(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
+            if isinstance(event, Done):
+                self.reply = event.reply
+            self._heard.put_nowait(event)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self.fault = None if task.cancelled() else task.exception()
+        self._over = True
+        self._tell(self.reply)
+        self._heard.put_nowait(None)
+
+
+class Turns:
+    """The turns under way at this door."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, events: AsyncIterator[Event], ended: Ended = lambda _reply: None) -> RunningTurn:
+        """Set a turn to work."""
+        turn = RunningTurn(events, ended)
+        self._running.add(turn.task)
+        turn.task.add_done_callback(self._running.discard)
+        return turn
+
+    async def settled(self) -> None:
+        """Return when no turn is at work any more."""
+        while self._running:
+            await asyncio.wait(self._running)

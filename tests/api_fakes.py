@@ -1,0 +1,240 @@
+"""A desk that says what a test has scripted, and a service around it, for the HTTP door's tests."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from fakes import CountingIds, FrozenClock, ShelfSearch
+
+from api import create_app
+from domain.errors import NotFoundError
+from domain.ports import ModelCard
+from domain.profile import DeskProfile
+from domain.receipt import Reply, ReplyReceipt
+from domain.settings import Settings
+from domain.turn import Message, Passage, Source, Step
+from graph.desk import Done, Sources, StepDone, Token
+from tracing import Metrics
+
+BASE = "http://127.0.0.1:8000"
+TOKEN = "the-owner's-token"
+ANSWER = "You can return a lamp within 30 days. Đổi trả trong 30 ngày."
+SOURCE = Source("returns", "Returning a lamp", "within 30 days")
+PROFILE = DeskProfile.model_validate(
+    {
+        "name": "Lamp Shop",
+        "languages": ["en", "vi"],
+        "scope": {"describe": "lamps"},
+        "texts": {"greeting": {"en": "Hello!", "vi": "Xin chào!"}},
+        "contact": {"email": "help@lamps.example", "hours": "Mon-Fri 9-17"},
+    }
+)
+
+
+def reply_to(number: int, thread_id: str, answer: str = ANSWER) -> Reply:
+    receipt = ReplyReceipt(
+        mode="quote",
+        tier="simple",
+        model="",
+        prompt="",
+        rag_config="test@1",
+        release="built-in",
+        knowledge="k1",
+        verdicts=[],
+        steps=[Step("guard_input", 1.5)],
+        tokens=0,
+        cost_usd=0.0,
+        latency_ms=2.0,
+    )
+    return Reply(
+        answer=answer,
+        outcome="answer",
+        sources=[SOURCE],
+        thread_id=thread_id,
+        turn_id=f"turn-{number}",
+        trace_id=f"{number:032x}",
+        language="en",
+        receipt=receipt,
+    )
+
+
+@dataclass
+class ScriptedDesk:
+    """Answers every question alike; `wait` holds a turn after its first step, `early` and `late` break it."""
+
+    answer: str = ANSWER
+    early: Exception | None = None
+    late: Exception | None = None
+    wait: asyncio.Event | None = None
+    silent_first: bool = False
+    asked: list[Any] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    finished: int = 0
+    ratings: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+
+    async def stream(self, question, pins=None):
+        del pins
+        self.asked.append(question)
+        self.begun.set()
+        number = len(self.asked)
+        try:
+            if self.early:
+                raise self.early
+            if self.silent_first and self.wait:
+                await self.wait.wait()
+            yield StepDone(Step("guard_input", 1.5))
+            if self.wait:
+                await self.wait.wait()
+            if self.late:
+                raise self.late
+        except asyncio.CancelledError:
+            self.stopped.set()
+            raise
+        thread = question.thread_id or f"thread-{number}"
+        self.owners[thread] = question.user_id
+        for word in self.answer.split(" "):
+            yield Token(f"{word} ")
+        yield Sources([SOURCE])
+        yield Done(reply_to(number, thread, self.answer))
+        self.finished += 1
+
+    async def thread(self, thread_id, user_id):
+        self._owned(thread_id, user_id)
+        return [Message("user", "how long?"), Message("assistant", self.answer, "turn-1", "answer")]
+
+    async def forget(self, thread_id, user_id):
+        self._owned(thread_id, user_id)
+        del self.owners[thread_id]
+
+    async def rate(self, turn_id, user_id, rating, comment=""):
+        if not turn_id.startswith("turn-"):
+            raise NotFoundError("no such turn", where=turn_id)
+        self.ratings[turn_id] = (user_id, rating, comment)
+
+    def _owned(self, thread_id, user_id):
+        if self.owners.get(thread_id) != user_id:
+            raise NotFoundError("no such thread", where=thread_id)
+
+
+@dataclass
+class Report:
+    added: list[str]
+    version: str = "k2"
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    skipped: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class Shelf:
+    """Knowledge of one passage."""
+
+    version: str = "k1"
+    public: ShelfSearch = field(
+        default_factory=lambda: ShelfSearch(
+            [Passage("returns#0", "returns", "Returning a lamp", "within 30 days", 1.0)]
+        )
+    )
+
+    async def ingest(self, path, progress=None):
+        del progress
+        return Report([path.name])
+
+
+@dataclass
+class Guarded:
+    """Guards that are as a test says."""
+
+    faults: dict[str, str] = field(default_factory=lambda: {"pii": "ok"})
+
+    def health(self):
+        return self.faults
+
+
+@dataclass
+class Model:
+    """A model that can be asked, or none."""
+
+    card: ModelCard | None = None
+
+    def choose(self, tier, confidence):
+        del tier, confidence
+        return self.card
+
+
+@dataclass
+class FakeService:
+    """What the door reads of a service."""
+
+    settings: Settings = field(default_factory=lambda: Settings(llm="off", max_message_chars=200))
+    profile: DeskProfile = PROFILE
+    desk: ScriptedDesk = field(default_factory=ScriptedDesk)
+    guards: Guarded = field(default_factory=Guarded)
+    knowledge: Shelf = field(default_factory=Shelf)
+    chat: Model = field(default_factory=Model)
+    metrics: Metrics = field(default_factory=Metrics)
+    local: None = None
+    store: Any = None
+
+
+@dataclass
+class Door:
+    """An application and a client of it."""
+
+    app: Any
+    http: httpx.AsyncClient
+    service: FakeService
+    clock: FrozenClock
+
+    @property
+    def desk(self) -> ScriptedDesk:
+        return self.service.desk
+
+    async def post(self, path, json=None, **options):
+        return await self.http.post(path, json=json, **options)
+
+    async def ask(self, message="How long do I have?", *, headers=None, **fields):
+        return await self.http.post("/v1/chat", json={"message": message, **fields}, headers=headers)
+
+    async def ask_events(self, message="How long do I have?", *, headers=None, **fields):
+        wanted = {"Accept": "text/event-stream", **(headers or {})}
+        return await self.ask(message, headers=wanted, **fields)
+
+
+@asynccontextmanager
+async def open_door(service=None, *, heartbeat=10.0):
+    """The application over a scripted service, reached without a network."""
+    service, clock = service or FakeService(), FrozenClock()
+    app = create_app(service, owner_token=TOKEN, clock=clock, ids=CountingIds(), heartbeat=heartbeat)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as http:
+        yield Door(app, http, service, clock)
+    await app.state.doors.turns.settled()
+
+
+def at_door(work, service=None, **options):
+    """Run `work(door)` at a fresh door."""
+
+    async def run():
+        async with open_door(service, **options) as door:
+            return await work(door)
+
+    return asyncio.run(run())
+
+
+def events_of(text):
+    """The events of a stream as (name, data text); comments as (":", text)."""
+    events = []
+    for block in text.split("\n\n"):
+        lines = [line.split(": ", 1) for line in block.splitlines()]
+        if lines and lines[0][0] in (":", ""):
+            events.append((":", lines[0][1]))
+        elif lines:
+            fields = dict(lines)
+            events.append((fields["event"], fields["data"]))
+    return events
