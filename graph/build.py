@@ -22,7 +22,7 @@ from typing_extensions import NotRequired
 
 from domain.ports import Span, SpanKind, Tracer
 from domain.turn import Fact, Pins, Turn, TurnInput
-from graph.record import RAW
+from graph.record import RAW, revived
 from nodes.deps import Deps
 from nodes.generate import generate
 from nodes.guard_input import fresh_turn, guard_input
@@ -160,7 +160,7 @@ def _after_guard_output(turn: Turn, runtime: Runtime[Pins]) -> Literal["judge", 
     return "judge" if judged else "__end__"
 
 
-def _failed(turn: Turn, error: NodeError) -> Command[Literal["refuse", "__end__"]]:
+async def _failed(turn: Turn, error: NodeError) -> Command[Literal["refuse", "__end__"]]:
     """A step that raised or ran out of time. Guards fail closed; elsewhere the desk cannot answer now."""
     kind = type(error.error).__name__
     if error.node in ("refuse", "handoff", "judge"):
@@ -180,6 +180,7 @@ def _traced(name: str, node: Node, tracer: Tracer) -> Node:
     wants_runtime = "runtime" in signature(node).parameters
 
     async def step(turn: Turn, runtime: Runtime[Pins]) -> Mapping[str, object]:
+        turn = revived(turn)
         given = {field: turn.get(field) for field in SHOWN[name]}
         with tracer.step(name, KINDS[name], given) as span:
             update = await (node(turn, runtime) if wants_runtime else node(turn))

@@ -60,7 +60,6 @@ Event = StepDone | Token | Sources | Done
 class Limits:
     """What a desk takes on. Times are seconds."""
 
-    message_chars: int
     turns: int
     turn_timeout: float
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+import structlog
+
 from domain.ports import Tracer, TurnContext
 from domain.turn import Call, Score, Turn
 from graph.build import Graph
@@ -53,6 +55,7 @@ class Judging:
             return False
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), name="judge")
+            self._worker.add_done_callback(_tell)
         return True
 
     async def drain(self) -> None:
@@ -71,11 +74,18 @@ class Judging:
             try:
                 with self._tracer.turn(job.about):
                     judged = await self._graph.ainvoke(cast("Any", job.turn))
+                await self._book(job, judged["scores"], judged.get("calls", []))
             finally:
                 self._jobs.task_done()
-            await self._book(job, judged["scores"], judged.get("calls", [])[len(job.turn.get("calls", [])) :])
 
     async def _book(self, job: _Job, scores: list[Score], calls: list[Call]) -> None:
         await asyncio.to_thread(self._store.ledger.add_scores, job.turn_id, scores, calls)
+        self._metrics.judged(scores, calls)
         for score in scores:
             self._tracer.score(job.about.trace_id, score)
+
+
+def _tell(worker: asyncio.Task[None]) -> None:
+    """A judge that failed leaves its turn unjudged, and says so; the next turn starts it again."""
+    if not worker.cancelled() and (fault := worker.exception()):
+        structlog.get_logger().error("judge failed", error=type(fault).__name__)

@@ -9,10 +9,33 @@ from typing import Any, cast
 from langgraph.types import Overwrite
 
 from domain.receipt import Receipt
-from domain.turn import Call, Fact, Handoff, Step, Turn, TurnInput, Verdict, language_of
+from domain.turn import (
+    Call,
+    Fact,
+    Handoff,
+    Message,
+    Passage,
+    Score,
+    Source,
+    Step,
+    Turn,
+    TurnInput,
+    Verdict,
+    language_of,
+)
 
 RAW = frozenset({"question", "context", "secrets"})
 """Fields of a turn that never reach a span, a checkpoint, a receipt."""
+
+VALUES = {
+    "history": Message,
+    "verdicts": Verdict,
+    "passages": Passage,
+    "sources": Source,
+    "calls": Call,
+    "scores": Score,
+}
+"""Fields of a turn that hold lists of our own values."""
 
 APPENDED = frozenset({"verdicts", "calls"})
 
@@ -135,6 +158,17 @@ class TurnRecord:
             handoff=turn.get("handoff"),
             error=self.error or turn.get("error", ""),
         )
+
+
+def revived(turn: Turn) -> Turn:
+    """The turn with our values where Studio has sent JSON: an edited passage comes back as a dict."""
+    values = cast("dict[str, Any]", turn)
+    edited = {
+        name: [kind(**item) if isinstance(item, dict) else item for item in values[name]]
+        for name, kind in VALUES.items()
+        if any(isinstance(item, dict) for item in values.get(name) or [])
+    }
+    return cast("Turn", values | edited) if edited else turn
 
 
 def spoken(answer: str) -> Iterator[str]:

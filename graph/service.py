@@ -1,6 +1,7 @@
 """A running installation of one desk: the real things, named, for the doors above."""
 
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -48,3 +49,4 @@ class Service:
     local: LocalModel | None
     tracer: Tracer
     metrics: Metrics
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)

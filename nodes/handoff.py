@@ -46,4 +46,5 @@ def _department(text: str, departments: list[Department]) -> Department | None:
 
 def _words(text: str) -> str:
     """Lower-case words between single spaces, so that containment is containment of whole words."""
-    return f" {' '.join(re.findall(r'[^\W_]+', text.casefold()))} "
+    words = re.findall(r"[^\W_]+", text.casefold())
+    return f" {' '.join(words)} "

@@ -150,16 +150,18 @@ class ListTracer:
 
 @dataclass
 class PurseBudget:
-    """A budget in a variable."""
+    """A budget in a variable, for one thread at a time."""
 
     limit: int = 1_000_000
     settled: int = 0
+    made: int = 0
     holds: dict[str, int] = field(default_factory=dict)
 
     def reserve(self, model: str, amount: int) -> str:
         if self.settled + sum(self.holds.values()) + amount > self.limit:
             raise BudgetError(f"no room for {amount}", where=model)
-        hold = f"hold-{len(self.holds) + self.settled}-{amount}"
+        self.made += 1
+        hold = f"hold-{self.made}"
         self.holds[hold] = amount
         return hold
 

@@ -210,6 +210,7 @@ def test_a_later_rating_takes_the_place_of_the_earlier():
 
     first, again, unknown, ratings = at_door(work)
     assert (first.status_code, again.status_code, unknown.status_code) == (204, 204, 404)
+    assert "content-type" not in first.headers  # there is nothing that could be read as JSON
     assert ratings == {"turn-1": ("lan", "down", "cũ rồi")}
 
 

@@ -28,6 +28,7 @@ LONGEST = 200
 """Characters of a value; ids, names and our own event lines are shorter."""
 WITHHELD = "message withheld: it was formatted before it was logged"
 NOISY = (
+    "bm25s",
     "chromadb",
     "httpcore",
     "httpx",

@@ -1,0 +1,277 @@
+"""Settings become real things here, and nowhere else: the only place where implementations are chosen."""
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from domain.ports import Clock, Embedder, Ids, Progress
+from domain.profile import DeskProfile
+from domain.receipt import MICRO
+from domain.settings import Settings
+from graph.build import Graph, build_judge, build_service, build_studio
+from graph.desk import Desk, Limits
+from graph.judging import Judging
+from graph.profiles import find_desk, read_profile
+from graph.record import Labels
+from graph.service import Service
+from graph.system import SystemClock, Uuid7
+from graph.threads import close_saver, open_saver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from guards import Guards, ScopeFilter
+from models.catalog import load_catalog
+from models.chat import ModelClient
+from models.embedded import LocalModel
+from models.embedder import load_embedder
+from models.router import ComplexityRouter
+from models.weights import shipped_weights
+from nodes.deps import Deps
+from prompts import PromptLibrary, Replies
+from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
+from scoring import LocalJudge
+from store import HomeLock, Store
+from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
+
+RELEASE = "built-in"
+"""The release that ships: the library's newest prompts and the default RAG configuration."""
+
+PAID_JUDGE_SAMPLE = 0.1
+LANGSMITH = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
+
+Say = Callable[[str], None]
+"""Told, in one line, each step of the set-up that takes a while."""
+
+
+def silent(_line: str) -> None:
+    """Say nothing."""
+
+
+def keep_text_at_home() -> None:
+    """Switch LangSmith's tracing off, whatever the environment says: no text goes to a foreign cloud."""
+    for name in LANGSMITH:
+        os.environ[name] = "false"
+
+
+async def open_service(settings: Settings, *, say: Say = silent, progress: Progress | None = None) -> Service:
+    """Open one desk with everything it needs; at its very first start, read its knowledge.
+
+    Raises HomeInUseError when another process owns the desk's state, DeskError, StoreError, KnowledgeError.
+    What was opened before a failure is closed again. Close the service with `close_service`.
+    """
+    keep_text_at_home()
+    async with AsyncExitStack() as opened:
+        service = await _open(settings, opened, say, progress)
+        service.closing.push_async_callback(opened.pop_all().aclose)
+    return service
+
+
+async def close_service(service: Service) -> None:
+    """Close everything that `open_service` has opened, in the opposite order."""
+    await service.closing.aclose()
+
+
+async def open_studio(settings: Settings) -> Graph:
+    """The graph alone, for Studio, over a state folder of Studio's own. Open until the process ends."""
+    keep_text_at_home()
+    desk_folder = find_desk(settings.desk)
+    state = settings.home / "studio" / desk_folder.name
+    opened, clock = AsyncExitStack(), SystemClock()
+    opened.enter_context(HomeLock.acquire(state))
+    store = await asyncio.to_thread(Store.open, state, clock, daily_limit=_daily_limit(settings))
+    chat = _model_client(settings, store, clock)
+    rooms = await open_rooms(settings, desk_folder, state, clock, opened)
+    tracer = _tracer(settings)
+    return build_studio(make_deps(rooms, chat, settings), tracer, step_timeout=settings.turn_timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The workshops of one desk, opened: what a graph's deps are made of."""
+
+    profile: DeskProfile
+    config: RagConfig
+    embedder: Embedder
+    knowledge: Knowledge
+    guards: Guards
+    scope: ScopeFilter
+    router: ComplexityRouter
+
+
+async def open_rooms(
+    settings: Settings,
+    desk_folder: Path,
+    state: Path,
+    clock: Clock,
+    opened: AsyncExitStack,
+    *,
+    say: Say = silent,
+    progress: Progress | None = None,
+) -> Rooms:
+    """Open knowledge, guards and router of a desk; `opened` closes them."""
+    profile = read_profile(desk_folder)
+    config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
+    embedder = load_embedder(config.embedder.name)
+    knowledge = await Knowledge.open(state / "knowledge", config, embedder, clock)
+    opened.push_async_callback(knowledge.close)
+    articles = desk_folder / "knowledge"
+    if not knowledge.version and articles.is_dir():
+        say(f"first start of {profile.name}: reading its articles in {articles}")
+        report = await knowledge.ingest(articles, progress)
+        say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
+    guards = Guards.load(profile, max_chars=settings.max_message_chars, internal=knowledge.internal_texts)
+    scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge))
+    return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter())
+
+
+def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
+    """What the nodes of a graph may use."""
+    prompts = PromptLibrary.load()
+    return Deps(
+        profile=rooms.profile,
+        guards=rooms.guards,
+        scope=rooms.scope,
+        router=rooms.router,
+        search=rooms.knowledge.public,
+        embedder=rooms.embedder,
+        chat=chat,
+        prompts=prompts,
+        replies=Replies(rooms.profile),
+        judge=LocalJudge(rooms.embedder, chat, prompts.get("judge").render),
+        rag_config=rooms.config.label,
+        grey=rooms.config.grey,
+        top_k=rooms.config.top_k,
+        history_tokens=settings.history_tokens,
+    )
+
+
+async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: Progress | None) -> Service:
+    desk_folder = find_desk(settings.desk)
+    state = settings.home / desk_folder.name
+    clock, ids = SystemClock(), Uuid7()
+    lock = opened.enter_context(await asyncio.to_thread(HomeLock.acquire, state))
+    vault_key = settings.vault_key.get_secret_value()
+    store = await asyncio.to_thread(
+        Store.open, state, clock, vault_key=vault_key, daily_limit=_daily_limit(settings)
+    )
+    opened.callback(store.close)
+    saver = await open_saver(state)
+    opened.push_async_callback(close_saver, saver)
+    await _let_go(store, saver, clock.now() - timedelta(days=settings.retention_days))
+    rooms = await open_rooms(settings, desk_folder, state, clock, opened, say=say, progress=progress)
+
+    chat = _model_client(settings, store, clock)
+    opened.push_async_callback(chat.aclose)
+    local = _local_model(settings, chat, clock, ids)
+    if local:
+        opened.push_async_callback(local.stop)
+    tracer, metrics = _tracer(settings), Metrics()
+    opened.push_async_callback(asyncio.to_thread, tracer.close)
+    deps = make_deps(rooms, chat, settings)
+    judging = Judging(
+        build_judge(deps, tracer),
+        store,
+        tracer,
+        metrics,
+        backlog=settings.judge_backlog,
+        rate=lambda: _judge_rate(settings, chat),
+    )
+    desk = Desk(
+        build_service(deps, tracer, saver, step_timeout=settings.turn_timeout),
+        judging,
+        saver=saver,
+        store=store,
+        knowledge=rooms.knowledge,
+        guards=rooms.guards,
+        replies=deps.replies,
+        tracer=tracer,
+        metrics=metrics,
+        labels=Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment),
+        limits=Limits(settings.max_turns, settings.turn_timeout),
+        clock=clock,
+        ids=ids,
+    )
+    opened.push_async_callback(desk.close)
+    return Service(
+        settings=settings,
+        profile=rooms.profile,
+        desk_folder=desk_folder,
+        state_folder=state,
+        lock=lock,
+        desk=desk,
+        guards=rooms.guards,
+        scope=rooms.scope,
+        router=rooms.router,
+        knowledge=rooms.knowledge,
+        store=store,
+        chat=chat,
+        local=local,
+        tracer=tracer,
+        metrics=metrics,
+    )
+
+
+async def _let_go(store: Store, saver: AsyncSqliteSaver, before: datetime) -> None:
+    """Remove what has outlived its retention: checkpoints first, while the store still knows whose they are."""
+    for thread in await asyncio.to_thread(store.threads.untouched_since, before):
+        await saver.adelete_thread(thread)
+    await asyncio.to_thread(store.purge, before)
+
+
+def _daily_limit(settings: Settings) -> int:
+    return round(settings.budget_usd_per_day * MICRO)
+
+
+def _judge_rate(settings: Settings, chat: ModelClient) -> float:
+    """The share of turns to judge: all of them where the judge is free, one in ten where it is paid for."""
+    if settings.judge_sample is not None:
+        return settings.judge_sample
+    card = chat.choose("simple", 1.0)
+    return PAID_JUDGE_SAMPLE if card and card.mode == "remote" else 1.0
+
+
+def _topics(knowledge: Knowledge) -> list[str]:
+    return [article.title for article in knowledge.articles() if article.audience == "public"]
+
+
+def _model_client(settings: Settings, store: Store, clock: Clock) -> ModelClient:
+    catalog = load_catalog()
+    routes = catalog.routes(
+        openai_api_key=settings.openai_api_key.get_secret_value(),
+        base_url=settings.llm_base_url,
+        model=settings.llm_model,
+        api_key=settings.llm_api_key.get_secret_value(),
+    )
+    off = settings.llm == "off"
+    return ModelClient(
+        [] if off else routes,
+        budget=store.budget,
+        clock=clock,
+        jitter=random.random,
+        timeout=settings.llm_timeout,
+        local=None if off or routes else catalog.local(),
+    )
+
+
+def _local_model(settings: Settings, chat: ModelClient, clock: Clock, ids: Ids) -> LocalModel | None:
+    """The embedded model, not started yet; None where it is off or another server is configured."""
+    if settings.llm == "off" or settings.llm_base_url or settings.openai_api_key.get_secret_value():
+        return None
+    row = load_catalog().local()
+    assert row.weights is not None  # local() gives a row with weights
+    weights = shipped_weights(row.weights, settings.weights_dir)
+    return LocalModel(row, weights, attach=chat.attach_local, clock=clock, ids=ids, threads=settings.llm_threads)
+
+
+def _tracer(settings: Settings) -> LangfuseTracer | NoTracer:
+    return open_tracer(
+        host=settings.langfuse_host,
+        public_key=settings.langfuse_public_key,
+        secret_key=settings.langfuse_secret_key.get_secret_value(),
+        environment=settings.environment,
+        release=RELEASE,
+    )

@@ -1,0 +1,73 @@
+"""How a running service is: where answers come from, what is up, what is degraded."""
+
+from domain.ports import Progress
+from graph.service import Dependency, Service
+
+
+def mode(service: Service) -> str:
+    """How the next sure answer would be made: quote, local or remote."""
+    card = service.chat.choose("simple", 1.0)
+    return card.mode if card else "quote"
+
+
+def banner(service: Service) -> str:
+    """Where answers come from, in a sentence or two for whoever starts the service."""
+    settings = service.settings
+    if service.local is not None:
+        return (
+            f"Answers are quoted from the articles at once; a local model takes over when it is ready"
+            f" ({service.local.weights.plan()})."
+        )
+    card = service.chat.choose("medium", 1.0)
+    if card is None:
+        return "Answers are quoted from the articles; no language model is used."
+    if card.mode == "local":
+        return f"Answers are written by {card.name} at {settings.llm_base_url}."
+    return (
+        f"Answers are written by {card.name}, which costs money: at most"
+        f" ${settings.budget_usd_per_day:.2f} a day (FRONTDESK_BUDGET_USD_PER_DAY), then they are quoted."
+    )
+
+
+def health(service: Service) -> list[Dependency]:
+    """Every dependency of the service; the desk cannot answer when a needed one is down."""
+    faults = {name: state for name, state in service.guards.health().items() if state != "ok"}
+    knowledge = service.knowledge.version
+    return [
+        Dependency(
+            "knowledge",
+            "ok" if knowledge else "down",
+            f"version {knowledge}" if knowledge else "no articles: run frontdesk ingest PATH",
+            needed=True,
+        ),
+        Dependency(
+            "guards",
+            "degraded" if faults else "ok",
+            "; ".join(f"{name}: {fault}" for name, fault in faults.items()),
+        ),
+        _model(service),
+    ]
+
+
+async def start_model(service: Service, progress: Progress | None = None) -> None:
+    """Fetch and load the local model, and return when it is ready or has failed; nothing to do without one."""
+    if service.local is not None:
+        await service.local.start(progress)
+
+
+async def wait_for_model(service: Service, progress: Progress | None = None) -> str:
+    """As `start_model`; what to tell the user when it failed, else empty."""
+    await start_model(service, progress)
+    if service.local is None or service.local.state == "ready":
+        return ""
+    return f"answers are quoted: the local model is {service.local.state}"
+
+
+def _model(service: Service) -> Dependency:
+    if service.local is not None:
+        state = service.local.state
+        return Dependency("model", "ok" if state == "ready" else "degraded", f"local model: {state}")
+    if service.settings.llm == "off":
+        return Dependency("model", "off", "answers are quoted")
+    card = service.chat.choose("medium", 1.0)
+    return Dependency("model", "ok", card.name) if card else Dependency("model", "degraded", "not answering")

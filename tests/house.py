@@ -1,0 +1,145 @@
+"""A small desk built for tests: real rooms, a shelf instead of Chroma, a scripted model."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from domain.profile import DeskProfile
+from domain.turn import Passage
+from fakes import CountingIds, FrozenClock, ListTracer, ScriptedChat, ShelfSearch, WordEmbedder
+from graph.build import build_judge, build_service
+from graph.desk import Desk, Limits
+from graph.judging import Judging
+from graph.record import Labels
+from graph.threads import close_saver, open_saver
+from guards import Guards, ScopeFilter
+from models.router import ComplexityRouter
+from nodes import Deps
+from prompts import PromptLibrary, Replies
+from scoring import LocalJudge
+from store import Store
+from tracing import Metrics
+
+PROFILE = DeskProfile.model_validate(
+    {
+        "name": "Lamp Shop",
+        "languages": ["en", "vi"],
+        "scope": {
+            "describe": "An online shop for lamps: orders, delivery, returns, refunds, warranty.",
+            "in": ["How do I return a lamp?", "Where is my order?", "How long is the warranty on a lamp?"],
+            "out": ["Write a poem about the sea", "What is the capital of France?"],
+        },
+        "rules": [
+            {
+                "id": "no-refund-promise",
+                "side": "output",
+                "kind": "forbid",
+                "patterns": [r"your refund (has been|is) (granted|approved)"],
+                "text": {"en": "A colleague decides about refunds.", "vi": "Nhân viên sẽ xét việc hoàn tiền."},
+            }
+        ],
+        "contact": {"email": "help@lamps.example", "phone": "+1 555 010 9999", "hours": "Mon-Fri 9-17"},
+        "domains": ["lamps.example"],
+        "departments": [
+            {"id": "returns", "name": {"en": "Returns", "vi": "Đổi trả"}, "handles": ["return", "refund"]},
+            {"id": "orders", "name": {"en": "Orders", "vi": "Đơn hàng"}, "handles": ["order", "parcel"]},
+        ],
+    }
+)
+RETURNS = Passage(
+    id="returns#0",
+    article="returns",
+    title="Returning a lamp",
+    text="You can return a lamp within 30 days. The lamp must be unused. Return shipping costs USD 4.50.",
+    score=1.0,
+    section="How long",
+    language="en",
+)
+SERVICE_TIMEOUT = 20.0
+
+
+@dataclass
+class House:
+    """One desk and everything a test may want to look at."""
+
+    desk: Desk
+    store: Store
+    judging: Judging
+    shelf: ShelfSearch
+    chat: ScriptedChat
+    tracer: ListTracer
+    clock: FrozenClock
+    folder: Path
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+class NoKnowledge:
+    """Stands where the Desk asks which knowledge serves."""
+
+    version = "k1"
+
+
+@asynccontextmanager
+async def open_house(  # noqa: PLR0913  # each is a part that some test replaces
+    folder: Path,
+    *,
+    shelf: ShelfSearch | None = None,
+    chat: ScriptedChat | None = None,
+    profile: DeskProfile = PROFILE,
+    judge_rate: float = 1.0,
+    limits: Limits | None = None,
+    adjust: Callable[[Deps], Deps] = lambda deps: deps,
+) -> AsyncIterator[House]:
+    """A desk over `folder`; without a `chat` it answers by quotation."""
+    clock, tracer, embedder = FrozenClock(), ListTracer(), WordEmbedder()
+    shelf = shelf or ShelfSearch([RETURNS])
+    chat = chat or ScriptedChat(card=None)
+    store = Store.open(folder, clock, daily_limit=1_000_000)
+    saver = await open_saver(folder)
+    guards = Guards.load(profile, internal=lambda: ["The goodwill limit for agents is 77 dollars without asking a lead."])
+    deps = adjust(
+        Deps(
+            profile=profile,
+            guards=guards,
+            scope=ScopeFilter(profile, embedder),
+            router=ComplexityRouter(),
+            search=shelf,
+            embedder=embedder,
+            chat=chat,
+            prompts=PromptLibrary.load(),
+            replies=Replies(profile),
+            judge=LocalJudge(embedder, chat),
+            rag_config="test@1",
+            grey=(0.3, 0.7),
+            top_k=5,
+        )
+    )
+    metrics = Metrics()
+    judging = Judging(build_judge(deps, tracer), store, tracer, metrics, backlog=4, rate=lambda: judge_rate)
+    desk = Desk(
+        build_service(deps, tracer, saver, step_timeout=SERVICE_TIMEOUT),
+        judging,
+        saver=saver,
+        store=store,
+        knowledge=NoKnowledge(),
+        guards=guards,
+        replies=deps.replies,
+        tracer=tracer,
+        metrics=metrics,
+        labels=Labels("lamps", "built-in", "test@1", "dev"),
+        limits=limits or Limits(turns=4, turn_timeout=SERVICE_TIMEOUT),
+        clock=clock,
+        ids=CountingIds(),
+    )
+    try:
+        yield House(desk, store, judging, shelf, chat, tracer, clock, folder, metrics)
+    finally:
+        await desk.close()
+        await close_saver(saver)
+        store.close()
+
+
+def without_answer(shelf: ShelfSearch) -> ShelfSearch:
+    """The same shelf, unsure of everything."""
+    return replace(shelf, confidence=0.05)

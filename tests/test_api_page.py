@@ -1,0 +1,192 @@
+"""The chat page in a real browser: ask, sources, Vietnamese, thumbs, attacks, failures. Chromium comes with apt."""
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from api_fakes import FakeService, ScriptedDesk, reply_to
+
+from api import create_app
+from api.server import address_of, listen, open_listener
+from domain.errors import OverloadedError
+from domain.turn import Message, Source, Step
+from graph.desk import Done, Sources, StepDone, Token
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ATTACK = '<img src=x onerror="window.pwned=1"><script>window.pwned=2</script>[x](javascript:window.pwned=3)'
+SECONDS = 60.0
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER TEST WAS RUN: apt-get install chromium"),
+]
+
+
+class TalkingDesk(ScriptedDesk):
+    """Answers in the question's language, with what it was asked in the answer and in the source."""
+
+    async def stream(self, question, pins=None):
+        del pins
+        self.asked.append(question)
+        if self.early:
+            raise self.early
+        number, thread = len(self.asked), question.thread_id or f"thread-{len(self.asked)}"
+        self.owners[thread] = question.user_id
+        said = "Bạn có 30 ngày để đổi trả." if question.language == "vi" else "You have **30 days** to return it."
+        answer = f"{said} {question.message}"
+        source = Source("returns", f"Returns {ATTACK}", f"Within 30 days. {ATTACK}", "javascript:window.pwned=4")
+        yield StepDone(Step("guard_input", 1.0))
+        for piece in (said, f" {question.message}"):
+            await asyncio.sleep(0.05)
+            yield Token(piece)
+        yield Sources([source])
+        reply = reply_to(number, thread, answer)
+        yield Done(reply.model_copy(update={"sources": [source], "language": question.language or "en"}))
+
+    async def thread(self, thread_id, user_id):
+        self._owned(thread_id, user_id)
+        said = [Message("user", question.message) for question in self.asked]
+        return [*said, Message("assistant", "You have 30 days.", "turn-1", "answer")]
+
+
+@asynccontextmanager
+async def browsing(service, language="en-US"):
+    """A fresh browser on the page; whatever it does elsewhere, and every error of its scripts, is kept."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415  # only where there is a browser
+
+    listener, ready = open_listener("127.0.0.1", 0), asyncio.Event()
+    app, address = create_app(service), address_of(listener, "127.0.0.1")
+    serving = asyncio.create_task(listen(app, listener, grace=2, ready=ready.set))
+    await ready.wait()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = await browser.new_page(locale=language, viewport={"width": 900, "height": 800})
+        page.set_default_timeout(10_000)
+        faults = []
+        page.on("request", lambda sent: None if sent.url.startswith(address) else faults.append(sent.url))
+        page.on("pageerror", lambda fault: faults.append(str(fault)))
+        page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        await page.goto(address)
+        yield page, faults
+        await browser.close()
+    os.kill(os.getpid(), 15)
+    await serving
+
+
+def in_browser(work, desk=None, **options):
+    service = FakeService(desk=desk or TalkingDesk())
+
+    async def run():
+        async with asyncio.timeout(SECONDS), browsing(service, **options) as (page, faults):
+            seen = await work(page, service.desk)
+            return seen, faults
+
+    return asyncio.run(run())
+
+
+async def ask(page, text):
+    await page.fill("#message", text)
+    await page.press("#message", "Enter")
+    await page.wait_for_selector(".assistant:last-child .thumb")
+
+
+async def photograph(page, name):
+    """Kept for whoever looks: pytest's folder of this run, or FRONTDESK_SHOTS."""
+    folder = Path(os.environ.get("SHOTS") or ".")
+    if "SHOTS" in os.environ:
+        await page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+def test_a_customer_asks_opens_a_source_rates_and_comes_back():
+    async def work(page, desk):
+        await ask(page, "How long do I have?")
+        answer = await page.inner_text(".assistant .text")
+        strong = await page.inner_text(".assistant .text strong")
+        await page.click(".assistant .sources summary")
+        quote = await page.inner_text(".assistant blockquote")
+        await page.click('.assistant .thumb[value="down"]')
+        await page.fill(".assistant .comment textarea", "That is the old rule")
+        await page.click(".assistant .comment [type=submit]")
+        await page.wait_for_selector(".assistant .comment", state="hidden")
+        await photograph(page, "asked")
+        await page.reload()
+        await page.wait_for_selector(".assistant .text")
+        restored = await page.inner_text(".assistant .text")
+        await ask(page, "And for sale items?")
+        await photograph(page, "returned")
+        return answer, strong, quote, restored, desk
+
+    (answer, strong, quote, restored, desk), faults = in_browser(work)
+    assert answer == "You have 30 days to return it. How long do I have?"
+    assert strong == "30 days"
+    assert quote.startswith("Within 30 days.")
+    assert restored == "You have 30 days."
+    first, second = desk.asked
+    assert (first.thread_id, second.thread_id) == ("", "thread-1")
+    assert first.user_id == second.user_id != "anonymous"
+    assert desk.ratings == {"turn-1": (first.user_id, "down", "That is the old rule")}
+    assert faults == []
+
+
+def test_vietnamese_at_par():
+    async def work(page, desk):
+        greeting = await page.inner_text("#greeting")
+        await ask(page, "Tôi có bao lâu để đổi trả?")
+        await photograph(page, "vietnamese")
+        return greeting, await page.inner_text(".assistant .text"), desk.asked[0]
+
+    (greeting, answer, question), faults = in_browser(work, language="vi-VN")
+    assert greeting == "Xin chào!"
+    assert answer == "Bạn có 30 ngày để đổi trả. Tôi có bao lâu để đổi trả?"
+    assert question.language == "vi"
+    assert faults == []
+
+
+def test_markup_of_a_customer_an_article_or_a_model_stays_text():
+    async def work(page, desk):
+        del desk
+        await ask(page, ATTACK)
+        await page.click(".assistant .sources summary")
+        await page.wait_for_timeout(200)
+        await photograph(page, "attack")
+        links = await page.eval_on_selector_all(".messages a", "links => links.map(link => link.href)")
+        images = await page.locator(".messages img, .messages script").count()
+        return await page.evaluate("window.pwned ?? null"), links, images, await page.inner_text(".customer .text")
+
+    (pwned, links, images, shown), faults = in_browser(work)
+    assert pwned is None
+    assert not [link for link in links if link.startswith("javascript")]
+    assert images == 0
+    assert shown == ATTACK
+    assert faults == []
+
+
+def test_a_busy_desk_is_told_and_the_message_sent_again():
+    async def work(page, desk):
+        await page.fill("#message", "How long do I have?")
+        await page.press("#message", "Enter")
+        await page.wait_for_selector(".assistant .trouble:not([hidden])")
+        await photograph(page, "busy")
+        told = await page.inner_text(".assistant .trouble .reason")
+        desk.early = None
+        await page.click(".assistant .trouble button")
+        await page.wait_for_selector(".assistant .thumb")
+        return told, len(desk.asked), await page.locator(".customer").count()
+
+    desk = TalkingDesk(early=OverloadedError("too many turns"))
+    (told, asked, questions), faults = in_browser(work, desk)
+    assert told
+    assert (asked, questions) == (2, 1)
+    assert all("503" in fault for fault in faults)
