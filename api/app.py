@@ -96,7 +96,6 @@ def to_stderr(line: str) -> None:
 
 def run_server(settings: Settings, say: Say = to_stderr, progress: Progress | None = None) -> None:
     """Serve a desk until SIGINT or SIGTERM. Raises UsageError, HomeInUseError and what opening a desk raises."""
-    configure_logging(settings.log_level)
     # A Ctrl+C before the server listens.
     with suppress(KeyboardInterrupt):
         asyncio.run(serve(settings, say=say, progress=progress))
@@ -105,6 +104,7 @@ def run_server(settings: Settings, say: Say = to_stderr, progress: Progress | No
 async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress | None = None) -> None:
     """As `run_server`, in a running loop; the port is taken before the desk is opened, and opened after."""
     with open_listener(settings.host, settings.port) as listener:
+        configure_logging(settings.log_level)
         address = address_of(listener, settings.host)
         service = await open_service(settings, say=say, progress=progress)
         token = secrets.token_urlsafe(32)

@@ -99,24 +99,28 @@ async def read_thread(request: Request, thread_id: str, doors: Here, user_id: Us
 @router.delete(
     "/threads/{thread_id}",
     status_code=204,
+    response_class=Response,
     summary="Delete a conversation",
     responses=problems.documented(problems.NOT_FOUND, problems.THREAD_BUSY),
 )
-async def delete_thread(request: Request, thread_id: str, doors: Here, user_id: User = None) -> None:
+async def delete_thread(request: Request, thread_id: str, doors: Here, user_id: User = None) -> Response:
     """Remove a thread of this user, and the personal data kept for it."""
     await doors.service.desk.forget(thread_id, caller(request, user_id))
     doors.replays.forget(thread_id)
+    return Response(status_code=204)
 
 
 @router.post(
     "/feedback",
     status_code=204,
+    response_class=Response,
     summary="Rate an answer",
     responses=problems.documented(problems.UNREADABLE, problems.NOT_FOUND, problems.INVALID_FIELDS),
 )
-async def feedback(request: Request, body: FeedbackBody, doors: Here) -> None:
+async def feedback(request: Request, body: FeedbackBody, doors: Here) -> Response:
     """A thumb on a turn of this user, with a comment if they like; the last one counts."""
     await doors.service.desk.rate(body.turn_id, caller(request, body.user_id), body.rating, body.comment or "")
+    return Response(status_code=204)
 
 
 @router.get("/desk", summary="What the chat page shows of the desk")

@@ -103,10 +103,9 @@ async def ask(page, text):
 
 
 async def photograph(page, name):
-    """Kept for whoever looks: pytest's folder of this run, or FRONTDESK_SHOTS."""
-    folder = Path(os.environ.get("SHOTS") or ".")
-    if "SHOTS" in os.environ:
-        await page.screenshot(path=folder / f"{name}.png", full_page=True)
+    """Keep what the page looks like now, for whoever names a folder in SHOTS."""
+    if folder := os.environ.get("SHOTS"):
+        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def test_a_customer_asks_opens_a_source_rates_and_comes_back():
