@@ -57,7 +57,7 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
         return {"mode": "quote"}
     pins = runtime.context or Pins()
     card = None if pins.model == "quote" else deps.chat.choose(turn["tier"], turn["confidence"])
-    if turn["confidence"] < _threshold(deps, card):
+    if turn["confidence"] < deps.grey[0]:
         return _does_not_know(turn, [])
 
     passages = _near_the_best(turn["passages"])
@@ -75,8 +75,7 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
     if not written.knows:
         return _does_not_know(turn, written.calls)
     if not written.text:
-        sure = turn["confidence"] >= _threshold(deps, None)
-        return quoted | {"calls": written.calls} if sure else _does_not_know(turn, written.calls)
+        return quoted | {"calls": written.calls}
     return quoted | {
         "draft": written.text,
         "sources": _sources(await quote(written.text, passages, embedder=deps.embedder)),
@@ -85,12 +84,6 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
         "prompt": prompt.label,
         "calls": written.calls,
     }
-
-
-def _threshold(deps: Deps, card: ModelCard | None) -> float:
-    """A model is asked about the grey band; without one the band is cut in the middle."""
-    low, high = deps.grey
-    return low if card else (low + high) / 2
 
 
 def _near_the_best(passages: Sequence[Passage]) -> list[Passage]:
