@@ -90,7 +90,7 @@ class LocalJudge:
         except WeightsError as fault:
             return Score("relevance", None, f"the embedder cannot be used: {type(fault).__name__}")
         cover = len(asked & set(content_words(answer))) / len(asked)
-        return Score("relevance", round((near + cover) / 2, 4), f"meaning {near:.2f}, words {cover:.2f}")
+        return Score("relevance", round((2 * near + cover) / 3, 4), f"meaning {near:.2f}, words {cover:.2f}")
 
     async def _helpful(self, question: str, answer: str, passages: Sequence[Passage]) -> Score:
         card = self._chat.choose("simple", 1.0) if self._chat and self._asks else None

@@ -5,7 +5,7 @@ import unicodedata
 from functools import lru_cache
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-NUMBER = re.compile(r"(?<![\w.,])[+\-]?\d+(?:[.,:]\d+)*(?![\w])|\d+(?:[.,:]\d+)*")
+NUMBER = re.compile(r"(?:(?<![\w.,])[+\-])?\d+(?:[.,:]\d+)*")
 END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+")
 UNIT = re.compile(r"\d\s*[^\W\d_]\.$")
 SHORT = 3
