@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ from api import create_app, run_server
 from api.server import address_of, listen, open_listener
 from domain.errors import UsageError
 from domain.settings import Settings
+from store import read_owner
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTION = {"message": "How long do I have?"}
@@ -171,3 +174,101 @@ def test_ipv6_loopback_has_an_address_of_its_own():
         pytest.skip("this machine has no IPv6")
     with listener:
         assert address_of(listener, "::1") == f"http://[::1]:{listener.getsockname()[1]}"
+
+
+# ---- the whole service, as `frontdesk serve` starts it
+
+DESK = """\
+name: Lamp Shop
+scope:
+  describe: An online shop for lamps. Orders, delivery, returns, refunds, warranty.
+  in: ["How do I return a lamp?", "How long is the warranty?"]
+"""
+ARTICLE = """\
+---
+id: {id}
+title: {title}
+audience: public
+language: en
+---
+# {title}
+
+{text}
+"""
+ARTICLES = {
+    "returns": (
+        "Returning a lamp",
+        "You can return a lamp within 30 days of delivery. It must be unused and in its box.",
+    ),
+    "delivery": ("Delivery times", "We ship within two working days. A parcel takes three to five days to arrive."),
+    "warranty": ("Warranty", "Every lamp has a warranty of two years. It covers broken switches and cables."),
+    "payment": ("Ways to pay", "You can pay by card, by bank transfer or with a voucher."),
+    "bulbs": ("Choosing a bulb", "A reading lamp wants a bulb of 400 to 800 lumen with an E27 socket."),
+}
+START = "from cli.main import run; run()"
+
+
+@pytest.fixture
+def desk_folder(tmp_path):
+    folder = tmp_path / "lamps"
+    (folder / "knowledge").mkdir(parents=True)
+    (folder / "desk.yaml").write_text(DESK, "utf-8")
+    for name, (title, text) in ARTICLES.items():
+        (folder / "knowledge" / f"{name}.md").write_text(ARTICLE.format(id=name, title=title, text=text), "utf-8")
+    return folder
+
+
+def start(desk_folder, port=0):
+    command = [sys.executable, "-c", START, "serve", "--port", str(port), "--desk", str(desk_folder)]
+    return subprocess.Popen(command, cwd=desk_folder.parent, stderr=subprocess.PIPE, text=True)
+
+
+def address_said_by(process):
+    for line in process.stderr:
+        if " answers at " in line:
+            return line.split(" answers at ")[1].strip()
+    raise AssertionError(process.wait())
+
+
+@pytest.mark.slow
+def test_a_real_desk_is_served_and_stops_when_told(desk_folder):
+    with start(desk_folder) as process:
+        try:
+            with httpx.Client(base_url=address_said_by(process), trust_env=False, timeout=30) as http:
+                asked = http.post(
+                    "/v1/chat", json={"message": "How many days do I have to return a lamp?", "user_id": "lan"}
+                )
+                reply = asked.json()
+                streamed = http.post("/v1/chat/stream", json={"message": "How long is the warranty on a lamp?"})
+                thread = http.get(f"/v1/threads/{reply['thread_id']}", params={"user_id": "lan"})
+                foreign = http.get(f"/v1/threads/{reply['thread_id']}", params={"user_id": "minh"})
+                rated = {"turn_id": reply["turn_id"], "rating": "up", "user_id": "lan"}
+                feedback = http.post("/v1/feedback", json=rated)
+                ready, metrics = http.get("/readyz"), http.get("/metrics")
+            owner = read_owner(Path(os.environ["FRONTDESK_HOME"]) / "lamps")
+            with httpx.Client(
+                base_url=owner.address, headers={"Authorization": f"Bearer {owner.token}"}, trust_env=False
+            ) as http:
+                receipt = http.get(f"/admin/receipts/{reply['turn_id']}")
+                found = http.post("/admin/search", json={"question": "return a lamp"})
+            second = start(desk_folder)
+            refused = second.communicate(timeout=60)[1]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+    assert (asked.status_code, reply["outcome"], [source["id"] for source in reply["sources"]]) == (
+        200,
+        "answer",
+        ["returns"],
+    )
+    assert "30 days" in reply["answer"]
+    assert [name for name, _ in events_of(streamed.text)][-2:] == ["sources", "done"]
+    assert [message["role"] for message in thread.json()["messages"]] == ["user", "assistant"]
+    assert (foreign.status_code, feedback.status_code, ready.json()["ready"]) == (404, 204, True)
+    assert 'frontdesk_turns_total{language="en",mode="quote",outcome="answer"' in metrics.text
+    assert receipt.json()["steps"][0]["name"] == "guard_input"
+    assert found.json()["results"][0]["id"] == "returns"
+    assert second.returncode == 1
+    assert owner.address in refused.strip().splitlines()[-1]
+    assert "Traceback" not in refused
