@@ -148,7 +148,7 @@ def _cases(home: str, split: str) -> list[Row]:
 
 
 def _environment(home: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRONTDESK_", "LANGFUSE_"))}  # noqa: TID251,E501
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRONTDESK_", "LANGFUSE_"))}
     return {**kept, "FRONTDESK_HOME": home, "FRONTDESK_LLM": "off", "OPENAI_API_KEY": ""}
 
 

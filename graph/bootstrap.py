@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
 from domain.ports import Clock, Embedder, Ids, Progress
 from domain.profile import DeskProfile
 from domain.receipt import MICRO
@@ -21,8 +23,6 @@ from graph.record import Labels
 from graph.service import Service
 from graph.system import SystemClock, Uuid7
 from graph.threads import close_saver, open_saver
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
 from guards import Guards, ScopeFilter
 from models.catalog import load_catalog
 from models.chat import ModelClient
@@ -155,9 +155,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     clock, ids = SystemClock(), Uuid7()
     lock = opened.enter_context(await asyncio.to_thread(HomeLock.acquire, state))
     vault_key = settings.vault_key.get_secret_value()
-    store = await asyncio.to_thread(
-        Store.open, state, clock, vault_key=vault_key, daily_limit=_daily_limit(settings)
-    )
+    store = await asyncio.to_thread(Store.open, state, clock, vault_key=vault_key, daily_limit=_daily_limit(settings))
     opened.callback(store.close)
     saver = await open_saver(state)
     opened.push_async_callback(close_saver, saver)

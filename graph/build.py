@@ -59,7 +59,6 @@ SHOWN = {
 """What a span says of a step's input. guard_input's is raw, so its span shows its masked output only."""
 
 
-
 class _ServiceInput(TurnInput):
     """`TurnInput` whose raw texts no checkpoint keeps."""
 
@@ -76,12 +75,11 @@ class _ServiceTurn(Turn, total=False):
     secrets: Annotated[dict[str, str], UntrackedValue(dict)]
 
 
-def build_service(
-    deps: Deps, tracer: Tracer, saver: BaseCheckpointSaver[str], *, step_timeout: float
-) -> Graph:
+def build_service(deps: Deps, tracer: Tracer, saver: BaseCheckpointSaver[str], *, step_timeout: float) -> Graph:
     """The graph that serves customers: it stops before the judge, which runs after the answer is out."""
     graph = _wired(StateGraph(_ServiceTurn, Pins, input_schema=_ServiceInput), deps, tracer, step_timeout)
-    return graph.compile(checkpointer=saver, interrupt_before=["judge"], name="frontdesk")
+    compiled: Graph = graph.compile(checkpointer=saver, interrupt_before=["judge"], name="frontdesk")
+    return compiled
 
 
 def build_studio(deps: Deps, tracer: Tracer, *, step_timeout: float) -> Graph:
@@ -90,7 +88,8 @@ def build_studio(deps: Deps, tracer: Tracer, *, step_timeout: float) -> Graph:
     Studio steps through the graph from checkpoints, so here the question is kept in them.
     """
     graph = _wired(StateGraph(Turn, Pins, input_schema=TurnInput), deps, tracer, step_timeout)
-    return graph.compile(name="frontdesk")
+    compiled: Graph = graph.compile(name="frontdesk")
+    return compiled
 
 
 def build_judge(deps: Deps, tracer: Tracer) -> Graph:
@@ -160,7 +159,7 @@ def _after_guard_output(turn: Turn, runtime: Runtime[Pins]) -> Literal["judge", 
     return "judge" if judged else "__end__"
 
 
-async def _failed(turn: Turn, error: NodeError) -> Command[Literal["refuse", "__end__"]]:
+async def _failed(_turn: Turn, error: NodeError) -> Command[Literal["refuse", "__end__"]]:
     """A step that raised or ran out of time. Guards fail closed; elsewhere the desk cannot answer now."""
     kind = type(error.error).__name__
     if error.node in ("refuse", "handoff", "judge"):

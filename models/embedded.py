@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-import psutil  # type: ignore[import-untyped]  # it brings no type information
+import psutil
 
 from domain.errors import WeightsError
 from domain.ports import Clock, Ids, Progress

@@ -121,9 +121,7 @@ async def _write(
     try:
         if card.weak and turn["confidence"] < deps.grey[1]:
             variables = _variables(turn, passages, deps)
-            gate = deps.prompts.get("answerable").render(
-                passages=variables["passages"], question=variables["question"]
-            )
+            gate = deps.prompts.get("answerable").render(passages=variables["passages"], question=variables["question"])
             sure = await deps.chat.complete(ChatRequest("answerable", card.name, gate, 1, (YES, NO)))
             calls += sure.calls
             if sure.probabilities.get(YES, 0.0) < SURE_ENOUGH:

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fakes import CountingIds, FrozenClock, ListTracer, ScriptedChat, ShelfSearch, WordEmbedder
+
 from domain.profile import DeskProfile
 from domain.turn import Passage
-from fakes import CountingIds, FrozenClock, ListTracer, ScriptedChat, ShelfSearch, WordEmbedder
 from graph.build import build_judge, build_service
 from graph.desk import Desk, Limits
 from graph.judging import Judging
@@ -81,7 +82,7 @@ class NoKnowledge:
 
 
 @asynccontextmanager
-async def open_house(  # noqa: PLR0913  # each is a part that some test replaces
+async def open_house(  # each is a part that some test replaces
     folder: Path,
     *,
     shelf: ShelfSearch | None = None,
@@ -97,7 +98,9 @@ async def open_house(  # noqa: PLR0913  # each is a part that some test replaces
     chat = chat or ScriptedChat(card=None)
     store = Store.open(folder, clock, daily_limit=1_000_000)
     saver = await open_saver(folder)
-    guards = Guards.load(profile, internal=lambda: ["The goodwill limit for agents is 77 dollars without asking a lead."])
+    guards = Guards.load(
+        profile, internal=lambda: ["The goodwill limit for agents is 77 dollars without asking a lead."]
+    )
     deps = adjust(
         Deps(
             profile=profile,

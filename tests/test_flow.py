@@ -1,17 +1,18 @@
 """One whole turn per route through the graph, from the Desk's door to the receipt."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes import ScriptedChat, ShelfSearch
+from house import RETURNS, open_house
 
 from domain.errors import ModelDownError, NotFoundError, OverloadedError, ThreadBusyError, UsageError
-from domain.ports import ModelCard
+from domain.ports import ModelCard, TurnContext
 from domain.turn import Call, Passage, Pins
-from fakes import ScriptedChat, ShelfSearch
 from graph.desk import Done, Limits, Sources, StepDone, Token
 from graph.record import Question
-from house import RETURNS, House, open_house
 
 ASKED = "How many days do I have to return a lamp?"
 
@@ -150,7 +151,11 @@ def test_what_is_refused_never_reaches_retrieval_or_a_model(tmp_path: Path, aske
 
 @pytest.mark.parametrize(
     ("asked", "reason", "language"),
-    [("Hello!", "small_talk", "en"), ("Cảm ơn bạn nhiều nhé", "small_talk", "vi"), ("it doesn't work", "clarify", "en")],
+    [
+        ("Hello!", "small_talk", "en"),
+        ("Cảm ơn bạn nhiều nhé", "small_talk", "vi"),
+        ("it doesn't work", "clarify", "en"),
+    ],
 )
 def test_small_talk_and_vague_questions_are_answered_as_such(
     tmp_path: Path, asked: str, reason: str, language: str
@@ -257,8 +262,6 @@ class Stuck:
 @pytest.mark.parametrize(("searcher", "error"), [(Broken(), "retrieve: OSError"), (Stuck(), "TimeoutError")])
 def test_a_step_that_fails_is_a_polite_outcome_with_a_receipt(tmp_path: Path, searcher: object, error: str) -> None:
     async def turn() -> None:
-        from dataclasses import replace  # noqa: PLC0415
-
         limits = Limits(turns=4, turn_timeout=0.3)
         async with open_house(tmp_path, limits=limits, adjust=lambda deps: replace(deps, search=searcher)) as house:
             reply = await house.desk.ask(Question(ASKED))
@@ -287,16 +290,11 @@ def test_a_reader_that_goes_away_leaves_a_receipt_and_a_free_thread(tmp_path: Pa
 def test_the_judge_sheds_what_its_backlog_cannot_hold(tmp_path: Path) -> None:
     async def turns() -> None:
         async with open_house(tmp_path) as house:
-            about, turn = await _judgeable(house)
+            about = TurnContext("0" * 32, "t", "u", "lamps", "built-in", "dev")
+            turn = {"masked": ASKED, "standalone": ASKED, "answer": "30 days.", "passages": [RETURNS], "calls": []}
             taken = [house.judging.offer(about, "unknown", turn) for _ in range(20)]
             assert taken.count(True) == 4
             assert b"shed" in house.metrics.render()
-
-    async def _judgeable(house: House) -> tuple[object, object]:
-        from domain.ports import TurnContext  # noqa: PLC0415
-
-        about = TurnContext("0" * 32, "t", "u", "lamps", "built-in", "dev")
-        return about, {"masked": ASKED, "standalone": ASKED, "answer": "30 days.", "passages": [RETURNS], "calls": []}
 
     asyncio.run(turns())
 

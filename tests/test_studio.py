@@ -106,9 +106,7 @@ def test_an_earlier_step_can_be_forked(studio: Any) -> None:
     thread = studio.threads.create()["thread_id"]
     studio.runs.wait(thread, AT_A_TIME, input=ASKED)
     before = next(step for step in studio.threads.get_history(thread, limit=20) if step["next"] == ["generate"])
-    fork = studio.threads.update_state(
-        thread, {"confidence": 0.0}, checkpoint=before["checkpoint"], as_node="retrieve"
-    )
+    fork = studio.threads.update_state(thread, {"confidence": 0.0}, checkpoint=before["checkpoint"], as_node="retrieve")
     forked = studio.runs.wait(thread, AT_A_TIME, input=None, checkpoint=fork["checkpoint"])
     assert forked["outcome"] == "dont_know"
 
