@@ -1,0 +1,228 @@
+"""The front of the room: everything that a text must pass on its way in, out, and in between."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from domain.profile import DeskProfile
+from domain.turn import Fact, Language, Passage, Verdict
+from guards import retrieved
+from guards.base import DeskView, Evidence, Guard, GuardSpec, Inspected, Watch, discover, failed
+from guards.normalise import inspect
+from guards.pii import Pii
+from guards.placeholders import Masked, mask
+from guards.retrieved import Retrieved
+
+MASKING = "pii"
+NORMALISING = "normalise"
+TAIL = 300
+"""Characters masked beyond the limit, so that a number cut in two is still seen as a number."""
+SHOWN_HASH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class InputCheck:
+    """A question checked. `text` is masked: what everything else may see, also of a blocked question.
+
+    `secrets` maps placeholders to originals, those known before included. If masking itself failed, `text`
+    holds no word of the question.
+    """
+
+    text: str
+    secrets: dict[str, str]
+    verdicts: list[Verdict]
+    blocked: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputCheck:
+    """An answer checked. `text` is masked, defused and completed; empty when it is blocked."""
+
+    text: str
+    verdicts: list[Verdict]
+    blocked: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageCheck:
+    """The passages that speak to the customer, not to the model; a verdict for each that was dropped."""
+
+    kept: list[Passage]
+    verdicts: list[Verdict]
+
+
+class Guards:
+    """All guards of one desk. Every check runs in a thread and never raises: what fails is a verdict."""
+
+    def __init__(self, guards: Sequence[tuple[GuardSpec, Guard]], pii: Pii, *, max_chars: int) -> None:
+        self._input = [each for each in guards if each[0].side != "output"]
+        self._output = [each for each in guards if each[0].side != "input"]
+        self._pii = pii
+        self._retrieved = Retrieved()
+        self._max_chars = max_chars
+        self._watch = Watch()
+        for name in (NORMALISING, MASKING, retrieved.NAME, *(spec.name for spec, _ in guards)):
+            self._watch.know(name)
+
+    @classmethod
+    def load(
+        cls, profile: DeskProfile, *, max_chars: int = 4000, internal: Callable[[], Sequence[str]] = tuple
+    ) -> "Guards":
+        """Build every guard of the folder for a desk. `internal` gives the texts of its internal articles.
+
+        Raises DeskError for a rule that cannot be.
+        """
+        desk = DeskView(profile, max_chars, internal)
+        built = [(found.spec, found.make(desk)) for found in discover()]
+        pii = next(made for _, made in built if isinstance(made, Pii))
+        return cls(built, pii, max_chars=max_chars)
+
+    async def warm(self) -> None:
+        """Load what takes a while (Presidio: a second or more), so that no customer waits for it."""
+        await asyncio.to_thread(self._watch.run, MASKING, self._pii.warm)
+
+    def health(self) -> dict[str, str]:
+        """Each guard's name: "ok", or the last fault in words."""
+        return self._watch.health()
+
+    async def check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
+        """Mask and judge a question; `known` are the thread's placeholders so far."""
+        return await asyncio.to_thread(self._check_input, text, known)
+
+    async def check_facts(
+        self, facts: Sequence[Fact], known: Mapping[str, str]
+    ) -> tuple[list[Fact], dict[str, str], list[Verdict]]:
+        """Facts masked and without instructions to a model, all placeholders, and what was done."""
+        return await asyncio.to_thread(self._check_facts, facts, known)
+
+    async def check_passages(self, passages: Sequence[Passage]) -> PassageCheck:
+        """Drop the passages that carry instructions to a model."""
+        return await asyncio.to_thread(self._check_passages, passages)
+
+    async def check_output(
+        self,
+        draft: str,
+        *,
+        question: str,
+        passages: Sequence[Passage],
+        facts: Sequence[Fact],
+        own: Mapping[str, str],
+        language: Language,
+    ) -> OutputCheck:
+        """Judge an answer against what it rests on; `own` are the placeholders of this customer's data."""
+        evidence = Evidence(question, passages, facts, own, language)
+        return await asyncio.to_thread(self._check_output, draft, evidence)
+
+    async def mask(self, text: str) -> str:
+        """`text` without personal data; a placeholder in it stays. If masking fails, no word of it."""
+        masked = await asyncio.to_thread(self._masked, text, {}, escape=False)
+        return masked.text if masked else withheld(text)
+
+    def _check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
+        verdicts: list[Verdict] = []
+        masked = self._masked(_head(text, self._max_chars), known)
+        if masked is None:
+            verdicts.append(failed(MASKING, "block"))
+        elif masked.kinds:
+            verdicts.append(Verdict(MASKING, "mask", ", ".join(masked.kinds), 1.0))
+        seen = self._inspected(text, limit=self._max_chars)
+        if seen is None:
+            verdicts.append(failed(NORMALISING, "block"))
+        else:
+            verdicts += [self._verdict(spec, made, seen)[0] for spec, made in self._input]
+        return InputCheck(
+            text=masked.text if masked else withheld(text),
+            secrets=masked.secrets if masked else dict(known),
+            verdicts=verdicts,
+            blocked=_first_block(verdicts),
+        )
+
+    def _check_output(self, draft: str, evidence: Evidence) -> OutputCheck:
+        verdicts: list[Verdict] = []
+        seen = self._inspected(draft, evidence=evidence)
+        for spec, made in self._output:
+            if seen is None:
+                break
+            verdict, text = self._verdict(spec, made, seen)
+            verdicts.append(verdict)
+            if text is not None and text != seen.original:
+                seen = self._inspected(text, evidence=evidence)
+        if seen is None:
+            verdicts.append(failed(NORMALISING, "block"))
+        blocked = _first_block(verdicts)
+        return OutputCheck("" if seen is None or blocked else seen.original, verdicts, blocked)
+
+    def _check_facts(
+        self, facts: Sequence[Fact], known: Mapping[str, str]
+    ) -> tuple[list[Fact], dict[str, str], list[Verdict]]:
+        kept: list[Fact] = []
+        verdicts: list[Verdict] = []
+        secrets = dict(known)
+        for fact in facts:
+            done = [self._fact_text(text, secrets) for text in (fact["title"], fact["text"])]
+            title, body = (each[0] for each in done)
+            for _, verdict in done:
+                verdicts += [verdict] if verdict and verdict not in verdicts else []
+            if title is None or body is None:
+                continue  # what could not be masked or inspected is shown to nobody
+            secrets |= title.secrets | body.secrets
+            kept.append(Fact(title=title.text, text=body.text))
+        return kept, secrets, verdicts
+
+    def _fact_text(self, text: str, secrets: dict[str, str]) -> tuple[Masked | None, Verdict | None]:
+        """One text of a fact, masked and defused; new placeholders are added to `secrets`."""
+        defused = self._watch.run(retrieved.NAME, lambda: self._retrieved.defused(text))
+        if defused is None:
+            return None, failed(retrieved.NAME, "block")
+        masked = self._masked(defused[0], secrets)
+        if masked is None:
+            return None, failed(MASKING, "block")
+        secrets.update(masked.secrets)
+        if retrieved.DEFUSED in defused[0] and retrieved.DEFUSED not in text:
+            return masked, Verdict(retrieved.NAME, "mask", retrieved.REASON, 1.0)
+        return masked, Verdict(MASKING, "mask", ", ".join(masked.kinds), 1.0) if masked.kinds else None
+
+    def _check_passages(self, passages: Sequence[Passage]) -> PassageCheck:
+        kept: list[Passage] = []
+        verdicts: list[Verdict] = []
+        for passage in passages:
+            text = f"{passage.title}\n{passage.section}\n{passage.text}"
+            carries = self._watch.run(retrieved.NAME, lambda text=text: self._retrieved.carries_orders(text))  # type: ignore[misc]
+            if carries is None:
+                verdicts.append(replace(failed(retrieved.NAME, "block"), guard=f"{retrieved.NAME}:{passage.id}"))
+            elif carries[0]:
+                verdicts.append(Verdict(f"{retrieved.NAME}:{passage.id}", "mask", retrieved.REASON, 1.0))
+            else:
+                kept.append(passage)
+        return PassageCheck(kept, verdicts)
+
+    def _masked(self, text: str, known: Mapping[str, str], *, escape: bool = True) -> Masked | None:
+        done = self._watch.run(MASKING, lambda: mask(text, known, self._pii.find, escape=escape))
+        return done[0] if done else None
+
+    def _inspected(self, text: str, *, limit: int | None = None, evidence: Evidence | None = None) -> Inspected | None:
+        done = self._watch.run(NORMALISING, lambda: inspect(text, limit=limit, evidence=evidence))
+        return done[0] if done else None
+
+    def _verdict(self, spec: GuardSpec, made: Guard, seen: Inspected) -> tuple[Verdict, str | None]:
+        return self._watch.check(spec, lambda: made.check(seen))
+
+
+def withheld(text: str) -> str:
+    """What may be kept of a text that could not be masked: its length and the start of its hash."""
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:SHOWN_HASH]
+    return f"[withheld: {len(text)} characters, sha256 {digest}]"
+
+
+def _head(text: str, limit: int) -> str:
+    """The text up to the limit, and a little more up to a word's end."""
+    if len(text) <= limit:
+        return text
+    head = text[: limit + TAIL]
+    return re.sub(r"\S+\Z", "", head) or head[:limit]
+
+
+def _first_block(verdicts: Sequence[Verdict]) -> Verdict | None:
+    return next((verdict for verdict in verdicts if verdict.action == "block"), None)

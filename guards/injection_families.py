@@ -1,0 +1,293 @@
+"""The wordings that `injection` and `retrieved` look for, as data. Read over folded text."""
+
+from guards.rules import Family
+
+WORDS = {
+    "drop": r"ignor(?:e|ing|es)|disregard(?:ing)?|forget|overrid(?:e|ing)|bypass(?:ing)?|neglect|overlook|discard|set aside|"
+    r"pay no attention to|stop (?:following|obeying|using)|(?:do not|don'?t|never|no longer|not) (?:follow|obey|listen to|"
+    r"adhere to|comply with|be bound by|abide by)|erase|delete|cancel|abandon|skip|drop|nullify|void",
+    "orders": r"instructions?|instrucions|prompts?|rules?|ruleset|guidelines?|directions|directives?|commands?|programming|"
+    r"training|constraints?|restrictions?|safeguards|guardrails|safety (?:rules|filters?|protocols?)|protocols?|limitations?",
+    "which": r"previous(?:ly)?|prior|above|earlier|preceding|foregoing|initial|original|former|past|existing|current|system|"
+    r"your|you(?:'ve| have| were| got| received)|given|these|those|all|any|every",
+    "show": r"repeat|print|show|reveal|output|display|tell|give|write|recite|list|summari[sz]e|translate|tl;?dr|leak|share|"
+    r"disclose|describe|spell|encode|paraphrase|rephrase|copy|quote|expose|dump|return|state|say|provide|explain|read|"
+    r"type|echo|extract|send|reproduce|rewrite|convert|present|expand|clarify|outline|enumerate|restate|what|which",
+    "begin": r"begin|start|open|preface|prefix|precede",
+    "reply": r"reply|response|answer|message|output|sentence|text",
+    "speak": r"say|state|output|print|reply|respond|answer|write|claim|tell|return|mention|conclude",
+    "foc": r"bo qua|quen|phot lo|lam ngo|khong (?:can |duoc |phai )?(?:lam |tuan |tuan thu )?theo|dung (?:lam |tuan )?theo|"
+    r"khong tuan thu|huy bo|xoa bo|vo hieu hoa|go bo|pha bo|vuot qua",
+    "lenh": r"huong dan|chi dan|chi thi|menh lenh|cau lenh|quy tac|luat le|luat|prompt|rang buoc|gioi han|han che|bo loc|lap trinh",
+    "cho": r"cho (?:toi|minh|tao|em|anh|t) (?:xem|biet)|in ra|hien thi|tiet lo|doc|lap lai|nhac lai|liet ke|viet lai|dich|"
+    r"sao chep|gui|noi|ke|cung cap|xuat|trich|dua|tom tat|la gi",
+}
+
+FAMILIES = (
+    # taking the instructions away
+    Family(
+        "override", 1.0,
+        ("instruc", "prompt", "rule", "guideline", "direct", "command", "programming", "training", "constraint", "restriction", "guard", "safe", "protocol", "limitation"),
+        r"\b{drop}<4>{which}\W{1,4}(?:\w{1,14}\W{1,3}){0,3}?{orders}\b(?! (?:in|on|of) the (?:box|manual|label|package|app|site|website))",
+    ),
+    Family(
+        "override_all", 1.0,
+        ("above", "before", "so far", "previous", "prior", "told", "said", "written", "learned", "earlier"),
+        r"\b{drop}\W{1,4}(?:absolutely |completely |all |please |about )?(?:of )?(?:everything|anything|all|the (?:text|words|content|context|"
+        r"information|conversation)|whatever|what(?:ever)? (?:you|i|we|they|was|has))\b<5>(?:above|before|previous(?:ly)?|prior|so far|told|"
+        r"said|written|learned|earlier)\b",
+    ),
+    Family(
+        "override_bare", 1.0,
+        ("instructions", "prompt"),
+        r"(?:^|[.!?:;\"'\n(\[] {0,2}|please |must |now )(?:ignore|disregard|override|bypass) (?:the |all |any |all the )?"
+        r"(?:system )?(?:instructions|prompts?)\b",
+    ),
+    Family(
+        "override_say", 1.0,
+        ("ignore", "disregard", "forget", "stop", "instead", "do not", "don't"),
+        r"\b(?:ignore|disregard|forget|stop|do not|don'?t|instead of)\b[^.\n]{2,90}?[.,;]? (?:and|just|only|instead|but) "
+        r"(?:\w{1,12} ){0,2}?{speak} (?:that |only |just )?(?:the (?:output|answer|result|word|sum|summary|following)|[\"'“‘])",
+    ),
+    Family(
+        "new_orders", 1.0,
+        ("instruct", "prompt", "rules", "orders", "task", "directive"),
+        r"\b(?:(?:your|the|here are|these are|follow(?:ing)?|obey|execute|use) (?:the |these |this |your |my )?new|new system|updated system|"
+        r"new (?:and )?(?:important|secret|real|final|priority)) (?:system )?(?:instructions?|prompt|rules|orders|task|directives?)\b"
+        r"|^\W*new (?:instructions?|prompt|rules|directives?)\W{0,2}:",
+    ),
+    # drawing the instructions out
+    Family(
+        "extract", 1.0,
+        ("instruc", "prompt", "ruleset", "directive", "guideline", "configuration", "system message", "programming"),
+        r"\b{show}<6>(?:(?:your|the|these|this|all|any|its|those) (?:\w{1,12} ){0,2}?(?:system|initial|original|hidden|secret|full|entire|exact|"
+        r"above|previous|prior|preceding|internal|initiali[sz]ation|additional|base|custom|current|pre) (?:\w{1,12} ){0,1}?"
+        r"(?:instructions?|prompts?|directives?|messages?|configuration|guidelines)"
+        r"|(?:your|the) (?:system ?prompt|prompt|system message|ruleset|pre-?prompt|directives|programming|instructions(?: so far| above|"
+        r" you| verbatim| word| in | exactly| as | until| to you| given)))\b",
+    ),
+    Family(
+        "extract_yours", 1.0,
+        ("your instructions", "your prompt", "your rules", "your guidelines", "your directives"),
+        r"\b(?:repeat|print|reveal|recite|leak|disclose|spell out|dump|output|echo|list|summari[sz]e|translate|paraphrase|what (?:are|were|is))"
+        r"(?: me| us| all| of| out| back| the| every| exactly| again){0,4} your (?:instructions|prompt|rules|guidelines|directives)\b"
+        r"(?! (?:for|on|about|regarding|around|concerning|when|if|to|of|with|as to))",
+    ),
+    Family(
+        "extract_above", 1.0,
+        ("above", "so far", "before this", "beginning of", "start of"),
+        r"\b{show}<5>(?:(?:everything|anything|all(?: of)?(?: the)?|text|words?|sentences?|lines?|content|conversation|prompt|instructions?|rules|"
+        r"message)<3>(?:above|so far|before this|(?:at|from) the (?:beginning|start|top))|the above (?:text|words?|instructions?|prompt|"
+        r"conversation|message|rules|paragraph))\b",
+    ),
+    Family(
+        "extract_secret", 1.0,
+        ("password", "passcode", "passphrase", "access code", "secret", "api key", "credential"),
+        r"\b{show}(?: me| us| is| are| out)?<4>(?:your (?:\w{1,10} ){0,2}?(?:password|passcode|passphrase|secret|credentials|api key|access code)|"
+        r"the (?:secret (?:key|password|code|word|phrase|passphrase|instructions?)|access code|system password|admin(?:istrator)? password|"
+        r"api keys?))\b(?! (?:reset|policy|page|requirements?|field|link|rules|form|forever))",
+    ),
+    Family(
+        "secret_yours", 1.0,
+        ("your password", "your secret", "your key", "your passphrase", "the password", "the secret"),
+        r"\b(?:what(?:'s| is| was| would be)|share|give me|tell me|reveal|need|know|asked? (?:you )?for|hand over|guess|confirm|verify) "
+        r"(?:me )?your (?:\w{1,10} )?(?:password|secret|passphrase|key)(?:\W|$)(?! ?(?:reset|policy|page|requirement))",
+    ),
+    Family(
+        "dictated_reply", 1.0,
+        ("begin", "start", "open", "pref", "preced"),
+        r"\b{begin}(?:ning|ting|ing)? (?:your|the|each|every|all) (?:\w{1,10} )?{reply}s? (?:with|by|exactly|using|off)\b",
+    ),
+    Family(
+        "internal_data", 1.0,
+        ("internal", "confidential"),
+        r"\b(?:show|reveal|list|print|output|give me|tell me|read(?: out)?|send me|dump|leak|share|quote|recite|disclose)<4>(?:internal|confidential)"
+        r"<2>(?:documents?|articles?|notes?|guidelines?|limits?|discounts?|polic(?:y|ies)|procedures?|data|instructions?|rules|emails?|"
+        r"records|knowledge|manual|information|credits?|prices?)\b",
+    ),
+    # another role
+    Family(
+        "you_are_now", 1.0,
+        ("you are", "you're", "you will", "you must", "you shall", "act as", "you "),
+        r"\b(?:you(?:'re| are) now (?:an? |the |my |in |going|free|no longer|called|acting|playing)|from (?:now on|this (?:point|moment)(?: on| forward)?|here on)\W{1,3}"
+        r"(?:you|act|your|answer|respond|ignore|every|all)|(?:you will|you shall|you'll|you are going to|you must|you should) (?:now )?(?:act|behave|pretend|respond|"
+        r"roleplay|play|pose|simulate|impersonate|become|be called)\b)",
+    ),
+    Family(
+        "role", 1.0,
+        ("act as", "acting as", "pretend", "role", "simulate", "imperson", "behave", "character", "act like"),
+        r"(?:(?:^|[.!?:;,\"'\n(\[] {0,2}|you to |please |must |should |will |now |and |can you |could you )(?:act as|act like|acting as|pretend (?:to be|that you|you)|"
+        r"(?:play|take on|assume|adopt) the (?:role|persona|part|character) of|role-?play(?:ing)? (?:as|with)|simulate|impersonate|behave (?:as|like)) "
+        r"(?!if (?:it|there)|(?:a )?(?:parcel|order))(?:an? |the |my |if |you|me |\w)|stay in character|break(?:ing)? character|in character as)",
+    ),
+    Family(
+        "jailbreak", 1.0,
+        ("dan", "do anything now", "jailb", "developer mode", "god mode", "sudo mode", "uncensored", "unfiltered", "amoral", "machiavellian", "dev mode", "unrestricted", "debug mode", "admin mode", "root mode", "maintenance mode", "opposite mode", "evil"),
+        r"\b(?:do anything now|jail-?break(?:ed|ing)?|(?:developer|dev|god|sudo|debug|admin|root|maintenance|opposite|evil|unrestricted|jailbreak) mode|"
+        r"(?:act as|be|are|called|named|like|as|hi|hello|hey) \W?d\.?a\.?n\b|dan (?:mode|can|is|does|will)|amoral|machiavellian|"
+        r"(?:an? |completely |fully )(?:uncensored|unfiltered|unrestricted) (?:\w+ )?(?:ai|bot|chatbot|assistant|model|response|answer|version))",
+    ),
+    Family(
+        "unbound", 1.0,
+        ("restriction", "filter", "limit", "censor", "guideline", "polic", "ethic", "moral", "rules", "content", "bound", "constraint"),
+        r"\b(?:(?:without|no|free (?:of|from)|not bound by|unbound by|doesn'?t have|does not have|do not have|don'?t have|has no|have no|not (?:be )?(?:limited|restricted|constrained) by|"
+        r"regardless of|remove|lift(?:ed)?|disable|turn off|break free (?:of|from)|broken free|circumvent)"
+        r" (?:all |any |the |your |of |its |typical |usual |ethical |moral |legal |safety |or |and |content |openai'?s? ?)*"
+        r"(?:restrictions|filters?|limitations|censorship|ethical (?:guidelines|constraints|boundaries|concerns)|moral(?:s|ity| constraints| guidelines)|"
+        r"content (?:polic(?:y|ies)|restrictions|moderation|filters?)|ethics|safety (?:filters?|measures|guidelines|rules)|guardrails)\b)",
+    ),
+    Family(
+        "other_machine", 0.6,
+        ("chatgpt", "gpt", "openai", "language model", " ai ", "chatbot", "an ai"),
+        r"\b(?:chat ?gpt|gpt-?\d|openai|(?:large )?language model|as an ai\b|an? ai (?:model|assistant|language|system|chatbot|bot|that|who|with|named|called)|the ai\b)",
+    ),
+    Family(
+        "persona", 0.5,
+        ("you are", "you're", "your name", "your role", "your task", "your job", "your purpose", "your character", "i want you to", "want you"),
+        r"\b(?:you(?:'re| are) (?:going to |a |an |my |the |called |named )|your (?:name|role|task|job|purpose|goal|mission|character|persona) (?:is|will be|:)|"
+        r"i want you to|i need you to|i would like you to|you will be)\b",
+    ),
+    Family(
+        "dictation", 0.5,
+        ("respond", "reply", "answer", "output", "always", "never", "refuse", "stay", "prompt", "write a", "roleplay", "fiction", "hypothetical"),
+        r"\b(?:(?:you )?(?:always|never|only|must|will|should|cannot|can'?t|do not|don'?t) (?:\w{1,10} )?(?:respond|reply|answer|refuse|say|write explanations|break|output|apologi[sz]e|decline|mention)|"
+        r"respond (?:only )?(?:as|with|in|to)|(?:my|the|your) (?:first|next) (?:prompt|command|sentence|request|question|suggestion|task|message)\b|the user|"
+        r"the following format|hypothetical(?:ly)? (?:response|scenario|story|situation)|fictional)",
+    ),
+    Family(
+        "mode", 0.6,
+        ("mode", "simulat", "virtual machine", "terminal", "console"),
+        r"\b(?:enter|enable|activate|switch to|engage|enabled|in|into) (?:\w{1,14} ){1,2}mode\b|\bvirtual machine\b|\b(?:linux )?terminal\b|\bsimulat(?:or|ion|e)\b",
+    ),
+    # forged markers
+    Family(
+        "marker", 1.0,
+        ("<|", "[inst", "<<sys", "###", "</", "<system", "<instruct", "<prompt", "[system", "[/", "begin", "end of", "{{", "--"),
+        r"<\|[\w/ ]{1,24}\|>|\[/?inst\]|<</?sys>>|</?(?:system|instructions?|prompt|assistant|sys|im_start|im_end|admin)>|\[/?system\]|"
+        r"#{2,4} ?(?:system|instructions?|assistant|human|user|response|new (?:instructions?|task))\b ?:?|"
+        r"[-=*_ ]{3,}(?:end|begin|start)(?: of)?(?: the)? (?:\w{1,12} )?(?:prompt|instructions?|document|system|context|rules|input)\b|"
+        r"\b(?:end of|begin) (?:system|initial) (?:prompt|instructions?|message)\b",
+    ),
+    Family(
+        "forged_turn", 1.0,
+        ("system", "assistant", "developer", "admin"),
+        r"^\W{0,3}(?:system|assistant|developer|admin(?:istrator)?)(?: message| override| prompt| note| update| command)?\W{0,2}:\W{0,3}(?:\w{1,14}\W{1,3}){0,6}?"
+        r"(?:you|ignore|new|override|must|do not|reveal|act|respond|answer|approve|grant|always|disregard|forget|print|user|refund)\b"
+        r"|\bsystem (?:override|prompt)\b ?[:!]",
+    ),
+    # authority and rules of the assistant
+    Family(
+        "authority", 1.0,
+        ("your developer", "your creator", "your maintainer", "your admin", "your owner", "your programmer", "a god", "openai", "of this system", "your system"),
+        r"\b(?:i am|i'?m|this is|speaking as|as) (?:now )?(?:the |your |one of your |a |an |with )?(?:\w{1,12} )?(?:developers?|creators?|maintainers?|programmers?|engineers?|system administrator|"
+        r"administrators?|admins?|owners?) (?:of|for|behind) (?:this|the|your) (?:system|bot|assistant|ai|chatbot|model)\b|"
+        r"\bi(?: am|'m) (?:your (?:\w{1,10} )?(?:developer|creator|maintainer|programmer|administrator|admin|master|god)|a god)\b|"
+        r"\b(?:i work (?:at|for)|i'?m from|i am from|on behalf of) openai\b",
+    ),
+    Family(
+        "rules_off", 1.0,
+        ("rules", "guidelines", "restrictions", "filter", "safety", "instructions", "moderation", "guard"),
+        r"\b(?:your|the|all|these) (?:\w{1,10} )?(?:rules|guidelines|restrictions|filters?|safety \w{1,12}|instructions|moderation|guardrails) (?:are|is|have been|has been|no longer|do not|don'?t|does not) "
+        r"(?:now |all )?(?:lifted|disabled|suspended|off|removed|void|invalid|gone|apply|revoked|cancel+ed|changed|overridden|updated)\b"
+        r"|\b(?:disable|turn off|deactivate|switch off|remove) (?:all |any |your |the )+(?:\w{1,10} )?(?:safety|filters?|guards?|guardrails|moderation|restrictions|rules)\b",
+    ),
+    Family(
+        "must_obey", 1.0,
+        ("refuse", "comply", "obey", "not allowed to", "cannot say"),
+        r"\b(?:you (?:must|have to|will|shall|are (?:required|obliged|forced) to|should|can) (?:\w{1,10} )?(?:obey|comply|never refuse|not refuse)|"
+        r"(?:never|cannot|can'?t|must not|don'?t|not) (?:ever )?(?:refuse|decline) (?:to answer|any|a |my|the|anything|requests?)|obey (?:me|my|all|every|the user))\b",
+    ),
+    # orders inside pasted or encoded text
+    Family(
+        "decode", 1.0,
+        ("decode", "base64", "rot13", "decrypt", "decipher", "giai ma"),
+        r"\b(?:decode|decrypt|decipher|unscramble|giai ma)\b[^\n]{0,60}?\b(?:and (?:then )?(?:do|follow|execute|obey|answer|run|perform|act|comply|carry|reply|respond)|(?:va|roi) (?:lam|thuc hien|tra loi|tuan))\b|"
+        r"\b(?:do|follow|execute|obey|perform)\b[^\n]{0,40}?\b(?:encoded|base64|rot13|decoded)\b",
+    ),
+    Family(
+        "planted", 1.0,
+        ("summar", "response", "answer", "output", "sentence", "conclusion", "question", "asked", "say", "state", "print", "reply"),
+        r"\b(?:(?:end|finish|conclude) (?:your|the|every|each|all) (?:\w{1,10} )?{reply}s? (?:with|by)|(?:when|if) (?:you(?:'re| are)? )?(?:asked|summari[sz]ing|answering|translating)\b[^.\n]{0,60}\b{speak}\b|"
+        r"{speak} (?:only |just |exactly |nothing but )(?:with )?(?:the )?(?:words?|phrase|following|number|sentence|[\"'“])|"
+        r"(?:only|just|simply|always) {speak} (?:with )?(?:the )?(?:words?|phrase|following|number|[\"'“])|"
+        r"(?:to|for) (?:the )?(?:ai|assistant|language model|chatbot|llm)s?(?: reading| that reads| processing)|note to (?:the )?(?:ai|assistant|chatbot|llm))",
+    ),
+    Family(
+        "exfiltrate", 1.0,
+        ("http", "www", "image", "markdown", "@", "webhook", "url", "link"),
+        r"\b(?:send|post|forward|upload|transmit|append|embed|encode|include|put)<5>(?:conversation|chat(?: history| log)?|history|customers?'? (?:data|details|list)|user data|system prompt|instructions|secrets?|credentials|"
+        r"api keys?|passwords?)\b[^\n]{0,60}?(?:https?:|www\.|\burl\b|webhook|image|markdown|\blink\b|@)",
+    ),
+    Family(
+        "others_data", 1.0,
+        ("all customer", "all user", "other customer", "every customer", "other user", "all the customer", "khach hang khac", "khach khac", "tat ca khach"),
+        r"\b(?:show|list|give|print|export|dump|send|reveal|tell|display|cho (?:toi|minh|em|anh) (?:xem|biet)|liet ke|gui|in ra)<4>(?:all|other|every|tat ca)<1>(?:customers?'?|users?'?|khach(?: hang)?(?: khac)?)<2>"
+        r"(?:data|details?|e-?mails?|addresses|names|phones?|numbers?|orders?|accounts?|records|information|du lieu|thong tin|don hang|so dien thoai)\b",
+    ),
+    # Vietnamese
+    Family(
+        "vi_override", 1.0,
+        ("huong dan", "chi dan", "chi thi", "lenh", "quy tac", "luat", "prompt", "rang buoc", "gioi han", "han che", "bo loc", "lap trinh"),
+        r"\b{foc}<4>(?:{lenh})(?:<5>)(?:truoc|tren|he thong|cua ban|ban dau|hien tai|da (?:cho|duoc|dua|nhan)|noi bo|an toan|cu)\b"
+        r"|\b{foc} (?:tat ca|moi|toan bo|het)(?: cac| nhung| cai)? (?:{lenh})\b",
+    ),
+    Family(
+        "vi_override_all", 1.0,
+        ("truoc", "tren"),
+        r"\b{foc} (?:di )?(?:tat ca|moi|het|toan bo|nhung)<4>(?:o tren|truoc do|ben tren|phia tren|tu truoc|da noi|da duoc day)\b",
+    ),
+    Family(
+        "vi_extract", 1.0,
+        ("prompt", "he thong", "noi bo", "cua ban", "ban dau", "mat khau", "bi mat"),
+        r"\b{cho}<6>(?:system prompt|prompt|(?:{lenh}|cau hinh|quy dinh|chinh sach|noi dung)<2>(?:he thong|cua ban|noi bo|ban dau|bi mat|goc)|"
+        r"(?:mat khau|khoa|ma)<1>(?:cua ban|he thong|quan tri|bi mat)|(?:tai lieu|bai viet|han muc|thong tin|danh sach|bang|ma|gia|chiet khau|den bu|boi thuong)<4>noi bo)\b"
+        r"|\b(?:system prompt|prompt he thong|(?:huong dan|chi thi|mat khau|quy tac)(?: \w{1,6})? cua ban) (?:la gi|gom|viet gi|noi gi|nhu the nao)",
+    ),
+    Family(
+        "vi_role", 1.0,
+        ("dong vai", "vao vai", "nhap vai", "gia vo", "gia su ban", "gia dinh ban", "hay la", "ban la", "tu gio", "tu bay gio", "bay gio ban", "tu nay", "ban khong con"),
+        r"\b(?:(?:hay |ban |gio |se |muon ban )(?:dong vai|vao vai|nhap vai)|(?:dong|vao|nhap) vai (?:la |mot |lam |thanh |cua |nhu |nhan|chuyen|quan|hacker|ai)|gia vo (?:ban|nhu ban|rang ban|la|lam)|(?:gia su|gia dinh|tuong tuong) (?:rang )?ban (?:la|khong|co the)|"
+        r"(?:ke )?tu (?:bay )?(?:gio|nay)(?: tro di)?\W{1,3}(?:ban|hay|may|moi)\b|bay gio ban (?:la|se la|hay|khong)|ban khong con la)\b",
+    ),
+    Family(
+        "vi_mode", 1.0,
+        ("che do", "khong gioi han", "khong bi", "kiem duyet", "bo loc", "khong co"),
+        r"\bche do (?:nha phat trien|developer|admin|quan tri|khong gioi han|go loi|bao tri|toi cao|dan)\b|\bkhong (?:con |bi |co |chiu )?(?:bat ky |su )?(?:gioi han|kiem duyet|rang buoc|bo loc|han che) (?:nao|dao duc|noi dung|an toan)\b"
+        r"|\b(?:toi|tao) la (?:nguoi|nha|lap trinh vien|ky su|quan tri vien|admin)<3>(?:tao ra|phat trien|lap trinh|quan tri)<2>(?:ban|he thong|chatbot)\b",
+    ),
+    # other languages: taking the instructions away
+    Family(
+        "override_romance", 1.0,
+        ("instru", "orden", "indica", "consign", "regl", "istruz", "diret", "ordin"),
+        r"\b(?:ignor(?:a|e|ar|ez|er|ate|i|ad|en)|olvid(?:a|e|ar|ate|ad)|oubli(?:e|ez|er)|esque[cs]a|esquec(?:e|er)|dimentica(?:re|te)?|desconsider(?:a|e)|haz caso omiso|no sigas|ne (?:suis|tiens|tenez)|non (?:seguire|tener)|trascura(?:re)?|descarta)"
+        r"(?: \S{1,14}){0,5}? (?:instruc\w{1,10}|instrucoes|istruzion\w|instrucciones|ordenes|ordens|ordres|ordini|indicaciones|consignes|regles|reglas|regras|regole|directives|diretrizes)",
+    ),
+    Family(
+        "override_germanic", 1.0,
+        ("anweis", "befehl", "instruct", "anleit", "regeln", "vorgaben", "instrukt", "opdracht"),
+        r"\b(?:ignorier\w{0,4}|vergiss|vergessen|missachte\w{0,2}|negeer|vergeet|ignorera|glom|glem|ignorer|befolge\w{0,2} (?:nicht|keine))(?: \S{1,14}){0,5}? (?:anweisung\w{0,3}|befehl\w{0,2}|instru[ck]t\w{1,8}|anleitung\w{0,3}|regeln|vorgaben|opdracht\w{0,3})",
+    ),
+    Family(
+        "override_slavic", 1.0,
+        ("инструк", "указан", "команд", "правил", "вказ", "інструк", "polecen", "instrukc", "pokyn", "приказ", "сказан", "упутств", "uputst"),
+        r"(?:игнориру\w{1,5}|проигнориру\w{1,5}|забуд\w{1,3}|не обращай внимани\w|не следуй|відкин\w{1,3}|ігноруй\w{0,3}|забудь\w{0,3}|zignoruj|ignoruj\w{0,3}|zapomnij|pomin|ignorujte|zapomen\w{1,3}|ignoris\w{1,4}|zaboravi\w{0,3})"
+        r"(?: \S{1,16}){0,6}? (?:инструкц\w{1,4}|указан\w{1,4}|команд\w{0,4}|правил\w{0,3}|вказів\w{1,4}|інструкц\w{1,4}|приказ\w{0,4}|сказан\w{1,4}|polecen\w{1,3}|instrukc\w{1,3}|pokyn\w{1,3}|uputst\w{1,3})",
+    ),
+    Family(
+        "override_cjk", 1.0,
+        ("忽略", "无视", "無視", "忘记", "忘掉", "忽視", "不要理会", "忘れ", "무시", "잊어"),
+        r"(?:忽略|无视|無視|忘记|忘掉|忽視|不要理会|不要遵守).{0,20}(?:指令|指示|说明|提示|规则|內容|内容|命令|要求|告诉)|(?:指示|命令|指令|ルール|説明|内容|こと).{0,8}(?:を|は)?.{0,4}(?:無視|忘れ)|(?:지시|명령|지침|규칙|내용|말).{0,10}(?:무시|잊)",
+    ),
+    Family(
+        "override_asian", 1.0,
+        ("निर्देश", "नर", "নির্দেশ", "উপেক্ষা", "talimat", "instruksi", "perintah", "تعليم", "अनदेखा", "উপেক", "อดีต", "คำสั่ง", "দেওয়া"),
+        r"(?:निर्देश|अनुदेश|कहा गया).{0,40}(?:अनदेखा|नज़रअंदाज|नजरअंदाज|उपेक्षा|भूल)|(?:अनदेखा|नज़रअंदाज|उपेक्षा|भूल).{0,40}(?:निर्देश|अनुदेश)|(?:নির্দেশ|বলা হয়েছে).{0,40}(?:উপেক্ষা|ভুলে)|(?:উপেক্ষা|ভুলে).{0,40}(?:নির্দেশ|বলা হয়েছে)|"
+        r"talimat\w{0,8} (?:\S{1,12} ){0,3}?(?:yoksay|unut|gormezden|dikkate alma|goz ardi)|(?:abaikan|lupakan|hiraukan)(?: \S{1,14}){0,4}? (?:instruksi|perintah|petunjuk|arahan)|(?:تجاهل|انس).{0,20}(?:تعليمات|أوامر|التعليمات)|(?:เพิกเฉย|ละเว้น|ลืม).{0,20}คำสั่ง",
+    ),
+    Family(
+        "secret_other", 1.0,
+        ("passwor", "contrasen", "clave", "senha", "mot de passe", "passe", "mật", "парол", "密码", "パスワード", "비밀번호", "पासवर्ड", "পাসওয়ার্ড", "kata sandi", "parola", "sifre", "चाबी", "চাবি"),
+        r"\b(?:dein|ihr|deines|ihres)\w{0,2} (?:\w{1,12} )?passwort|\bpasswort (?:verraten|teilen|mitteilen)|\b(?:tu|tus|su) (?:contrasena|clave (?:secreta|de acceso))|\b(?:sua|tua) (?:senha|palavra-passe|chave secreta)|\b(?:ton|votre) (?:mot de passe|cle secrete)|\b(?:la tua|tua|sua) (?:password|parola d'ordine|chiave segreta)|"
+        r"(?:твой|ваш|твоего|вашего|свой|своим|своего|поделит\w{1,4}|делит\w{1,4}) ?\w{0,10} ?парол|какой у (?:вас|тебя) парол|(?:твій|ваш|свій) ?\w{0,10} ?парол|(?:你的|您的|你们的).{0,6}(?:密码|密钥)|あなたの.{0,6}(?:パスワード|秘密)|(?:당신의|너의|네).{0,6}(?:비밀번호|암호|비밀)|(?:आपका|आपके|अपना|तुम्हारा|आपकी|अपनी).{0,14}(?:पासवर्ड|चाबी|कुंजी)|(?:আপনার|তোমার).{0,14}(?:পাসওয়ার্ড|চাবি)|kata sandi (?:anda|kamu|mu)|(?:parola|sifre)(?:niz|n|nizi|ni)\b",
+    ),
+)  # fmt: skip

@@ -1,0 +1,87 @@
+"""Numbers, prices, dates, times and codes in an answer that stand nowhere in what it rests on.
+
+Each must stand in a passage, a fact, the question or the desk's own texts, in whatever way it is written, or be
+a plain sum, difference, product or percentage of two numbers, both of which the answer states, or one of which the
+question names and a source holds the other. Anything else is invented (reason ungrounded). Without passages and facts there is nothing to hold it to.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from domain.turn import Passage
+from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
+from guards.domain_rules import desk_texts
+from guards.figures import Figure, agree, figures
+from guards.normalise import fold
+
+MAX_OPERANDS = 120
+"""Numbers that are combined; a longer source makes every small number a sum of two others."""
+LISTING = re.compile(r"^[ \t>*-]*(?:\(?\d{1,2}[.)]|(?:step|buoc) \d{1,2}\b)|\[\d{1,2}\]", re.MULTILINE)
+NOT_FIGURES = re.compile(r"<[a-z]+(?:_[a-z]+)*_\d+>|\S+@\S+|(?:https?://|www\.)\S+")
+
+_SHELF = (
+    Passage("p", "a", "Delivery", "Delivery takes 3 to 5 working days and costs 25,000 VND. Open 08:00 to 20:00.", 1.0),
+)
+EXAMPLES = (
+    Example("It takes 3 to 5 days and costs 25.000đ.", "pass", Evidence("How long?", _SHELF)),
+    Example("It takes 7 days.", "block", Evidence("How long?", _SHELF)),
+    Example("For 4 parcels that is 100,000 VND.", "pass", Evidence("What do 4 parcels cost?", _SHELF)),
+    Example("We are open from 8 am to 8 pm.", "pass", Evidence("When?", _SHELF)),
+    Example("Giao trong năm ngày, mở cửa từ 8 giờ sáng.", "pass", Evidence("Bao lâu?", _SHELF)),
+    Example("Giao trong mười ngày.", "block", Evidence("Bao lâu?", _SHELF)),
+)
+
+
+@guard("output", 30)
+class Numbers:
+    """Blocks answers with invented numbers."""
+
+    def __init__(self, desk: DeskView) -> None:
+        self._desk = _source("\n".join(desk_texts(desk.profile)))
+
+    def check(self, seen: Inspected) -> Finding | None:
+        evidence = seen.evidence
+        if evidence is None or not evidence.grounds:
+            return None
+        said = figures(_bare(seen.folded))
+        if not said:
+            return None
+        asked = _source("\n".join([evidence.question, *(f"{fact['title']} {fact['text']}" for fact in evidence.facts)]))
+        read = _source("\n".join(f"{each.title}\n{each.section}\n{each.text}" for each in evidence.passages))
+        known = [*asked, *read, *self._desk]
+        loose = [figure for figure in said if not any(agree(figure, other) for other in known)]
+        if loose:
+            stated = [figure for figure in said if figure not in loose]
+            sums = {*_combined(asked, [*asked, *read]), *_combined(stated, stated)}
+            loose = [figure for figure in loose if figure.kind != "number" or figure.readings.isdisjoint(sums)]
+        return Finding("block", "ungrounded", 1.0) if loose else None
+
+
+def _source(text: str) -> list[Figure]:
+    return figures(NOT_FIGURES.sub(" ", fold(text)), source=True)
+
+
+def _bare(folded: str) -> str:
+    return NOT_FIGURES.sub(" ", LISTING.sub(" ", folded))
+
+
+def _combined(named: Sequence[Figure], others: Sequence[Figure]) -> Iterator[object]:
+    """Plain results of one number of each side."""
+    right = list(_numbers(others))
+    for a, a_percent in _numbers(named):
+        for b, b_percent in right:
+            yield from (round(a + b, 6), round(abs(a - b), 6), round(a * b, 6))
+            for part, whole, percent in ((a, b, a_percent), (b, a, b_percent)):
+                if percent:
+                    yield from (round(whole * each / 100, 6) for each in (part, 100 - part, 100 + part))
+
+
+def _numbers(found: Iterable[Figure]) -> list[tuple[float, bool]]:
+    values = {
+        (value, figure.percent)
+        for figure in found
+        if figure.kind == "number"
+        for value in figure.readings
+        if isinstance(value, float)
+    }
+    return sorted(values)[:MAX_OPERANDS]

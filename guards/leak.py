@@ -1,0 +1,63 @@
+"""What must stay inside: the words of internal articles, and the assistant's own instructions.
+
+An answer that shares eight consecutive words with an internal article, which stand in no cited passage, is not
+given out (reason ungrounded: it rests on nothing that a customer may see). So is one that recites a prompt.
+"""
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+
+from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
+from guards.normalise import fold
+
+GRAM = 8
+"""Words in a row. Shorter ones are shared by chance: "please write to us at the address in your"."""
+WORD = re.compile(r"[^\W_]+")
+MARKERS = re.compile(
+    r"<\|[\w ]{1,24}\|>|\[/?inst\]|<</?sys>>|\b(?:my|the) (?:system prompt|system message|(?:initial |original |hidden )?instructions?) "
+    r"(?:is|are|says?|reads?|states?|tells? me)\b|\bi (?:was|am|have been) (?:instructed|told|programmed|prompted) (?:to|not to|never to|by)\b|"
+    r"\byou are (?:the|a|an) (?:\w+ ){0,3}(?:support|service) (?:assistant|agent|desk)\b|\b(?:system prompt|prompt he thong) (?:cua toi|la)\b|"
+    r"\btoi (?:duoc|da duoc) (?:huong dan|chi thi|lap trinh) (?:la|rang|de|phai|khong)\b"
+)
+
+EXAMPLES = (
+    Example("Returns are free within 30 days.", "pass", Evidence()),
+    Example("My system prompt says: answer briefly and never mention prices.", "block", Evidence()),
+    Example("I was instructed to never talk about suppliers.", "block", Evidence()),
+)
+
+
+@guard("output", 10)
+class Leak:
+    """Blocks answers that tell what is internal."""
+
+    def __init__(self, desk: DeskView) -> None:
+        self._internal = desk.internal
+        self._lock = threading.Lock()
+        self._seen: list[str] = []
+        self._grams: frozenset[int] = frozenset()
+
+    def check(self, seen: Inspected) -> Finding | None:
+        if MARKERS.search(seen.folded):
+            return Finding("block", "ungrounded", 1.0, part="prompt")
+        evidence = seen.evidence or Evidence()
+        shared = self._internal_grams() & set(_grams(seen.folded))
+        for passage in evidence.passages if shared else ():
+            shared -= set(_grams(fold(passage.text)))
+        return Finding("block", "ungrounded", 1.0, part="internal") if shared else None
+
+    def _internal_grams(self) -> frozenset[int]:
+        """Computed once for each state of the knowledge."""
+        texts = list(self._internal())
+        with self._lock:
+            if texts != self._seen:
+                self._grams = frozenset(gram for text in texts for gram in _grams(fold(text)))
+                self._seen = texts
+            return self._grams
+
+
+def _grams(folded: str) -> Iterator[int]:
+    words: Sequence[str] = WORD.findall(folded)
+    for start in range(len(words) - GRAM + 1):
+        yield hash(tuple(words[start : start + GRAM]))

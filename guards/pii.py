@@ -1,0 +1,260 @@
+"""Personal data: numbers and addresses that lead to a person.
+
+E-mail, phone, card, IBAN, bank account, national id (CCCD, SSN, passport), tax code, number plate, IP address and
+wallet, in Vietnamese and international forms.
+
+In a question they become placeholders before anything else sees the text (`guards/placeholders.py`). In an answer,
+what is neither the customer's own, nor in a passage that is cited, nor the desk's contact, is taken out.
+Microsoft Presidio runs the recognisers; what a number means without a checksum is decided by the words before it.
+Order numbers, prices and dates are no personal data. Names and addresses need a model and come with it.
+"""
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from domain.profile import DeskProfile
+from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
+from guards.domain_rules import desk_texts
+from guards.normalise import fold
+from guards.placeholders import PLACEHOLDER, Span
+
+if TYPE_CHECKING:
+    from presidio_analyzer import AnalyzerEngine
+
+SCORE = 0.4
+"""Presidio's own score below which a find is dropped (a pattern without checksum or words that speak for it)."""
+CUE_WINDOW = 48
+"""Characters before a number in which a cue word is looked for."""
+SHORTEST_IP = 7
+WINDOW, OVERLAP = 600, 280
+"""Presidio compares all finds of a text with each other: in windows its work grows with the text, not with its square."""
+
+E_MAIL = r"(?<![\w.+%&'-])[\w.+%&'-]++@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])"
+SPOKEN_MAIL = (
+    r"(?<![\w.+-])[\w.+-]{1,64}+ ?[(\[{] ?at ?[)\]}] ?[\w-]{1,63} ?(?:\.|[(\[{] ?dot ?[)\]}]) ?[a-z]{2,12}"
+    r"(?: ?(?:\.|[(\[{] ?dot ?[)\]}]) ?[a-z]{2,12})?(?!\w)"
+)
+EDGE, END = r"(?<![\w.,/#-])", r"(?![\w/]|[.,-]\d)"
+PHONES = (
+    rf"{EDGE}(?:\+|00)[1-9]\d{{0,2}}[ .-]?(?:\(0?\d{{0,4}}\)[ .-]?)?\d(?:[ .()-]{{0,2}}\d){{6,12}}{END}",
+    rf"{EDGE}(?:0|84[ .-]?)[35789]\d(?:[ .-]?\d){{7}}{END}",
+    rf"{EDGE}\(?02\d{{1,2}}\)?(?:[ .-]?\d){{7,8}}{END}",
+    rf"{EDGE}(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[ .-]\d{{4}}(?: ?(?:x|ext\.?) ?\d{{1,5}})?{END}",
+)
+PATTERNS = {
+    "EMAIL": (E_MAIL, SPOKEN_MAIL),
+    "PHONE": PHONES,
+    "PHONE?": (rf"{EDGE}\+?\(?\d(?:[ .()/-]{{0,2}}\d){{6,14}}{END}",),
+    "CARD?": (rf"{EDGE}\d(?:[ -]?\d){{11,18}}{END}",),
+    "IBAN?": (r"(?<!\w)[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){3,8}(?!\w)",),
+    "SSN?": (rf"{EDGE}\d{{3}}[ -]?\d{{2}}[ -]?\d{{4}}{END}",),
+    "NATIONAL_ID": (rf"{EDGE}0\d\d[0-3]\d{{8}}{END}",),
+    "NATIONAL_ID?": (rf"{EDGE}(?:\d{{12}}|\d{{9}}|\d{{3}}[ .]\d{{3}}[ .]\d{{3}}(?:[ .]\d{{3}})?|[a-z]\d{{7,8}}){END}",),
+    "TAX_CODE?": (rf"{EDGE}\d{{10}}(?:[ -]?\d{{3}})?{END}",),
+    "BANK_ACCOUNT?": (rf"{EDGE}\d(?:[ -]?\d){{5,18}}{END}",),
+    "PLATE": (r"(?<!\w)[1-9]\d[a-z]{1,2}\d?[ -]\d{3}\.\d{2}(?![\w.])",),
+    "PLATE?": (r"(?<!\w)[1-9]\d[ -]?[a-z]{1,2}\d?[ .-]{0,3}\d{3}\.?\d{1,2}(?!\w)",),
+}
+"""By kind; one with a question mark counts only behind a cue. Case is ignored."""
+
+CUES = {
+    "PHONE?": r"phone|tele?phone|\btel\b|\bcell|mobile|\bcall\b|whatsapp|zalo|viber|\bfax\b|text me|reach (?:me|us|him|her)|contact|hotline|"
+    r"dien thoai|\bdt\b|\bsdt\b|so may|di dong|goi (?:cho |lai |toi |em |minh )|lien he|lien lac",
+    "CARD?": r"\bcards?\b|visa|mastercard|amex|maestro|credit|debit|\bthe\b.{0,14}\bso\b|so the|the (?:tin dung|ghi no|atm|visa)",
+    "IBAN?": r"\biban\b",
+    "SSN?": r"\bssn\b|social security",
+    "NATIONAL_ID?": r"cccd|cmnd|cmt|can cuoc|chung minh|passport|ho chieu|\bid (?:card|number|no)|national id|identity (?:card|number|document)|citizen",
+    "TAX_CODE?": r"ma so thue|\bmst\b|tax (?:code|id|number|no)|\bvat (?:number|no|id|code)|\btin\b",
+    "BANK_ACCOUNT?": r"\bstk\b|so tai khoan|tai khoan (?:ngan hang|so|nhan|cua)|(?:bank|checking|savings) account|account (?:number|no|num)|\bacct\b|\ba/c\b|"
+    r"routing|chuyen khoan (?:vao|den|cho|toi|ve|qua)|\b(?:vietcombank|vcb|techcombank|tcb|bidv|agribank|mb ?bank|acb|vpbank|tpbank|sacombank|vietinbank)\b",
+    "PLATE?": r"bien so|\bbks\b|license plate|licence plate|number plate|\bplate\b|\bxe\b",
+}
+# A number right behind these is the business's own: an order, a parcel, a product.
+BUSINESS = re.compile(
+    r"(?:\b(?:orders?|invoice|tracking|parcel|ref(?:erence)?|ticket|case|booking|voucher|sku|model|item|package|shipment|don(?: hang)?|van don|"
+    r"hoa don|ma(?: so)?(?: don| van don| hang| giam gia)?)\b|#)\W{0,3}(?:number|no|id|code|so|la|is|hang|numbers)?\W{0,4}$"
+)
+NEVER_BUSINESS = frozenset({"EMAIL", "CARD", "IBAN", "SSN", "WALLET", "IP"})
+NAMES = {
+    "CREDIT_CARD": "CARD", "IBAN_CODE": "IBAN", "US_SSN": "SSN", "IP_ADDRESS": "IP", "CRYPTO": "WALLET",
+}  # fmt: skip
+REMOVED = {"en": "[removed]", "vi": "[đã ẩn]"}
+
+EXAMPLES = (
+    Example("Write to anna.berg@mail.example or call +49 170 5550199.", "mask", Evidence()),
+    Example("Order LL-2093847 of 21/11/2026 costs 1,250,000 VND.", "pass", Evidence()),
+    Example("We have sent it to <EMAIL_1>.", "pass", Evidence(own={"<EMAIL_1>": "an@mail.example"})),
+    Example("Anh Minh, CCCD 079199004321, đã nhận hàng.", "mask", Evidence()),
+)
+
+
+class Finder:
+    """Finds personal data with Presidio. The engine is built at first use (or `warm`), once."""
+
+    def __init__(self, profile: DeskProfile) -> None:
+        self._engine: AnalyzerEngine | None = None
+        self._building = threading.Lock()
+        self._ours = desk_values(profile)
+        self._domains = tuple(domain.lower() for domain in profile.domains)
+        self._cues = {kind: re.compile(cue) for kind, cue in CUES.items()}
+
+    def warm(self) -> None:
+        """Build the engine now (about a second, blocking)."""
+        with self._building:
+            if self._engine is None:
+                self._engine = _build_engine()
+
+    def __call__(self, text: str) -> list[Span]:
+        """Personal data in `text`, the desk's own contact left out. Blocking."""
+        if not any(letter.isdigit() or letter in "@([{" for letter in text):
+            return []
+        self.warm()
+        assert self._engine is not None  # warm() has set it
+        judged = {self._judge(text, span) for span in _windowed(self._engine, text)}
+        return sorted(span for span in judged if span is not None)
+
+    def _judge(self, text: str, span: Span) -> Span | None:
+        """The find under our name for it, or None where the words before it, or its owner, speak against it."""
+        kind = NAMES.get(span.kind, span.kind)
+        before = fold(text[max(0, span.start - CUE_WINDOW) : span.start])
+        if kind in self._cues and not self._cues[kind].search(before):
+            return None
+        kind = kind.rstrip("?")
+        if kind not in NEVER_BUSINESS and BUSINESS.search(before):
+            return None
+        value = text[span.start : span.end]
+        if kind == "IP" and len(value) < SHORTEST_IP:
+            return None
+        return None if self._is_desks(kind, value) else Span(span.start, span.end, kind)
+
+    def _is_desks(self, kind: str, value: str) -> bool:
+        if canonical(value) in self._ours:
+            return True
+        domain = value.lower().rpartition("@")[2]
+        return kind == "EMAIL" and any(domain == ours or domain.endswith(f".{ours}") for ours in self._domains)
+
+
+@guard("output", 40)
+class Pii:
+    """Takes other people's data out of an answer."""
+
+    def __init__(self, desk: DeskView) -> None:
+        self._find = Finder(desk.profile)
+        self._said_by_desk = canonical(" \n ".join(desk_texts(desk.profile)))
+
+    def warm(self) -> None:
+        """Build the engine now; blocking."""
+        self._find.warm()
+
+    @property
+    def find(self) -> Callable[[str], Sequence[Span]]:
+        """The finder, which masks what comes in as well."""
+        return self._find
+
+    def check(self, seen: Inspected) -> Finding | None:
+        evidence = seen.evidence or Evidence()
+        public = self._said_by_desk + canonical(" \n ".join(passage.text for passage in evidence.passages))
+        placeholders = {canonical(value): name for name, value in evidence.own.items()}
+        pieces, end, removed = [], 0, list[str]()
+        for span in _apart(self._find(seen.original), seen.original):
+            value = seen.original[span.start : span.end]
+            known = canonical(value)
+            pieces.append(seen.original[end : span.start])
+            if known in placeholders:
+                pieces.append(placeholders[known])
+            elif known in public:
+                pieces.append(value)
+            else:
+                pieces.append(REMOVED[evidence.language])
+                removed.append(span.kind)
+            end = span.end
+        text = "".join([*pieces, seen.original[end:]])
+        if removed:
+            return Finding("mask", ", ".join(sorted(set(removed))), 1.0, text)
+        return Finding("pass", text=text)
+
+
+def _apart(spans: Sequence[Span], text: str) -> list[Span]:
+    """Non-overlapping spans in order, the longer first where two overlap, none inside a placeholder."""
+    kept = [Span(match.start(), match.end(), "") for match in PLACEHOLDER.finditer(text)]
+    for span in sorted(spans, key=lambda each: each.start - each.end):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return sorted(span for span in kept if span.kind)
+
+
+def canonical(value: str) -> str:
+    """Letters, digits and @ in lower case: two ways of writing a number or an address are the same value."""
+    return "".join(letter for letter in value.lower() if letter.isalnum() or letter == "@")
+
+
+def desk_values(profile: DeskProfile) -> frozenset[str]:
+    """The desk's own contact, in canonical form; a phone also without its country code."""
+    phone = canonical(profile.contact.phone)
+    local = {f"0{phone[digits:]}" for digits in (1, 2, 3)} if profile.contact.phone.startswith("+") else set()
+    return frozenset({canonical(profile.contact.email), phone, *local} - {"", "0"})
+
+
+def _windowed(engine: "AnalyzerEngine", text: str) -> Iterator[Span]:
+    """All of Presidio's finds; each belongs to the window in which it starts."""
+    for begin in range(0, len(text), WINDOW):
+        left = max(0, begin - OVERLAP)
+        for each in engine.analyze(text[left : begin + WINDOW + OVERLAP], "en", score_threshold=SCORE):
+            if begin <= left + each.start < begin + WINDOW:
+                yield Span(left + each.start, left + each.end, each.entity_type)
+
+
+def _build_engine() -> "AnalyzerEngine":
+    """Presidio without a language model, without its network habits and without its logs."""
+    # At error level its IBAN recogniser logs the very number it could not read: no record may leave.
+    for name in ("presidio-analyzer", "decision_process"):
+        logging.getLogger(name).addFilter(_drop)
+    import spacy  # noqa: PLC0415  # heavy
+    from presidio_analyzer import AnalyzerEngine, Pattern, PatternRecognizer, RecognizerRegistry  # noqa: PLC0415
+    from presidio_analyzer.nlp_engine import SpacyNlpEngine  # noqa: PLC0415
+    from presidio_analyzer.predefined_recognizers import (  # noqa: PLC0415
+        CreditCardRecognizer,
+        CryptoRecognizer,
+        IbanRecognizer,
+        IpRecognizer,
+        UsSsnRecognizer,
+    )
+
+    cards = [Pattern("card", r"(?<![\w.,/#-])[2-6]\d{3}(?:[ -]?\d){8,15}(?![\w/]|[.,-]\d)", SCORE)]
+    own = [
+        PatternRecognizer(kind, patterns=[Pattern(kind, pattern, 0.9) for pattern in patterns])
+        for kind, patterns in PATTERNS.items()
+    ]
+    theirs = [
+        CreditCardRecognizer(patterns=cards),
+        IbanRecognizer(),
+        UsSsnRecognizer(),
+        IpRecognizer(),
+        CryptoRecognizer(),
+    ]
+    nlp = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": "blank"}])
+    nlp.nlp = {"en": spacy.blank("en")}  # type: ignore[assignment]  # declared None; loaded like this it downloads nothing
+    return AnalyzerEngine(
+        registry=RecognizerRegistry(recognizers=[*own, *theirs], supported_languages=["en"]),
+        nlp_engine=nlp,
+        supported_languages=["en"],
+        context_aware_enhancer=_NoCues(),  # type: ignore[arg-type]  # its base class would import Presidio with this file
+    )
+
+
+class _NoCues:
+    """Stands in for Presidio's context enhancer: cues are judged by `Finder`, in both languages."""
+
+    def enhance_using_context(
+        self, text: str, raw_results: list[Any], nlp_artifacts: Any, recognizers: Any, context: Any
+    ) -> list[Any]:
+        del text, nlp_artifacts, recognizers, context
+        return raw_results
+
+
+def _drop(record: logging.LogRecord) -> bool:
+    del record
+    return False

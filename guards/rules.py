@@ -1,0 +1,61 @@
+"""Families of patterns with weights: what the rule guards are made of."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+SURE = 1.0
+"""The weights found in a text are summed; this much is enough to act on."""
+
+GAP = r"(?:\W{1,4}\w{1,24}){0,%d}?\W{1,4}"
+"""Between two words of a pattern: up to so many others. Bounded, so that matching stays linear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One family of wordings.
+
+    `needs`: one of these must occur before the pattern is tried (a substring search costs next to nothing).
+    `pattern` is read over folded text (lower case, no diacritics). <n> stands for a gap of up to n words,
+    {name} for one of the word lists given to `RuleSet`. A weight below 1 is a hint that needs another.
+    """
+
+    name: str
+    weight: float
+    needs: tuple[str, ...]
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The families found, and their summed weight, at most 1."""
+
+    names: list[str]
+    score: float
+
+
+class RuleSet:
+    """Families compiled; safe to use from several threads."""
+
+    def __init__(self, families: Sequence[Family], words: Mapping[str, str] | None = None) -> None:
+        self._families = [
+            (family, re.compile(_expand(family.pattern, words or {}), re.MULTILINE)) for family in families
+        ]
+
+    def look(self, views: Sequence[str], *, hints: bool = True) -> Hit:
+        """Search all views; a family counts once. `hints=False`: only families that suffice alone."""
+        names: list[str] = []
+        total = 0.0
+        for family, pattern in self._families:
+            if (hints or family.weight >= SURE) and any(
+                any(need in view for need in family.needs) and pattern.search(view) for view in views
+            ):
+                names.append(family.name)
+                total += family.weight
+        return Hit(names, min(total, SURE))
+
+
+def _expand(pattern: str, words: Mapping[str, str]) -> str:
+    for name, alternatives in words.items():
+        pattern = pattern.replace("{" + name + "}", f"(?:{alternatives})")
+    return re.sub(r"<(\d+)>", lambda match: GAP % int(match[1]), pattern)
