@@ -96,7 +96,7 @@ class LocalJudge:
         card = self._chat.choose("simple", 1.0) if self._chat and self._asks else None
         if card is None or self._chat is None or self._asks is None:
             return Score("helpful", None, "no model is up")
-        shown = "\n\n".join(f"{one.title}\n{one.text}" for one in passages)
+        shown = "\n\n".join("\n".join(filter(None, (one.title, one.section, one.text))) for one in passages)
         messages = self._asks(question=question, answer=answer, passages=shown)
         try:
             reply = await self._chat.complete(ChatRequest("judge", card.name, messages, 1, (YES, NO)))

@@ -17,6 +17,7 @@ PASSAGE = Passage(
     "Return policy",
     "Electric appliances may be returned within 14 days after delivery. Sending a parcel back costs 30,000 VND.",
     0.9,
+    "Time limits",
 )
 QUESTION = "How many days do I have to return an electric kettle?"
 GOOD = "Electric appliances may be returned within 14 days after delivery."
@@ -120,7 +121,7 @@ def test_helpful_is_the_models_own_probability() -> None:
     (request,) = chat.requests
     assert request.purpose == "judge"
     assert request.choices == ("yes", "no")
-    assert request.messages[0].text == f"{QUESTION}|{GOOD}|{PASSAGE.title}\n{PASSAGE.text}"
+    assert request.messages[0].text == f"{QUESTION}|{GOOD}|{PASSAGE.title}\nTime limits\n{PASSAGE.text}"
     large = LocalJudge(WordEmbedder(), ScriptedChat(yes=0.2), asks)
     assert "weak" not in judged(GOOD, judge=large)["helpful"].comment
 
