@@ -26,8 +26,10 @@ PASSAGES = 5
 """Passages looked at."""
 QUOTED = 2
 """Passages quoted: a customer asks at most two things at once."""
-EMBEDDED = 10
-"""Pieces whose meaning is compared: 2 ms each with the English embedder, 7 ms with the multilingual one, then cached."""
+EMBEDDED = 6
+"""Pieces whose meaning is compared where words do not tell: 2 ms each (English embedder) or 7 (multilingual), once."""
+TOLD = 0.4
+"""Share of the question's words in one piece from which meaning is not compared."""
 DEEP = 3
 """Passages whose pieces are compared in meaning before those of the others."""
 WHOLE = 300
@@ -80,12 +82,16 @@ Quoted = tuple[Passage, str]
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A piece, the rank of its passage, its place there, the question's words around it, and its score."""
+    """A piece, the rank of its passage, its place there, the question's words around it, and its score.
+
+    `told` is the share of the question that its words hold, 0..1.
+    """
 
     rank: int
     order: int
     piece: Piece
     words: frozenset[str]
+    told: float
     score: float
 
 
@@ -117,7 +123,7 @@ def best_sentences(question: str, passage: str, k: int = LIMIT) -> list[str]:
 
 async def _scored(question: str, passages: Sequence[Passage], embedder: Embedder | None) -> list[_Scored]:
     ranked = _by_words(question, passages)
-    if embedder is None or len(ranked) <= 1:
+    if embedder is None or len(ranked) <= 1 or max(one.told for one in ranked) >= TOLD:
         return ranked
     likely = sorted(ranked, key=lambda one: (one.rank >= DEEP, -one.score, one.rank, one.order))[:EMBEDDED]
     try:
@@ -155,10 +161,10 @@ def _by_words(question: str, passages: Sequence[Passage]) -> list[_Scored]:
     scored = []
     for (rank, order, piece), own in zip(found, held, strict=True):
         around = asked & set(content_words(f"{piece.lead} {passages[rank].section}")) - own
-        words = sum(rarity[word] for word in own) + CONTEXT * sum(rarity[word] for word in around)
+        told = weight * (sum(rarity[word] for word in own) + CONTEXT * sum(rarity[word] for word in around))
         kind = KIND if any(answer.search(fold(piece.text)) for answer in wanted) else 0.0
         place = PLACE * passages[rank].score / top - STEP * rank
-        scored.append(_Scored(rank, order, piece, frozenset(own | around), WORDS * weight * words + kind + place))
+        scored.append(_Scored(rank, order, piece, frozenset(own | around), told, WORDS * told + kind + place))
     return scored
 
 
