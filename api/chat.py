@@ -29,22 +29,10 @@ KEY_CHARS = 255
 EVENTS = "text/event-stream"
 JSON = "application/json"
 CLIENT_LEFT = 499
-HEARTBEAT = format_sse_event(comment="heartbeat")
+HEARTBEAT = b": heartbeat\n\n"
 NO_STORE = {"Cache-Control": "no-store"}
 EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
-CHAT_PROBLEMS = problems.documented(
-    problems.UNREADABLE,
-    problems.WRONG_REQUEST,
-    problems.NOT_FOUND,
-    problems.THREAD_BUSY,
-    problems.REQUEST_RUNNING,
-    problems.TOO_LARGE,
-    problems.TOO_LONG,
-    problems.INVALID_FIELDS,
-    problems.KEY_REUSED,
-    problems.OVERLOADED,
-)
 STREAM_EXAMPLE = (
     'event: step\ndata: {"name": "guard_input", "ms": 3.1}\n\n'
     'event: token\ndata: {"text": "You can return a lamp within 30 days. "}\n\n'
@@ -60,11 +48,26 @@ User = Annotated[str | None, Query(min_length=1, max_length=USER_CHARS, descript
 router = APIRouter(prefix="/v1")
 
 
+def _chat_problems() -> dict[int | str, dict[str, Any]]:
+    return problems.documented(
+        problems.UNREADABLE,
+        problems.WRONG_REQUEST,
+        problems.NOT_FOUND,
+        problems.THREAD_BUSY,
+        problems.REQUEST_RUNNING,
+        problems.TOO_LARGE,
+        problems.TOO_LONG,
+        problems.INVALID_FIELDS,
+        problems.KEY_REUSED,
+        problems.OVERLOADED,
+    )
+
+
 @router.post(
     "/chat",
     summary="Ask a question",
     response_model=Reply,
-    responses={200: {"content": STREAM_CONTENT, "headers": REPLY_HEADERS}, **CHAT_PROBLEMS},
+    responses={200: {"content": STREAM_CONTENT, "headers": REPLY_HEADERS}, **_chat_problems()},
 )
 async def chat(
     request: Request, body: ChatBody, doors: Here, accept: Annotated[str, Header()] = "", key: Key = None
@@ -82,7 +85,7 @@ async def chat(
     "/chat/stream",
     summary="Ask a question, and read the answer as it comes",
     response_class=Response,  # FastAPI takes an EventSourceResponse here to mean a generator
-    responses={200: {"content": STREAM_CONTENT}, **CHAT_PROBLEMS},
+    responses={200: {"content": STREAM_CONTENT}, **_chat_problems()},
 )
 async def chat_stream(request: Request, body: ChatBody, doors: Here, key: Key = None) -> Response:
     """`POST /v1/chat` for clients that cannot set `Accept`."""

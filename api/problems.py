@@ -30,8 +30,9 @@ MEDIA_TYPE = "application/problem+json"
 SHOWN_FIELDS = 10
 LONGEST_NAME = 100
 """Characters of a field's name that are repeated to the caller, who may have made it up."""
-OVERLOADED_SECONDS = 2
-BUSY_SECONDS = 1
+OVERLOADED_SECONDS = "2"
+BUSY_SECONDS = "1"
+"""How long a client is asked to wait, as the header says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,10 @@ NOT_FOUND = Problem("not-found", 404, "There is no such thing, or it is not your
 NO_ROUTE = Problem("no-such-route", 404, "There is nothing at this address")
 WRONG_METHOD = Problem("wrong-method", 405, "This address does not take this method")
 THREAD_BUSY = Problem(
-    "thread-busy", 409, "The last question is still being answered", headers={"Retry-After": str(BUSY_SECONDS)}
+    "thread-busy", 409, "The last question is still being answered", headers={"Retry-After": BUSY_SECONDS}
 )
 REQUEST_RUNNING = Problem(
-    "request-running", 409, "The same request is still running", headers={"Retry-After": str(BUSY_SECONDS)}
+    "request-running", 409, "The same request is still running", headers={"Retry-After": BUSY_SECONDS}
 )
 TOO_LARGE = Problem("body-too-large", 413, "The body is too large")
 TOO_LONG = Problem("message-too-long", 413, "The message is too long")
@@ -75,7 +76,7 @@ WRONG_HOST = Problem("wrong-host", 421, "This desk does not serve that host name
 INVALID_FIELDS = Problem("invalid-fields", 422, "Some fields are not as they must be")
 KEY_REUSED = Problem("idempotency-key-reused", 422, "This Idempotency-Key was sent with another body")
 INTERNAL = Problem("internal-error", 500, "Something went wrong on our side")
-OVERLOADED = Problem("overloaded", 503, "The desk is busy", headers={"Retry-After": str(OVERLOADED_SECONDS)})
+OVERLOADED = Problem("overloaded", 503, "The desk is busy", headers={"Retry-After": OVERLOADED_SECONDS})
 NOT_READY = Problem("not-ready", 503, "The desk cannot answer now")
 
 BY_ERROR: Sequence[tuple[type[FrontdeskError], Problem]] = (
