@@ -5,9 +5,12 @@ two figures agree when one reading of one is a reading of the other.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from guards.normalise import fold
 
 Kind = Literal["number", "date", "time", "code"]
 
@@ -22,19 +25,24 @@ MONTHS = {
     )
     for name in names.split()
 }  # fmt: skip
-WORDS = {
+ENGLISH = {
     word: number
     for number, words in {
-        0: "zero khong", 1: "one mot", 2: "two hai twice", 3: "three ba", 4: "four bon", 5: "five nam", 6: "six sau", 7: "seven bay",
-        8: "eight tam", 9: "nine chin", 10: "ten muoi", 11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen",
-        16: "sixteen", 17: "seventeen", 18: "eighteen", 19: "nineteen", 20: "twenty", 30: "thirty", 40: "forty", 50: "fifty",
-        60: "sixty", 70: "seventy", 80: "eighty", 90: "ninety", 100: "hundred",
+        0: "zero", 1: "one once", 2: "two twice", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten",
+        11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen", 17: "seventeen", 18: "eighteen",
+        19: "nineteen", 20: "twenty", 30: "thirty", 40: "forty", 50: "fifty", 60: "sixty", 70: "seventy", 80: "eighty", 90: "ninety",
+        100: "hundred",
     }.items()
     for word in words.split()
 }  # fmt: skip
+# With their diacritics: folded, "sáu" is "sau" (after) and "ba" stays a father.
+VIETNAMESE = {
+    "một": 1, "hai": 2, "ba": 3, "bốn": 4, "năm": 5, "sáu": 6, "bảy": 7, "tám": 8, "chín": 9, "mười": 10, "mươi": 10, "trăm": 100,
+}  # fmt: skip
+WORDS = ENGLISH | VIETNAMESE
 UNITS = (
     r"days?|hours?|hrs?|minutes?|weeks?|months?|years?|times|percent|per cent|dollars?|euros?|pounds?|items?|pieces?|litres?|liters?|working|business|calendar|"
-    r"ngay|gio|phut|tuan|thang|nam|lan|phan tram|dong|nghin|ngan|trieu|cai|mon"
+    r"ngày|giờ|phút|tuần|tháng|năm|lần|phần trăm|đồng|nghìn|ngàn|triệu|cái|món"
 )
 SCALES = {
     "k": 1e3,
@@ -51,6 +59,7 @@ SCALES = {
 
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
+_ENGLISH = "|".join(sorted(ENGLISH, key=len, reverse=True))
 DATE = re.compile(r"(?<![\w.,/-])(\d{1,4})([/.-])(\d{1,2})\2(\d{2,4})(?![\w/-]|[.,]\d)")
 NAMED_DATE = re.compile(
     rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\b|({_MONTH})\b\.? (\d{{1,2}})(?:st|nd|rd|th)?\b(?! ?(?:%|days|pm|am|:)))(?:,? (\d{{4}})\b)?"
@@ -64,7 +73,7 @@ NUMBER = re.compile(
     rf"(?<![\w.,])\d{{1,15}}(?:[.,' ]\d{{3}}(?!\d))*(?:[.,]\d{{1,6}})?(?!\d)(?: ?({'|'.join(SCALES)})(?!\w))?( ?%| percent| per cent| phan tram)?"
 )
 SPELLED = re.compile(rf"\b({_WORD})(?:[ -]({_WORD}))?(?=[ -](?:{UNITS})\b)")
-ANY_SPELLED = re.compile(rf"\b({_WORD})(?:[ -]({_WORD}))?\b")
+ANY_ENGLISH = re.compile(rf"\b({_ENGLISH})(?:[ -]({_ENGLISH}))?\b")
 SCALED_CODE = re.compile(
     r"\d+(?:k|tr|m|h|gb|mb|ml|g|kg|cm|mm|l|w|v|st|nd|rd|th|x|d|vnd|usd|eur|dong|s|km|inch|in|oz|lb|years?|days?)"
 )
@@ -85,15 +94,17 @@ class Figure:
     percent: bool = False
 
 
-def figures(folded: str, *, source: bool = False) -> list[Figure]:
-    """The figures of a folded text. In a source every number word counts, in an answer only one before a unit."""
+def figures(text: str, *, source: bool = False) -> list[Figure]:
+    """The figures of a text. In a source every English number word counts, in an answer only one before a unit."""
     found: list[Figure] = []
-    rest = folded
+    rest = fold(text)
     for pattern, read in ((DATE, _date), (NAMED_DATE, _named_date), (TIME, _time), (CODE, _code), (NUMBER, _number)):
         found += [figure for match in pattern.finditer(rest) if (figure := read(match))]
         if pattern is not NUMBER:
             rest = pattern.sub(lambda match, read=read: " " if read(match) else match[0], rest)  # type: ignore[misc]
-    found += [_spelled(match) for match in (ANY_SPELLED if source else SPELLED).finditer(folded)]
+    lower = unicodedata.normalize("NFC", text.lower())
+    for pattern in (SPELLED, ANY_ENGLISH) if source else (SPELLED,):
+        found += [_spelled(match) for match in pattern.finditer(lower)]
     return found
 
 

@@ -12,12 +12,11 @@ from domain.turn import Passage
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
 from guards.domain_rules import desk_texts
 from guards.figures import Figure, agree, figures
-from guards.normalise import fold
 
 MAX_OPERANDS = 120
 """Numbers that are combined; a longer source makes every small number a sum of two others."""
-LISTING = re.compile(r"^[ \t>*-]*(?:\(?\d{1,2}[.)]|(?:step|buoc) \d{1,2}\b)|\[\d{1,2}\]", re.MULTILINE)
-NOT_FIGURES = re.compile(r"<[a-z]+(?:_[a-z]+)*_\d+>|\S+@\S+|(?:https?://|www\.)\S+")
+LISTING = re.compile(r"^[ \t>*-]*(?:\(?\d{1,2}[.)]|(?:step|bước) \d{1,2}\b)|\[\d{1,2}\]", re.MULTILINE | re.IGNORECASE)
+NOT_FIGURES = re.compile(r"<[a-z]+(?:_[a-z]+)*_\d+>|\S+@\S+|(?:https?://|www\.)\S+", re.IGNORECASE)
 
 _SHELF = (
     Passage("p", "a", "Delivery", "Delivery takes 3 to 5 working days and costs 25,000 VND. Open 08:00 to 20:00.", 1.0),
@@ -43,7 +42,7 @@ class Numbers:
         evidence = seen.evidence
         if evidence is None or not evidence.grounds:
             return None
-        said = figures(_bare(seen.folded))
+        said = figures(_bare(seen.text))
         if not said:
             return None
         asked = _source("\n".join([evidence.question, *(f"{fact['title']} {fact['text']}" for fact in evidence.facts)]))
@@ -58,11 +57,11 @@ class Numbers:
 
 
 def _source(text: str) -> list[Figure]:
-    return figures(NOT_FIGURES.sub(" ", fold(text)), source=True)
+    return figures(NOT_FIGURES.sub(" ", text), source=True)
 
 
-def _bare(folded: str) -> str:
-    return NOT_FIGURES.sub(" ", LISTING.sub(" ", folded))
+def _bare(text: str) -> str:
+    return NOT_FIGURES.sub(" ", LISTING.sub(" ", text))
 
 
 def _combined(named: Sequence[Figure], others: Sequence[Figure]) -> Iterator[object]:

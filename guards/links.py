@@ -15,7 +15,7 @@ HTML = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,15}(?:\s[^<>]{0,2000})?/?>")
 AUTOLINK = re.compile(r"<((?:https?|ftp|mailto|javascript|data):[^\s<>]{1,2000})>", re.IGNORECASE)
 TLD = "com|net|org|io|vn|info|biz|co|app|dev|xyz|ru|cn|top|site|online|shop|store|link|me|us|uk|de|fr|eu|ly|gl|to|club|live|page|example"
 BARE = re.compile(
-    rf"(?<![\w@./-])(?:[a-z][a-z0-9+.-]{{1,12}}://|//|www\.)[^\s<>()\[\]\"']{{1,2000}}|"
+    rf"(?<![\w@./-])(?:[a-z][a-z0-9+.-]{{1,12}}:[/\\]{{2}}|[/\\]{{2}}|www\.)[^\s<>()\[\]\"']{{1,2000}}|"
     rf"(?<![\w@./:-])(?:[a-z0-9-]{{1,63}}\.){{1,4}}(?:{TLD})(?![\w@-]|\.\w)(?:[/?#][^\s<>()\[\]\"']{{0,2000}})?",
     re.IGNORECASE,
 )
@@ -52,8 +52,8 @@ class Links:
     def _allowed(self, url: str, sources: frozenset[str]) -> bool:
         if re.match(r"[a-z][a-z0-9+.-]*:(?!//)", url, re.IGNORECASE):
             return False  # javascript:, data:, mailto: and the like
-        if re.match(r"[/#](?!/)", url):
-            return False  # a path leads nowhere outside a page of ours
+        if re.match(r"[/#](?![/\\])", url):
+            return True  # a path leads nowhere outside a page of ours
         host = _host(url)
         return host in sources or any(host == own or host.endswith(f".{own}") for own in self._own)
 

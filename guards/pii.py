@@ -41,6 +41,7 @@ EDGE, END = r"(?<![\w.,/#-])", r"(?![\w/]|[.,-]\d)"
 PHONES = (
     rf"{EDGE}(?:\+|00)[1-9]\d{{0,2}}[ .-]?(?:\(0?\d{{0,4}}\)[ .-]?)?\d(?:[ .()-]{{0,2}}\d){{6,12}}{END}",
     rf"{EDGE}(?:0|84[ .-]?)[35789]\d(?:[ .-]?\d){{7}}{END}",
+    rf"{EDGE}(?=(?:\D{{0,2}}\d){{9,12}}(?!\d))0\d{{1,3}}[ .-]\d{{2,4}}(?:[ .-]\d{{2,4}}){{1,3}}{END}",
     rf"{EDGE}\(?02\d{{1,2}}\)?(?:[ .-]?\d){{7,8}}{END}",
     rf"{EDGE}(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[ .-]\d{{4}}(?: ?(?:x|ext\.?) ?\d{{1,5}})?{END}",
 )
@@ -55,13 +56,13 @@ PATTERNS = {
     "NATIONAL_ID?": (rf"{EDGE}(?:\d{{12}}|\d{{9}}|\d{{3}}[ .]\d{{3}}[ .]\d{{3}}(?:[ .]\d{{3}})?|[a-z]\d{{7,8}}){END}",),
     "TAX_CODE?": (rf"{EDGE}\d{{10}}(?:[ -]?\d{{3}})?{END}",),
     "BANK_ACCOUNT?": (rf"{EDGE}\d(?:[ -]?\d){{5,18}}{END}",),
-    "PLATE": (r"(?<!\w)[1-9]\d[a-z]{1,2}\d?[ -]\d{3}\.\d{2}(?![\w.])",),
+    "PLATE": (r"(?<!\w)[1-9]\d[a-z]{1,2}\d?[ -]\d{3}\.\d{2}(?!\w|\.\d)",),
     "PLATE?": (r"(?<!\w)[1-9]\d[ -]?[a-z]{1,2}\d?[ .-]{0,3}\d{3}\.?\d{1,2}(?!\w)",),
 }
 """By kind; one with a question mark counts only behind a cue. Case is ignored."""
 
 CUES = {
-    "PHONE?": r"phone|tele?phone|\btel\b|\bcell|mobile|\bcall\b|whatsapp|zalo|viber|\bfax\b|text me|reach (?:me|us|him|her)|contact|hotline|"
+    "PHONE?": r"phone|tele?phone|\btel\b|\bcell|mobile|\bcall\b|whatsapp|zalo|viber|\bfax\b|text me|\bsms\b|\bdial|\bring\b|answering|messages? to|reach (?:me|us|him|her)|contact|hotline|"
     r"dien thoai|\bdt\b|\bsdt\b|so may|di dong|goi (?:cho |lai |toi |em |minh )|lien he|lien lac",
     "CARD?": r"\bcards?\b|visa|mastercard|amex|maestro|credit|debit|\bthe\b.{0,14}\bso\b|so the|the (?:tin dung|ghi no|atm|visa)",
     "IBAN?": r"\biban\b",
@@ -72,6 +73,9 @@ CUES = {
     r"routing|chuyen khoan (?:vao|den|cho|toi|ve|qua)|\b(?:vietcombank|vcb|techcombank|tcb|bidv|agribank|mb ?bank|acb|vpbank|tpbank|sacombank|vietinbank)\b",
     "PLATE?": r"bien so|\bbks\b|license plate|licence plate|number plate|\bplate\b|\bxe\b",
 }
+# A number right before these is a phone.
+BEHIND = re.compile(r"\W{0,3}(?:office|fax|mobile|cell|home|work|phone|tel)\b")
+CUED_PHONE = "PHONE?"
 # A number right behind these is the business's own: an order, a parcel, a product.
 BUSINESS = re.compile(
     r"(?:\b(?:orders?|invoice|tracking|parcel|ref(?:erence)?|ticket|case|booking|voucher|sku|model|item|package|shipment|don(?: hang)?|van don|"
@@ -120,7 +124,8 @@ class Finder:
         """The find under our name for it, or None where the words before it, or its owner, speak against it."""
         kind = NAMES.get(span.kind, span.kind)
         before = fold(text[max(0, span.start - CUE_WINDOW) : span.start])
-        if kind in self._cues and not self._cues[kind].search(before):
+        behind = kind == CUED_PHONE and BEHIND.match(text[span.end : span.end + CUE_WINDOW].lower())
+        if kind in self._cues and not behind and not self._cues[kind].search(before):
             return None
         kind = kind.rstrip("?")
         if kind not in NEVER_BUSINESS and BUSINESS.search(before):
@@ -200,9 +205,13 @@ def desk_values(profile: DeskProfile) -> frozenset[str]:
 
 def _windowed(engine: "AnalyzerEngine", text: str) -> Iterator[Span]:
     """All of Presidio's finds; each belongs to the window in which it starts."""
+    # No recogniser of ours reads tokens, and spaCy's tokeniser is quadratic in brackets: it is given nothing to do.
+    no_tokens = engine.nlp_engine.process_text("", "en")
     for begin in range(0, len(text), WINDOW):
         left = max(0, begin - OVERLAP)
-        for each in engine.analyze(text[left : begin + WINDOW + OVERLAP], "en", score_threshold=SCORE):
+        for each in engine.analyze(
+            text[left : begin + WINDOW + OVERLAP], "en", score_threshold=SCORE, nlp_artifacts=no_tokens
+        ):
             if begin <= left + each.start < begin + WINDOW:
                 yield Span(left + each.start, left + each.end, each.entity_type)
 

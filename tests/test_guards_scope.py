@@ -1,0 +1,144 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from fakes import WordEmbedder
+
+from domain.ports import Progress, Vector
+from domain.profile import DeskProfile
+from guards import ScopeFilter
+from guards.scope import ENOUGH_EXAMPLES
+from models.embedder import load_embedder
+
+
+class CountingEmbedder(WordEmbedder):
+    """Counts the texts it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def query(self, text: str) -> Vector:
+        self.asked.append(text)
+        return await super().query(text)
+
+    async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
+        raise NotImplementedError
+
+
+def desk(inside: list[str], out: list[str] | None = None, **more: object) -> DeskProfile:
+    scope = {"describe": "Support of a bicycle shop: parts, repair, delivery.", "in": inside, "out": out or []}
+    return DeskProfile.model_validate({"name": "Bikes", "scope": scope} | more)
+
+
+BIKES = [
+    "How do I order a bicycle wheel?",
+    "When will my bicycle wheel be delivered?",
+    "Do you repair a bicycle chain?",
+    "What does it cost to repair my bicycle wheel?",
+    "Can I return the bicycle chain?",
+]
+
+
+def test_a_question_like_the_desks_own_is_in_and_a_foreign_one_out() -> None:
+    scope = ScopeFilter(desk(BIKES), WordEmbedder())
+    inside = asyncio.run(scope.judge("When will my bicycle chain be delivered?"))
+    outside = asyncio.run(scope.judge("Write a poem about autumn."))
+    assert (inside.scope, outside.scope) == ("in", "out")
+    assert inside.score < 0.5 < outside.score
+    assert "bicycle" in inside.reason
+
+
+def test_what_no_desk_is_for_may_be_this_desks_business() -> None:
+    poems = [
+        "Write a poem about autumn.",
+        "Write a poem about my dog.",
+        "Write a poem about love.",
+        "Write a poem for a birthday.",
+    ]
+    school = DeskProfile.model_validate({"name": "Poems", "scope": {"describe": "We write a poem.", "in": poems}})
+    assert asyncio.run(ScopeFilter(school, WordEmbedder()).judge("Write a poem about winter.")).scope == "in"
+    assert asyncio.run(ScopeFilter(desk(BIKES), WordEmbedder()).judge("Write a poem about winter.")).scope == "out"
+
+
+def test_the_desks_own_list_of_foreign_things_counts() -> None:
+    question = "Which scooter insurance is the cheapest?"
+    without = asyncio.run(ScopeFilter(desk(BIKES), WordEmbedder()).judge(question))
+    listed = desk(
+        BIKES,
+        ["Which scooter insurance is good?", "Is scooter insurance the cheapest?", "Which scooter is the cheapest?"],
+    )
+    assert asyncio.run(ScopeFilter(listed, WordEmbedder()).judge(question)).score > without.score
+
+
+def test_references_are_embedded_once_and_again_when_articles_change() -> None:
+    topics = ["Tyres"]
+    embedder = CountingEmbedder()
+    scope = ScopeFilter(desk(BIKES), embedder, topics=lambda: topics)
+
+    async def story() -> tuple[int, int, int]:
+        await scope.warm()
+        first = len(embedder.asked)
+        await scope.judge("one")
+        second = len(embedder.asked)
+        topics.append("Saddles")
+        await scope.judge("two")
+        return first, second, embedder.asked.count("Saddles")
+
+    first, second, again = asyncio.run(story())
+    assert first > len(BIKES)
+    assert second == first + 1
+    assert again == 1
+
+
+def test_titles_of_articles_are_the_desks_business() -> None:
+    question = "Which saddle leather balm do you sell?"
+    bare = asyncio.run(ScopeFilter(desk([]), WordEmbedder()).judge(question))
+    titles = ["Saddle leather balm", "Which saddle do you sell", "Leather balm for a saddle"]
+    told = asyncio.run(ScopeFilter(desk([]), WordEmbedder(), topics=lambda: titles).judge(question))
+    assert told.score < bare.score
+
+
+def test_a_desk_of_one_sentence_still_judges() -> None:
+    scope = ScopeFilter(
+        DeskProfile.model_validate({"name": "X", "scope": {"describe": "Bicycle repair"}}), WordEmbedder()
+    )
+    assert asyncio.run(scope.judge("bicycle repair please")).scope == "in"
+
+
+def test_an_embedder_that_fails_is_no_verdict() -> None:
+    class Broken(WordEmbedder):
+        async def query(self, text: str) -> Vector:
+            raise OSError(text)
+
+    with pytest.raises(OSError, match="bicycle"):
+        asyncio.run(ScopeFilter(desk(BIKES), Broken()).judge("x"))
+
+
+def test_many_examples_set_the_threshold_themselves() -> None:
+    many = [f"{question} number {number}" for number in range(ENOUGH_EXAMPLES // 5 + 1) for question in BIKES]
+    few, full = (ScopeFilter(desk(examples), WordEmbedder()) for examples in (many[:10], many))
+    question = "Do you sell cars?"
+    verdicts = [asyncio.run(scope.judge(question)) for scope in (few, full)]
+    assert verdicts[0].reason != verdicts[1].reason
+    assert verdicts[1].score > verdicts[0].score
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("My rear wheel is bent, can you fix it?", "in"),
+        ("how long until my parcel arrives", "in"),
+        ("Xe đạp của tôi bị hỏng xích, sửa bao nhiêu tiền?", "in"),
+        ("Viết giúp em bài văn tả mùa thu", "out"),
+        ("who won the champions league final", "out"),
+        ("write a python script that renames files", "out"),
+        ("Hôm nay trời có mưa không?", "out"),
+    ],
+)
+def test_with_the_real_embedder_in_both_languages(question: str, expected: str) -> None:
+    profile = desk(
+        [*BIKES, "Bao giờ giao hàng?", "Sửa xe đạp giá bao nhiêu?", "Tôi muốn đổi trả."], languages=["en", "vi"]
+    )
+    scope = ScopeFilter(profile, load_embedder("multilingual-e5-small"))
+    assert asyncio.run(scope.judge(question)).scope == expected
