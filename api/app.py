@@ -22,7 +22,7 @@ from domain.errors import FrontdeskError
 from domain.ports import Clock, Ids, Progress
 from domain.settings import Settings
 from graph.bootstrap import Say, close_service, open_service
-from graph.health import banner, start_model
+from graph.health import banner, start_model, warm
 from graph.service import Service
 from graph.system import SystemClock, Uuid7
 from tracing import configure_logging
@@ -115,14 +115,20 @@ async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress 
             say(banner(service))
 
         app = create_app(service, owner_token=token)
-        model = asyncio.create_task(start_model(service), name="start model")
+        beside = asyncio.create_task(_beside(service), name="warm up")
         try:
             await listen(app, listener, grace=settings.shutdown_timeout, ready=ready)
             await app.state.doors.turns.settled()
         finally:
-            model.cancel()
-            await asyncio.gather(model, return_exceptions=True)
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
             await close_service(service)
+
+
+async def _beside(service: Service) -> None:
+    """What goes on while the desk already answers: warming up, then the local model."""
+    await warm(service)
+    await start_model(service)
 
 
 def _new_session() -> str:

@@ -167,29 +167,19 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     local = _local_model(settings, chat, clock, ids)
     if local:
         opened.push_async_callback(local.stop)
+    labels = Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment)
     tracer, metrics = _tracer(settings), Metrics()
+    metrics.watch_traces(lambda: tracer.undelivered)
     opened.push_async_callback(asyncio.to_thread, tracer.close)
-    deps = make_deps(rooms, chat, settings)
-    judging = Judging(
-        build_judge(deps, tracer),
-        store,
-        tracer,
-        metrics,
-        backlog=settings.judge_backlog,
-        rate=lambda: _judge_rate(settings, chat),
-    )
-    desk = Desk(
-        build_service(deps, tracer, saver, step_timeout=settings.turn_timeout),
-        judging,
-        saver=saver,
+    desk = _make_desk(
+        settings,
+        rooms,
+        chat=chat,
         store=store,
-        knowledge=rooms.knowledge,
-        guards=rooms.guards,
-        replies=deps.replies,
+        saver=saver,
         tracer=tracer,
         metrics=metrics,
-        labels=Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment),
-        limits=Limits(settings.max_turns, settings.turn_timeout),
+        labels=labels,
         clock=clock,
         ids=ids,
     )
@@ -210,6 +200,45 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
         local=local,
         tracer=tracer,
         metrics=metrics,
+    )
+
+
+def _make_desk(
+    settings: Settings,
+    rooms: Rooms,
+    *,
+    chat: ModelClient,
+    store: Store,
+    saver: AsyncSqliteSaver,
+    tracer: LangfuseTracer | NoTracer,
+    metrics: Metrics,
+    labels: Labels,
+    clock: Clock,
+    ids: Ids,
+) -> Desk:
+    deps = make_deps(rooms, chat, settings)
+    judging = Judging(
+        build_judge(deps, tracer),
+        store,
+        tracer,
+        metrics,
+        backlog=settings.judge_backlog,
+        rate=lambda: _judge_rate(settings, chat),
+    )
+    return Desk(
+        build_service(deps, tracer, saver, step_timeout=settings.turn_timeout),
+        judging,
+        saver=saver,
+        store=store,
+        knowledge=rooms.knowledge,
+        guards=rooms.guards,
+        replies=deps.replies,
+        tracer=tracer,
+        metrics=metrics,
+        labels=labels,
+        limits=Limits(settings.max_turns, settings.turn_timeout),
+        clock=clock,
+        ids=ids,
     )
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from inspect import signature
 from typing import Annotated, Any, Literal
 
+import structlog
 from langgraph.channels import UntrackedValue
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import NodeError
@@ -162,6 +163,7 @@ def _after_guard_output(turn: Turn, runtime: Runtime[Pins]) -> Literal["judge", 
 async def _failed(_turn: Turn, error: NodeError) -> Command[Literal["refuse", "__end__"]]:
     """A step that raised or ran out of time. Guards fail closed; elsewhere the desk cannot answer now."""
     kind = type(error.error).__name__
+    structlog.get_logger().error("step failed", step=error.node, error=kind)
     if error.node in ("refuse", "handoff", "judge"):
         return Command(update={"error": f"{error.node}: {kind}"}, goto="__end__")
     guarding = KINDS[error.node] == "guardrail"

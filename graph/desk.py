@@ -210,7 +210,10 @@ class Desk:
                 async for part in updates:
                     now = self._clock.monotonic()
                     for node, update in part.items():
-                        if node != "__interrupt__":
+                        # What LangGraph names in dunders is its own: an interrupt, or the handler of a failed step.
+                        if node.startswith("__"):
+                            record.take(update if isinstance(update, dict) else None)
+                        else:
                             yield record.add(node, update, (now - last) * MS)
                     last = now
         except TimeoutError:

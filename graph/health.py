@@ -49,6 +49,12 @@ def health(service: Service) -> list[Dependency]:
     ]
 
 
+async def warm(service: Service) -> None:
+    """Load what the first question would otherwise wait for: the guards' analyser, the references of the scope."""
+    await service.guards.warm()
+    await service.scope.warm()
+
+
 async def start_model(service: Service, progress: Progress | None = None) -> None:
     """Fetch and load the local model, and return when it is ready or has failed; nothing to do without one."""
     if service.local is not None:

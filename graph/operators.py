@@ -16,6 +16,7 @@ from domain.receipt import MICRO
 from domain.turn import Action, Language, Passage, Verdict
 from graph.service import Service
 from graph.system import SystemClock
+from guards import unmask
 from models.language import detect_language
 from models.smalltalk import is_vague, small_talk, wants_person
 
@@ -67,15 +68,16 @@ async def guard(
             check_in = await service.guards.check_input(text, {})
             verdicts, passed, blocked = check_in.verdicts, check_in.text, check_in.blocked
         case "output":
+            mine = {f"<OWN_{number}>": each for number, each in enumerate(own or [], start=1)}
             check_out = await service.guards.check_output(
                 text,
                 question=question or "",
                 passages=[_passage(number, each) for number, each in enumerate(passages or [], start=1)],
                 facts=[],
-                own={f"<OWN_{number}>": each for number, each in enumerate(own or [], start=1)},
+                own=mine,
                 language=_language(service, text),
             )
-            verdicts, passed, blocked = check_out.verdicts, check_out.text, check_out.blocked
+            verdicts, passed, blocked = check_out.verdicts, unmask(check_out.text, mine), check_out.blocked
         case _:
             raise UsageError(f"no side {side!r}", where="side", fix="input or output")
     return {

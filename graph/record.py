@@ -101,7 +101,14 @@ class TurnRecord:
         }
 
     def add(self, node: str, update: Mapping[str, object] | None, ms: float) -> Step:
-        """Take over what a node wrote; what it appends is appended."""
+        """Take over what a node wrote, and that it ran."""
+        self.take(update)
+        step = Step(node, round(ms, 2))
+        self.steps.append(step)
+        return step
+
+    def take(self, update: Mapping[str, object] | None) -> None:
+        """Take over what was written; what is appended is appended."""
         for name, value in (update or {}).items():
             if isinstance(value, Overwrite):
                 self.values[name] = value.value
@@ -109,9 +116,6 @@ class TurnRecord:
                 self.values[name] = [*self.values.get(name, []), *cast("list[Verdict | Call]", value)]
             else:
                 self.values[name] = value
-        step = Step(node, round(ms, 2))
-        self.steps.append(step)
-        return step
 
     def settle(self, **values: object) -> None:
         """Set what no node could: the outcome of a turn that was cut off."""

@@ -101,7 +101,11 @@ def _sources(pairs: Sequence[tuple[Passage, str]]) -> list[Source]:
 
 def _variables(turn: Turn, passages: Sequence[Passage], deps: Deps) -> dict[str, str]:
     facts = [f"{fact['title']}: {fact['text']}" for fact in turn.get("facts", [])]
-    numbered = [f"[{number}] {item.title}\n{item.text}" for number, item in enumerate(passages, start=1)]
+    # Without its heading ("What we do not accept") a passage may read as its opposite.
+    numbered = [
+        f"[{number}] {' - '.join(part for part in (item.title, item.section) if part)}\n{item.text}"
+        for number, item in enumerate(passages, start=1)
+    ]
     history = trimmed(answered(turn.get("history", [])), deps.history_tokens)
     return {
         "desk": deps.profile.name,

