@@ -182,7 +182,12 @@ class Desk:
     @contextmanager
     def _running(self, record: TurnRecord) -> Iterator[None]:
         with self._alone(record.thread_id), self._metrics.in_flight():
-            yield
+            self._judging.quiet.clear()
+            try:
+                yield
+            finally:
+                if len(self._busy) == 1:
+                    self._judging.quiet.set()
 
     @contextmanager
     def _alone(self, thread_id: str) -> Iterator[None]:

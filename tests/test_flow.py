@@ -311,3 +311,18 @@ def test_passages_with_orders_to_the_model_are_dropped(tmp_path: Path) -> None:
             assert any(verdict.action != "pass" for verdict in kept.verdicts)
 
     asyncio.run(turn())
+
+
+def test_the_judge_gives_way_to_a_turn_that_is_running(tmp_path: Path) -> None:
+    async def turns() -> None:
+        async with open_house(tmp_path) as house:
+            first = await house.desk.ask(Question(ASKED))
+            running = house.desk.stream(Question(ASKED))
+            await anext(running)
+            await asyncio.sleep(0.05)
+            assert house.store.ledger.get(first.turn_id).scores == []
+            await running.aclose()
+            await house.judging.drain()
+            assert house.store.ledger.get(first.turn_id).scores
+
+    asyncio.run(turns())
