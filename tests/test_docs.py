@@ -1,10 +1,12 @@
 """Every setting, command, guard, suite, route and prompt is documented, and every local link leads somewhere."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from house import open_house
 from typer.main import get_command
 
 from cli.main import app
@@ -51,7 +53,7 @@ def test_every_guard_is_documented() -> None:
 
     page = text("guards.md")
     for guard in discover():
-        assert f"`{guard.name}`" in page, guard.name
+        assert f"`{guard.spec.name}`" in page, guard.spec.name
 
 
 def test_every_suite_is_documented() -> None:
@@ -78,3 +80,14 @@ def test_local_links_lead_somewhere(page: Path) -> None:
 def test_nothing_names_a_place_that_only_this_workshop_has() -> None:
     for page in PAGES:
         assert "/work/" not in page.read_text("utf-8"), page
+
+
+def test_the_picture_of_the_flow_is_the_graph(tmp_path: Path) -> None:
+    async def drawn() -> set[tuple[str, str]]:
+        async with open_house(tmp_path) as house:
+            edges = house.desk._graph.get_graph().edges
+            return {(edge.source.strip("_"), edge.target.strip("_")) for edge in edges}
+
+    picture = re.findall(r"^  (\w+) --> (\w+)$", (HOUSE / "README.md").read_text("utf-8"), re.MULTILINE)
+    named = {("start" if a == "START" else a, "end" if b == "END" else b) for a, b in picture}
+    assert named == asyncio.run(drawn())
