@@ -22,9 +22,10 @@ from domain.errors import FrontdeskError
 from domain.ports import Clock, Ids, Progress
 from domain.settings import Settings
 from graph.bootstrap import Say, close_service, open_service
-from graph.health import banner, start_model, warm
+from graph.health import banner
 from graph.service import Service
 from graph.system import SystemClock, Uuid7
+from graph.warming import start_model, warm
 from tracing import configure_logging
 
 HEARTBEAT = 10.0

@@ -265,7 +265,8 @@ async def open_office(settings: "Settings", *, model: bool = False) -> AsyncIter
 async def local_service(settings: "Settings", *, model: bool = False) -> AsyncIterator["Service"]:
     """The desk opened in this process, and closed again. Raises HomeInUseError."""
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # heavy: not for --help
-    from graph.health import banner, wait_for_model  # noqa: PLC0415
+    from graph.health import banner  # noqa: PLC0415
+    from graph.warming import wait_for_model  # noqa: PLC0415
 
     quiet_logging(settings)
     wanted = settings if model else settings.model_copy(update={"llm": "off"})

@@ -1,6 +1,5 @@
 """How a running service is: where answers come from, what is up, what is degraded."""
 
-from domain.ports import Progress
 from graph.service import Dependency, Service
 
 
@@ -47,26 +46,6 @@ def health(service: Service) -> list[Dependency]:
         ),
         _model(service),
     ]
-
-
-async def warm(service: Service) -> None:
-    """Load what the first question would otherwise wait for: the guards' analyser, the references of the scope."""
-    await service.guards.warm()
-    await service.scope.warm()
-
-
-async def start_model(service: Service, progress: Progress | None = None) -> None:
-    """Fetch and load the local model, and return when it is ready or has failed; nothing to do without one."""
-    if service.local is not None:
-        await service.local.start(progress)
-
-
-async def wait_for_model(service: Service, progress: Progress | None = None) -> str:
-    """As `start_model`; what to tell the user when it failed, else empty."""
-    await start_model(service, progress)
-    if service.local is None or service.local.state == "ready":
-        return ""
-    return f"answers are quoted: the local model is {service.local.state}"
 
 
 def _model(service: Service) -> Dependency:

@@ -15,7 +15,9 @@ from store import Store
 from tracing import Metrics
 
 SAMPLE_STEPS = 2**32
-PATIENCE = 5.0
+CALM = 0.2
+"""Seconds without a turn that count as quiet."""
+PATIENCE = 30.0
 """Seconds that a turn waits for its judge while others are being answered; then it is judged all the same."""
 
 
@@ -79,13 +81,21 @@ class Judging:
             job = await self._jobs.get()
             # Two cores cannot embed for a judge and a customer at once: 17 ms of a 68 ms answer were the judge's.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.quiet.wait(), PATIENCE)
+                await asyncio.wait_for(self._calm(), PATIENCE)
             try:
                 with self._tracer.turn(job.about):
                     judged = await self._graph.ainvoke(cast("Any", job.turn))
                 await self._book(job, judged["scores"], judged.get("calls", []))
             finally:
                 self._jobs.task_done()
+
+    async def _calm(self) -> None:
+        """Wait for a moment without turns that lasts: the next question often follows at once."""
+        while True:
+            await self.quiet.wait()
+            await asyncio.sleep(CALM)
+            if self.quiet.is_set():
+                return
 
     async def _book(self, job: _Job, scores: list[Score], calls: list[Call]) -> None:
         await asyncio.to_thread(self._store.ledger.add_scores, job.turn_id, scores, calls)

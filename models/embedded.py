@@ -17,8 +17,8 @@ from models.catalog import ModelRow
 from models.embedded_server import EmbeddedServerArguments
 from models.weights import Weights
 
-SLOTS = 2
-"""Requests at a time: an answer, and a judge or a warm-up beside it. More would only share the cores."""
+SLOTS = 3
+"""One for each kind of request (answer, answerable, judge): a slot keeps the prefix that all of a kind share."""
 LOAD_SECONDS = 180.0
 """Loading takes 1-12 s; a cold disk or a busy machine may need far longer."""
 STOP_SECONDS = 5.0

@@ -273,7 +273,7 @@ def _figures_of_kind(scored: Sequence[Scored]) -> list[Figure]:
 @asynccontextmanager
 async def _opened(run: Run) -> AsyncIterator[Service]:
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
-    from graph.health import wait_for_model  # noqa: PLC0415
+    from graph.warming import wait_for_model  # noqa: PLC0415
 
     try:
         service = await open_service(run.settings, say=run.say, progress=run.progress)
