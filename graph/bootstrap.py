@@ -120,7 +120,8 @@ async def open_rooms(
     opened.push_async_callback(knowledge.close)
     articles = desk_folder / "knowledge"
     if not knowledge.version and articles.is_dir():
-        say(f"first start of {profile.name}: reading its articles in {articles}")
+        why = "other RAG configuration" if knowledge.articles() else "first start"
+        say(f"{why} of {profile.name}: reading its articles in {articles}")
         report = await knowledge.ingest(articles, progress)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
     guards = Guards.load(profile, max_chars=settings.max_message_chars, internal=knowledge.internal_texts)

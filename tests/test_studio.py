@@ -48,7 +48,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(url, server, folder / "log")
-        yield get_sync_client(url=url)
+        with get_sync_client(url=url) as client:
+            yield client
     finally:
         server.terminate()
         server.wait(timeout=30)
