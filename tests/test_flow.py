@@ -262,7 +262,7 @@ class Stuck:
 @pytest.mark.parametrize(("searcher", "error"), [(Broken(), "retrieve: OSError"), (Stuck(), "TimeoutError")])
 def test_a_step_that_fails_is_a_polite_outcome_with_a_receipt(tmp_path: Path, searcher: object, error: str) -> None:
     async def turn() -> None:
-        limits = Limits(turns=4, turn_timeout=0.3)
+        limits = Limits(turns=4, turn_timeout=1.0 if isinstance(searcher, Stuck) else 60.0)
         async with open_house(tmp_path, limits=limits, adjust=lambda deps: replace(deps, search=searcher)) as house:
             reply = await house.desk.ask(Question(ASKED))
             assert (reply.outcome, reply.reason) == ("dont_know", "model_down")
@@ -326,3 +326,16 @@ def test_the_judge_gives_way_to_a_turn_that_is_running(tmp_path: Path) -> None:
             assert house.store.ledger.get(first.turn_id).scores
 
     asyncio.run(turns())
+
+
+@pytest.mark.parametrize(("pin", "outcome"), [("test", "answer"), ("test@1", "answer"), ("other@1", "dont_know")])
+def test_a_run_pinned_to_another_rag_configuration_is_not_answered_from_this_one(
+    tmp_path: Path, pin: str, outcome: str
+) -> None:
+    async def turn() -> None:
+        async with open_house(tmp_path) as house:
+            reply = await house.desk.ask(Question(ASKED), Pins(rag_config=pin))
+            assert reply.outcome == outcome
+            assert ("KnowledgeError" in house.store.ledger.get(reply.turn_id).error) == (outcome == "dont_know")
+
+    asyncio.run(turn())
