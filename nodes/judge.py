@@ -2,23 +2,24 @@
 
 from typing_extensions import TypedDict
 
-from domain.turn import Score, Turn, language_of
+from domain.turn import Call, Score, Turn, language_of
 from nodes.deps import Deps
 
 
 class JudgeUpdate(TypedDict):
-    """The scores of this turn."""
+    """The scores of this turn, and what it cost to find them."""
 
     scores: list[Score]
+    calls: list[Call]
 
 
 async def judge(turn: Turn, *, deps: Deps) -> JudgeUpdate:
     """Judge what the customer was told against the passages it came from."""
-    scores = await deps.judge.score(
+    judged = await deps.judge.score(
         question=turn["standalone"] or turn["masked"],
         answer=turn["answer"],
         passages=turn.get("passages", []),
         language=language_of(turn),
         outcome=turn.get("outcome") or "answer",
     )
-    return {"scores": scores}
+    return {"scores": judged.scores, "calls": judged.calls}

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from domain.errors import ModelError, WeightsError
 from domain.ports import ChatModel, ChatRequest, Embedder
-from domain.turn import Language, Message, Outcome, Passage, Score
+from domain.turn import Call, Language, Message, Outcome, Passage, Score
 from scoring.grounding import nearness, supports, unsupported_numbers
 from scoring.text import STOP_EN, content_words
 
@@ -22,6 +23,14 @@ VIETNAMESE_FROM = 0.2
 """Share of words with a Vietnamese letter; Vietnamese texts have about 0.6, names in English ones few."""
 SURE_OF_LANGUAGE = 3
 YES, NO = "yes", "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The scores of an answer, and the attempts at a model that one of them took."""
+
+    scores: list[Score]
+    calls: list[Call] = field(default_factory=list)
 
 
 class Asks(Protocol):
@@ -50,20 +59,22 @@ class LocalJudge:
         passages: Sequence[Passage],
         language: Language,
         outcome: Outcome = "answer",
-    ) -> list[Score]:
-        """All of `DIMENSIONS`, in that order."""
+    ) -> Judgement:
+        """Scores of all `DIMENSIONS`, in that order."""
         form = [_language(answer, language), _conciseness(answer)]
         if outcome != "answer":
             why = f"{outcome}: there is no answer to judge"
             unscored = {name: Score(name, None, why) for name in DIMENSIONS}
-            return list((unscored | {score.name: score for score in form}).values())
-        return [
+            return Judgement(list((unscored | {score.name: score for score in form}).values()))
+        helpful, calls = await self._helpful(question, answer, passages)
+        scores = [
             await self._grounding(answer, passages),
             _numbers(answer, question, passages),
             await self._relevance(question, answer),
             *form,
-            await self._helpful(question, answer, passages),
+            helpful,
         ]
+        return Judgement(scores, calls)
 
     async def _grounding(self, answer: str, passages: Sequence[Passage]) -> Score:
         if not passages:
@@ -92,20 +103,21 @@ class LocalJudge:
         cover = len(asked & set(content_words(answer))) / len(asked)
         return Score("relevance", round((2 * near + cover) / 3, 4), f"meaning {near:.2f}, words {cover:.2f}")
 
-    async def _helpful(self, question: str, answer: str, passages: Sequence[Passage]) -> Score:
+    async def _helpful(self, question: str, answer: str, passages: Sequence[Passage]) -> tuple[Score, list[Call]]:
         card = self._chat.choose("simple", 1.0) if self._chat and self._asks else None
         if card is None or self._chat is None or self._asks is None:
-            return Score("helpful", None, "no model is up")
+            return Score("helpful", None, "no model is up"), []
         shown = "\n\n".join("\n".join(filter(None, (one.title, one.section, one.text))) for one in passages)
         messages = self._asks(question=question, answer=answer, passages=shown)
         try:
             reply = await self._chat.complete(ChatRequest("judge", card.name, messages, 1, (YES, NO)))
         except ModelError as fault:
-            return Score("helpful", None, f"{card.name} did not answer: {type(fault).__name__}")
+            return Score("helpful", None, f"{card.name} did not answer: {type(fault).__name__}"), fault.calls
         sure = reply.probabilities.get(YES)
         if sure is None or not 0.0 <= sure <= 1.0:
-            return Score("helpful", None, f"{card.name} gave no probability")
-        return Score("helpful", round(sure, 4), f"P(yes) of {card.name}{', a weak judge' if card.weak else ''}")
+            return Score("helpful", None, f"{card.name} gave no probability"), reply.calls
+        how = f"P(yes) of {card.name}{', a weak judge' if card.weak else ''}"
+        return Score("helpful", round(sure, 4), how), reply.calls
 
 
 def overall(scores: Sequence[Score]) -> float | None:

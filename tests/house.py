@@ -101,6 +101,7 @@ async def open_house(  # each is a part that some test replaces
     guards = Guards.load(
         profile, internal=lambda: ["The goodwill limit for agents is 77 dollars without asking a lead."]
     )
+    prompts = PromptLibrary.load()
     deps = adjust(
         Deps(
             profile=profile,
@@ -110,9 +111,9 @@ async def open_house(  # each is a part that some test replaces
             search=shelf,
             embedder=embedder,
             chat=chat,
-            prompts=PromptLibrary.load(),
+            prompts=prompts,
             replies=Replies(profile),
-            judge=LocalJudge(embedder, chat),
+            judge=LocalJudge(embedder, chat, prompts.get("judge").render),
             rag_config="test@1",
             grey=(0.3, 0.7),
             top_k=5,

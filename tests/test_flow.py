@@ -339,3 +339,17 @@ def test_a_run_pinned_to_another_rag_configuration_is_not_answered_from_this_one
             assert ("KnowledgeError" in house.store.ledger.get(reply.turn_id).error) == (outcome == "dont_know")
 
     asyncio.run(turn())
+
+
+def test_what_the_judge_spends_is_booked_to_its_turn(tmp_path: Path) -> None:
+    async def turn() -> None:
+        async with open_house(tmp_path, chat=ScriptedChat(["You have 30 days."], yes=0.8)) as house:
+            reply = await house.desk.ask(Question(ASKED))
+            assert [call.purpose for call in house.store.ledger.get(reply.turn_id).calls] == ["answer"]
+            await house.judging.drain()
+            receipt = house.store.ledger.get(reply.turn_id)
+            assert [call.purpose for call in receipt.calls] == ["answer", "judge"]
+            assert receipt.cost_microusd == 14
+            assert {score.name: score.value for score in receipt.scores}["helpful"] == pytest.approx(0.8)
+
+    asyncio.run(turn())

@@ -49,11 +49,12 @@ def judged(
     language: Language = "en",
     outcome: Outcome = "answer",
 ) -> dict[str, Score]:
-    scores = asyncio.run(
+    judged = asyncio.run(
         (judge or LocalJudge(WordEmbedder())).score(
             question=question, answer=answer, passages=passages, language=language, outcome=outcome
         )
     )
+    scores = judged.scores
     assert tuple(score.name for score in scores) == DIMENSIONS
     return {score.name: score for score in scores}
 
