@@ -1,6 +1,7 @@
 """Every test: no key in the environment, nothing but loopback on the network, state in a folder of its own."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 LOOPBACK = ("127.", "::1", "localhost")
 KEYS = ("OPENAI_API_KEY", "LANGSMITH_API_KEY", "LANGCHAIN_API_KEY")
@@ -37,6 +39,16 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("FRONTDESK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FRONTDESK_LLM", "off")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_new() -> Iterator[None]:
+    """A test that configures logging writes to a stream that is gone when the next one logs."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture(autouse=True)
