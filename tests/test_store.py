@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -169,36 +170,47 @@ def test_a_file_in_the_folder_s_place(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def plain_user() -> Iterator[Path]:
-    """A folder in the power of a user for whom permissions count (root is lent another name)."""
+def outer_folder() -> Iterator[Path]:
+    """A folder that every user can enter, which pytest's own is not."""
     with tempfile.TemporaryDirectory() as name:
-        outer = Path(name)
-        outer.chmod(0o755)
-        root = os.geteuid() == 0
-        folder = outer / "home"
-        folder.mkdir(mode=0o755)
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def as_plain_user(folder: Path) -> Iterator[None]:
+    """Put `folder` in the power of a user for whom permissions count (root is lent another name)."""
+    root = os.geteuid() == 0
+    folder.chmod(0o755)
+    if root:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, NOBODY, -1)
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        folder.chmod(0o755)
         if root:
-            os.chown(folder, NOBODY, -1)
-            os.seteuid(NOBODY)
-        try:
-            yield folder
-        finally:
-            folder.chmod(0o755)
-            if root:
-                os.seteuid(0)
+            os.seteuid(0)
 
 
-def test_a_read_only_folder(plain_user: Path) -> None:
-    plain_user.chmod(0o555)
-    fails_in_one_line(plain_user, "writable")
+def test_a_read_only_folder(outer_folder: Path) -> None:
+    folder = outer_folder / "home"
+    folder.mkdir()
+    with as_plain_user(folder):
+        folder.chmod(0o555)
+        fails_in_one_line(folder, "writable")
 
 
-def test_a_store_that_became_read_only(plain_user: Path) -> None:
-    Store.open(plain_user, FrozenClock(START)).close()
-    for path in plain_user.iterdir():
-        path.chmod(0o444)
-    plain_user.chmod(0o555)
-    fails_in_one_line(plain_user, "writable")
+def test_a_store_that_became_read_only(outer_folder: Path) -> None:
+    folder = outer_folder / "home"
+    # Made before the privileges are dropped: the migrations may lie in a folder that only root can read.
+    Store.open(folder, FrozenClock(START)).close()
+    with as_plain_user(folder):
+        for path in folder.iterdir():
+            path.chmod(0o444)
+        folder.chmod(0o555)
+        fails_in_one_line(folder, "writable")
 
 
 def test_kill_9_in_the_middle_of_saves_loses_nothing_that_was_committed(tmp_path: Path) -> None:
