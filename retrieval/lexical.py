@@ -1,6 +1,7 @@
 """BM25 over the same chunks as the vectors."""
 
 import heapq
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,9 @@ class LexicalIndex:
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         import bm25s  # noqa: PLC0415  # 0.1 s: only where knowledge is opened
+
+        # It sets its own logger to DEBUG when it is imported, past whatever was configured before.
+        logging.getLogger("bm25s").setLevel(logging.WARNING)
 
         texts = [words(chunk.title) * TITLE_WEIGHT + words(chunk.section) + words(chunk.text) for chunk in chunks]
         self._sets = [frozenset(text) for text in texts]
