@@ -7,6 +7,8 @@ this phishing?") without such a verb, and are served. Self-harm gets the same ou
 from guards.base import DeskView, Example, Finding, Inspected, guard
 from guards.rules import SURE, Family, RuleSet
 
+SELF_HARM = "selfharm"
+"""Part of the verdict by which nodes/refuse.py answers with care."""
 THRESHOLD = SURE
 
 WORDS = {
@@ -40,7 +42,7 @@ FAMILIES = (
            r"\b{make}<6>(?:mass (?:shooting|murder)|school shooting|terror(?:ist)? (?:attack|cell|organi[sz]ation|propaganda)|hate crime|genocide|human trafficking|child (?:porn\w*|abuse|exploitation)|hitman|get away with murder|riot|violent \w+|violence|bully\w*|cyberbull\w*|harass\w*|revenge porn)\b"),
     Family("hate_texts", 1.0, ("racist", "sexist", "hate", "discriminat", "antisemit", "holocaust", "nazi", "extremis", "homophob", "defam", "disinformation", "misinformation", "conspiracy", "propaganda", "white suprem", "misleading", "slander", "stereotyp"),
            r"\b(?:write|create|develop|make|design|generate|post|compose|produce|spread|publish|give|tell|show|train|provide|draft|outline)<8>(?:racist|sexist|hate (?:speech|group|message|crime)|discriminat\w+|antisemit\w+|holocaust|nazi|extremis\w+|homophob\w+|defam\w+|disinformation|misinformation|conspiracy|propaganda|white suprem\w+|slander\w*|misleading (?:video|article|information))\b"),
-    Family("selfharm", 1.0, ("suicid", "kill myself", "end my life", "self-harm", "self harm", "cut myself", "hurt myself", "want to die", "overdose", "hang myself", "tu tu", "muon chet", "tu sat", "ket thuc cuoc doi", "anorexi", "eating disorder", "starve"),
+    Family(SELF_HARM, 1.0, ("suicid", "kill myself", "end my life", "self-harm", "self harm", "cut myself", "hurt myself", "want to die", "overdose", "hang myself", "tu tu", "muon chet", "tu sat", "ket thuc cuoc doi", "anorexi", "eating disorder", "starve"),
            r"\b(?:kill(?:ing)? myself|end(?:ing)? (?:my|it all|my own) (?:life|now)|end it all|(?:want|wish|going|ready|plan\w*) to die|hang myself|(?:cut|hurt|harm)(?:ting|ing)? myself|commit(?:ting)? suicide|suicid(?:e|al) (?:methods?|note|thoughts?|plan|ways?|pact)|painless(?:ly)? (?:suicide|die)|"
            r"(?:{make})<6>(?:suicide|self[- ]harm|anorexi\w+|eating disorders?|starve (?:myself|yourself))|(?:muon|dinh|toi se) (?:chet(?: di| quach)?|tu tu|tu sat)|(?:cach|lam sao (?:de)?) (?:tu tu|tu sat|chet)|ket thuc cuoc doi(?: minh| nay)?)\b"),
     Family("evasion", 1.0, ("police", "law enforcement", "detected", "without getting caught", "getting caught", "untraceable", "track", "spy", "without their knowledge", "without consent", "illegal"),
@@ -70,4 +72,9 @@ class Malicious:
 
     def check(self, seen: Inspected) -> Finding | None:
         hit = self._rules.look(seen.views)
-        return Finding("block" if hit.score >= THRESHOLD else "pass", "malicious" if hit.names else "", hit.score)
+        return Finding(
+            "block" if hit.score >= THRESHOLD else "pass",
+            "malicious" if hit.names else "",
+            hit.score,
+            part=SELF_HARM if SELF_HARM in hit.names else "",
+        )

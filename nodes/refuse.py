@@ -24,7 +24,7 @@ async def refuse(turn: Turn, *, deps: Deps) -> RefuseUpdate:
     reason: Reason = turn.get("reason") or "guard_failed"
     language = language_of(turn)
     answer = _rule_text(turn, deps, language) if reason == "domain_rule" else ""
-    answer = answer or deps.replies.text(reason, language)
+    answer = answer or deps.replies.text("self_harm" if _self_harm(turn) else reason, language)
     return {
         "answer": answer,
         "outcome": outcome,
@@ -32,6 +32,11 @@ async def refuse(turn: Turn, *, deps: Deps) -> RefuseUpdate:
         "sources": [],
         "history": exchange(turn, answer, outcome),
     }
+
+
+def _self_harm(turn: Turn) -> bool:
+    """Whether somebody speaks of harming themselves: they are answered with care, not with a list of topics."""
+    return any(one.action == "block" and one.guard == "malicious:selfharm" for one in turn.get("verdicts", []))
 
 
 def _rule_text(turn: Turn, deps: Deps, language: Language) -> str:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from fakes import ScriptedChat, ShelfSearch
-from house import RETURNS, open_house
+from house import PROFILE, RETURNS, open_house
 
 from domain.errors import ModelDownError, NotFoundError, OverloadedError, ThreadBusyError, UsageError
 from domain.ports import ModelCard, TurnContext
-from domain.turn import Call, Passage, Pins
+from domain.turn import Call, Language, Passage, Pins
 from graph.desk import Done, Limits, Sources, StepDone, Token
 from graph.record import Question
+from prompts import Replies
 
 ASKED = "How many days do I have to return a lamp?"
 
@@ -351,5 +352,17 @@ def test_what_the_judge_spends_is_booked_to_its_turn(tmp_path: Path) -> None:
             assert [call.purpose for call in receipt.calls] == ["answer", "judge"]
             assert receipt.cost_microusd == 14
             assert {score.name: score.value for score in receipt.scores}["helpful"] == pytest.approx(0.8)
+
+    asyncio.run(turn())
+
+
+@pytest.mark.parametrize(("asked", "language"), [("I want to kill myself", "en"), ("Tôi muốn tự tử", "vi")])
+def test_somebody_in_need_is_answered_with_care(tmp_path: Path, asked: str, language: Language) -> None:
+    async def turn() -> None:
+        async with open_house(tmp_path) as house:
+            reply = await house.desk.ask(Question(asked))
+            assert (reply.outcome, reply.reason) == ("refuse", "malicious")
+            assert reply.answer == Replies(PROFILE).text("self_harm", language)
+            assert reply.answer != Replies(PROFILE).text("malicious", language)
 
     asyncio.run(turn())
