@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from domain import words
+
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'"})
 _SPACE = re.compile(r"\s+")
 _SIGNS = re.compile(r"[^\w\s'<>]|_(?=\s|$)")
@@ -17,11 +19,10 @@ def plain(text: str) -> str:
 
 def fold(text: str) -> str:
     """`plain` without diacritics: "Đổi trả" and "doi tra" become the same."""
-    marked = unicodedata.normalize("NFD", plain(text)).replace("đ", "d")
-    return "".join(char for char in marked if not unicodedata.combining(char))
+    return words.fold(plain(text))
 
 
 def bare(text: str) -> str:
     """Words alone: signs and emoji are spaces, "hiiii" is "hi", and "don't" is "dont"."""
-    words = _SIGNS.sub(" ", text).replace("'", "")
-    return _SPACE.sub(" ", _STRETCHED.sub(r"\1", words)).strip()
+    letters = _SIGNS.sub(" ", text).replace("'", "")
+    return _SPACE.sub(" ", _STRETCHED.sub(r"\1", letters)).strip()

@@ -1,13 +1,12 @@
 """Words as the lexical index sees them, the same for English and Vietnamese."""
 
 import re
-import unicodedata
 from functools import lru_cache
+
+from domain.words import fold, stem
 
 WORD = re.compile(r"[^\W_]+(?:[.'’][^\W_]+)*")
 APOSTROPHE = re.compile("['’]")
-VOWELS = frozenset("aeiouy")
-SHORT = 3
 
 STOP_EN = frozenset(
     """a about after again all also am an and any are as at be because been before being but by can could did do does
@@ -26,12 +25,6 @@ STOP_VI = frozenset(
 STOP_WORDS = STOP_EN | STOP_VI
 
 
-def fold(text: str) -> str:
-    """Lower case without diacritics: "Đổi trả" becomes "doi tra"."""
-    plain = unicodedata.normalize("NFKD", text.lower())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("đ", "d")
-
-
 def words(text: str) -> list[str]:
     """The content words of a text in order: folded, English endings cut, grammar words left out."""
     return [stem for word in WORD.findall(fold(text)) if (stem := _content(word))]
@@ -40,22 +33,4 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def _content(word: str) -> str:
     plain = APOSTROPHE.split(word, maxsplit=1)[0]
-    return "" if plain in STOP_WORDS else _stem(plain)
-
-
-def _stem(word: str) -> str:
-    """Cut plural, -ing, -ed and -ly; a light cut, so that two words of different meaning seldom meet."""
-    if len(word) <= SHORT or not word.isascii() or not word.isalpha():
-        return word
-    for ending, instead in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh")):
-        if word.endswith(ending):
-            return word[: -len(ending)] + instead
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-1]
-    for ending in ("ing", "ed", "ly"):
-        rest = word[: -len(ending)]
-        if word.endswith(ending) and len(rest) >= SHORT and VOWELS & set(rest):
-            # "shipping" and "shipped" meet "ship"; "refunding" meets "refund".
-            doubled = rest[-1] == rest[-2] and rest[-1] not in "lsz"
-            return rest[:-1] if doubled else rest
-    return word[:-1] if word.endswith("e") and len(word) > SHORT + 1 else word
+    return "" if plain in STOP_WORDS else stem(plain)

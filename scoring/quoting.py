@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from domain.errors import WeightsError
 from domain.ports import Embedder
 from domain.turn import Passage
+from domain.words import fold
 from scoring.grounding import dot
 from scoring.markdown import Piece, pieces
-from scoring.text import content_words, fold
+from scoring.text import content_words
 
 LIMIT = 3
 """Pieces of one passage in a quote."""

@@ -1,15 +1,15 @@
 """Words, numbers and sentences of English and Vietnamese texts, as the scorers see them."""
 
 import re
-import unicodedata
 from functools import lru_cache
+
+from domain.words import fold, stem
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 NUMBER = re.compile(r"(?:(?<![\w.,])[+\-])?\d+(?:[.,:]\d+)*")
 END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+")
 UNIT = re.compile(r"\d\s*[^\W\d_]\.$")
 SHORT = 3
-VOWELS = frozenset("aeiouy")
 
 ABBREVIATIONS = frozenset(
     """a.m. approx. ca. cf. co. corp. dept. dr. e.g. etc. ext. fig. i.e. inc. incl. jr. ltd. max. min. mr. mrs. ms. no. nos.
@@ -29,12 +29,6 @@ STOP_VI = frozenset(
     tai the theo thi toi trong tu va van vao vay ve vi voi xin a ah oi u ben""".split()  # noqa: SIM905  # as above
 )
 STOP = STOP_EN | STOP_VI
-
-
-def fold(text: str) -> str:
-    """Lower case without diacritics: "Đổi trả" becomes "doi tra"."""
-    plain = unicodedata.normalize("NFKD", text.lower())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("đ", "d")
 
 
 def content_words(text: str) -> list[str]:
@@ -78,24 +72,7 @@ def _ends(before: str, after: str) -> bool:
 @lru_cache(maxsize=65_536)
 def _content(word: str) -> str:
     plain = re.split("['’]", word, maxsplit=1)[0]
-    return "" if plain in STOP else _stem(plain)
-
-
-def _stem(word: str) -> str:
-    """Cut plural, -ing, -ed and -ly: a light cut, so that words of different meaning seldom meet."""
-    if len(word) <= SHORT or not word.isascii() or not word.isalpha():
-        return word
-    for ending, instead in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh")):
-        if word.endswith(ending):
-            return word[: -len(ending)] + instead
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-1]
-    for ending in ("ing", "ed", "ly"):
-        rest = word[: -len(ending)]
-        if word.endswith(ending) and len(rest) >= SHORT and VOWELS & set(rest):
-            doubled = rest[-1] == rest[-2] and rest[-1] not in "lsz"
-            return rest[:-1] if doubled else rest
-    return word[:-1] if word.endswith("e") and len(word) > SHORT + 1 else word
+    return "" if plain in STOP else stem(plain)
 
 
 def _value(found: str) -> str:

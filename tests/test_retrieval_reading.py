@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import KnowledgeError
+from domain.words import fold
 from retrieval.articles import Article
 from retrieval.chunking import chunk_articles
 from retrieval.config import Chunking
 from retrieval.reading import read_articles
-from retrieval.text import fold, words
+from retrieval.text import words
 
 RULE = Chunking(splitter="headings", size=200, overlap=20)
 
