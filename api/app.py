@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import admin, chat, pages, probes, problems
+from api import admin, chat, openai, pages, probes, problems
 from api.doors import Doors
 from api.gate import Gate
 from api.replays import Replays
@@ -53,10 +53,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    ids = ids or Uuid7()
-    app.state.doors = Doors(service, Turns(), Replays(clock or SystemClock()), ids, _new_session, heartbeat)
+    ids, clock = ids or Uuid7(), clock or SystemClock()
+    app.state.doors = Doors(service, Turns(), Replays(clock), ids, clock, _new_session, heartbeat)
     app.state.assets = pages.read_assets()
-    for router in (chat.router, probes.router, pages.router, admin.router):
+    for router in (chat.router, openai.router, probes.router, pages.router, admin.router):
         app.include_router(router)
     for kind in (FrontdeskError, problems.ProblemError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, problems.on_error)
@@ -86,7 +86,7 @@ class Backstop:
             occurrence = self.ids.new()
             problems.report(fault, problems.INTERNAL, occurrence)
             if not started:
-                await problems.respond(problems.INTERNAL, occurrence)(scope, receive, send)
+                await problems.respond(problems.INTERNAL, occurrence, scope["path"])(scope, receive, send)
 
 
 def to_stderr(line: str) -> None:

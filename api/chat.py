@@ -1,21 +1,19 @@
 """The customers' routes: chat, threads, feedback, and what the page shows of the desk."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.sse import EventSourceResponse, format_sse_event
-from starlette.types import Receive, Scope, Send
+from fastapi.sse import format_sse_event
 
 from api import problems
 from api.doors import Doors, Here
 from api.replays import Slot
+from api.responses import EVENT_HEADERS, HEARTBEAT, events, finished, reply_response, streamed
 from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
 from api.turns import RunningTurn
 from domain.receipt import Reply
@@ -27,11 +25,6 @@ SESSION = re.compile(r"session-[A-Za-z0-9_-]{43}")
 """A name made by `Doors.new_session`: it is its own proof, since nobody can guess it."""
 KEY_CHARS = 255
 EVENTS = "text/event-stream"
-JSON = "application/json"
-CLIENT_LEFT = 499
-HEARTBEAT = b": heartbeat\n\n"
-NO_STORE = {"Cache-Control": "no-store"}
-EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 STREAM_EXAMPLE = (
     'event: step\ndata: {"name": "guard_input", "ms": 3.1}\n\n'
@@ -78,7 +71,7 @@ async def chat(
     Reply, or `error`. A client that leaves stops the work. A request with the same `Idempotency-Key` and body
     is answered from memory for ten minutes.
     """
-    return await _answer(request, body, doors, key, streamed=_accepts_events(accept))
+    return await _answer(request, body, doors, key, as_events=_accepts_events(accept))
 
 
 @router.post(
@@ -89,7 +82,7 @@ async def chat(
 )
 async def chat_stream(request: Request, body: ChatBody, doors: Here, key: Key = None) -> Response:
     """`POST /v1/chat` for clients that cannot set `Accept`."""
-    return await _answer(request, body, doors, key, streamed=True)
+    return await _answer(request, body, doors, key, as_events=True)
 
 
 @router.get("/threads/{thread_id}", summary="Read a conversation", responses=problems.documented(problems.NOT_FOUND))
@@ -149,65 +142,37 @@ def caller(request: Request, named: str | None) -> str:
 
 async def whole(turn: RunningTurn, request: Request) -> Response:
     """The reply to a turn when it is there. The turn is stopped when the client leaves. Raises what it raised."""
-    left = asyncio.create_task(_left(request))
-    try:
-        await asyncio.wait({turn.task, left}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        left.cancel()
-        turn.stop()
-    if turn.fault:
-        raise turn.fault
-    return _reply(turn.reply) if turn.reply else Response(status_code=CLIENT_LEFT)
+    reply = await finished(turn, request)
+    return _reply(reply) if reply else reply_response(None, "")
 
 
-async def _answer(request: Request, body: ChatBody, doors: Doors, key: str | None, *, streamed: bool) -> Response:
+def check_length(message: str, doors: Doors) -> None:
+    """Refuse a message over the desk's limit. Raises ProblemError."""
     limit = doors.service.settings.max_message_chars
-    if len(body.message) > limit:
-        detail = f"the message has {len(body.message):,} characters, the most is {limit:,}"
+    if len(message) > limit:
+        detail = f"the message has {len(message):,} characters, the most is {limit:,}"
         raise problems.ProblemError(problems.TOO_LONG.saying(detail))
+
+
+async def _answer(request: Request, body: ChatBody, doors: Doors, key: str | None, *, as_events: bool) -> Response:
+    check_length(body.message, doors)
     user = caller(request, body.user_id)
     slot = (user, key) if key else None
     if slot and (earlier := doors.replays.begin(slot, body.model_dump_json())):
-        return _replayed(earlier, streamed=streamed)
+        return _replayed(earlier, as_events=as_events)
     turn = doors.turns.start(doors.service.desk.stream(body.question(user)), _keeper(doors, slot))
-    return await (_stream(turn, doors) if streamed else whole(turn, request))
+    if not as_events:
+        return await whole(turn, request)
+    return await streamed(turn, doors.heartbeat, lambda first: _told(turn, first, doors))
 
 
 def _keeper(doors: Doors, slot: Slot | None) -> Callable[[Reply | None], None]:
     return partial(doors.replays.end, slot) if slot else lambda _reply: None
 
 
-class _TurnResponse(EventSourceResponse):
-    """A turn as events; it is stopped when the response ends, however that comes about."""
-
-    def __init__(self, turn: RunningTurn, content: AsyncIterator[bytes]) -> None:
-        self._turn = turn
-        super().__init__(content, headers=EVENT_HEADERS)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._turn.stop()
-
-
-async def _stream(turn: RunningTurn, doors: Doors) -> Response:
-    """Answer once the turn has begun: what speaks against it has its proper status until then."""
-    with ExitStack() as cancelled:
-        cancelled.callback(turn.stop)
-        first = await turn.next(doors.heartbeat)
-        if first is None and turn.fault:
-            raise turn.fault
-        cancelled.pop_all()
-    return _TurnResponse(turn, _told(turn, first, doors))
-
-
 async def _told(turn: RunningTurn, first: Event | None, doors: Doors) -> AsyncIterator[bytes]:
-    yield _wire(first)
-    while not turn.ended:
-        event = await turn.next(doors.heartbeat)
-        if event or not turn.ended:
-            yield _wire(event)
+    async for event in events(turn, first, doors.heartbeat):
+        yield _wire(event)
     if turn.fault:
         problem, occurrence = problems.problem_of(turn.fault), doors.ids.new()
         problems.report(turn.fault, problem, occurrence)
@@ -233,10 +198,10 @@ def _event(name: str, data: Any) -> bytes:
     return format_sse_event(event=name, data_str=json.dumps(data, ensure_ascii=False))
 
 
-def _replayed(reply: Reply, *, streamed: bool) -> Response:
+def _replayed(reply: Reply, *, as_events: bool) -> Response:
     """A reply from memory, in the form that is asked for now."""
     replayed = {"Idempotent-Replayed": "true"}
-    if not streamed:
+    if not as_events:
         response = _reply(reply)
         response.headers.update(replayed)
         return response
@@ -246,7 +211,7 @@ def _replayed(reply: Reply, *, streamed: bool) -> Response:
 
 
 def _reply(reply: Reply) -> Response:
-    return Response(reply.model_dump_json(), headers={"X-Trace-Id": reply.trace_id, **NO_STORE}, media_type=JSON)
+    return reply_response(reply, reply.model_dump_json())
 
 
 def _accepts_events(accept: str) -> bool:
@@ -256,9 +221,3 @@ def _accepts_events(accept: str) -> bool:
         if media == EVENTS:
             return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
     return False
-
-
-async def _left(request: Request) -> None:
-    """Return when the client has gone."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

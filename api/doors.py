@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from api.replays import Replays
 from api.turns import Turns
-from domain.ports import Ids
+from domain.ports import Clock, Ids
 from graph.service import Service
 
 
@@ -20,6 +20,7 @@ class Doors:
     turns: Turns
     replays: Replays
     ids: Ids
+    clock: Clock
     new_session: Callable[[], str]
     heartbeat: float
 

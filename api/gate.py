@@ -68,7 +68,7 @@ class Gate:
         limit = ADMIN_BODY_BYTES if _is_admin(scope) else self.max_body_bytes
         problem = self._objection(scope, Headers(scope=scope), limit)
         if problem:
-            await problems.respond(problem, self.ids.new())(scope, receive, guarded)
+            await problems.respond(problem, self.ids.new(), scope["path"])(scope, receive, guarded)
         else:
             await self.app(scope, _limited(receive, limit), guarded)
 

@@ -30,6 +30,8 @@ MEDIA_TYPE = "application/problem+json"
 SHOWN_FIELDS = 10
 LONGEST_NAME = 100
 """Characters of a field's name that are repeated to the caller, who may have made it up."""
+OPENAI = ("/v1/chat/completions", "/v1/models")
+"""Routes whose clients expect OpenAI's form of an error, too."""
 OVERLOADED_SECONDS = "2"
 BUSY_SECONDS = "1"
 """How long a client is asked to wait, as the header says it."""
@@ -61,6 +63,7 @@ WRONG_REQUEST = Problem("wrong-request", 400, "The request cannot be carried out
 NOT_OWNER = Problem("owner-only", 401, "Only this machine's owner may do this", headers={"WWW-Authenticate": "Bearer"})
 FOREIGN_ORIGIN = Problem("foreign-origin", 403, "Requests from another site are not taken")
 NOT_FOUND = Problem("not-found", 404, "There is no such thing, or it is not yours")
+NO_MODEL = Problem("no-such-model", 404, "There is no such model")
 NO_ROUTE = Problem("no-such-route", 404, "There is nothing at this address")
 WRONG_METHOD = Problem("wrong-method", 405, "This address does not take this method")
 THREAD_BUSY = Problem(
@@ -114,8 +117,16 @@ def problem_of(fault: BaseException, *, trusted: bool = False) -> Problem:
     return INTERNAL
 
 
-def respond(problem: Problem, occurrence: str) -> Response:
-    """The response to a request that ended in `problem`."""
+def openai_error(problem: Problem) -> dict[str, Any]:
+    """The same for clients of OpenAI's, which look for a member `error`."""
+    ours = problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = "server_error" if ours else "invalid_request_error"
+    code = "model_not_found" if problem.kind == NO_MODEL.kind else problem.kind.replace("-", "_")
+    return {"message": problem.detail or problem.title, "type": kind, "param": None, "code": code}
+
+
+def respond(problem: Problem, occurrence: str, path: str = "") -> Response:
+    """The response to a request for `path` that ended in `problem`."""
     body = {
         "type": problem.type,
         "title": problem.title,
@@ -123,6 +134,7 @@ def respond(problem: Problem, occurrence: str) -> Response:
         "detail": problem.detail or problem.title,
         "instance": f"urn:uuid:{occurrence}",
         **problem.extra,
+        **({"error": openai_error(problem)} if path.startswith(OPENAI) else {}),
     }
     # ASCII: a field's name that the caller made up may hold half a surrogate pair.
     return Response(json.dumps(body), problem.status, problem.headers, MEDIA_TYPE)
@@ -142,7 +154,7 @@ async def on_error(request: Request, fault: Exception) -> Response:
     problem = problem_of(fault, trusted=request.url.path.startswith("/admin/"))
     occurrence = request.app.state.doors.ids.new()
     report(fault, problem, occurrence)
-    return respond(problem, occurrence)
+    return respond(problem, occurrence, request.url.path)
 
 
 def _of_fields(fault: RequestValidationError) -> Problem:

@@ -64,7 +64,17 @@ class Receipt:
     @property
     def tokens(self) -> int:
         """Input and output tokens of all attempts."""
-        return sum(call.input_tokens + call.output_tokens for call in self.calls)
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def input_tokens(self) -> int:
+        """Tokens that models read, cached ones included."""
+        return sum(call.input_tokens for call in self.calls)
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens that models wrote."""
+        return sum(call.output_tokens for call in self.calls)
 
     @property
     def cost_microusd(self) -> int:
@@ -96,6 +106,8 @@ class ReplyReceipt(_Frozen):
     verdicts: list[Verdict]
     steps: list[Step]
     tokens: int
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost_usd: float
     latency_ms: float
 
@@ -139,6 +151,8 @@ class Reply(_Frozen):
                 verdicts=receipt.verdicts,
                 steps=receipt.steps,
                 tokens=receipt.tokens,
+                input_tokens=receipt.input_tokens,
+                output_tokens=receipt.output_tokens,
                 cost_usd=receipt.cost_microusd / MICRO,
                 latency_ms=receipt.latency_ms,
             ),

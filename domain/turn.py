@@ -2,7 +2,7 @@
 
 `Turn` is what LangGraph carries from node to node and what a checkpoint holds, so everything in it
 is masked text or a plain value. The only raw text is in `TurnInput` (`question`, `context`,
-`secrets`): `graph/build.py` keeps those channels out of checkpoints.
+`earlier`, `secrets`): `graph/build.py` keeps those channels out of checkpoints.
 """
 
 import operator
@@ -139,6 +139,13 @@ class Fact(TypedDict):
     text: str
 
 
+class Line(TypedDict):
+    """A line of an earlier conversation as its caller tells it: raw, and believed by nobody."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
 class TurnInput(TypedDict):
     """What a turn starts from: raw text, seen by guard_input only, and the ids the Desk gives it.
 
@@ -150,6 +157,7 @@ class TurnInput(TypedDict):
     language: NotRequired[str]
     turn_id: NotRequired[str]
     context: NotRequired[list[Fact]]
+    earlier: NotRequired[list[Line]]
     secrets: NotRequired[dict[str, str]]
 
 
@@ -167,6 +175,7 @@ class Turn(TypedDict, total=False):
     language: str
     turn_id: str
     context: list[Fact]
+    earlier: list[Line]
     secrets: dict[str, str]
     # the thread, over all its turns
     history: Annotated[list[Message], extend_history]

@@ -22,7 +22,7 @@ from langgraph.types import Command, Overwrite, TimeoutPolicy
 from typing_extensions import NotRequired
 
 from domain.ports import Span, SpanKind, Tracer
-from domain.turn import Fact, Pins, Turn, TurnInput
+from domain.turn import Fact, Line, Pins, Turn, TurnInput
 from graph.record import RAW, revived
 from nodes.deps import Deps
 from nodes.generate import generate
@@ -65,6 +65,7 @@ class _ServiceInput(TurnInput):
 
     question: Annotated[str, UntrackedValue(str)]
     context: NotRequired[Annotated[list[Fact], UntrackedValue(list)]]
+    earlier: NotRequired[Annotated[list[Line], UntrackedValue(list)]]
     secrets: NotRequired[Annotated[dict[str, str], UntrackedValue(dict)]]
 
 
@@ -73,6 +74,7 @@ class _ServiceTurn(Turn, total=False):
 
     question: Annotated[str, UntrackedValue(str)]
     context: Annotated[list[Fact], UntrackedValue(list)]
+    earlier: Annotated[list[Line], UntrackedValue(list)]
     secrets: Annotated[dict[str, str], UntrackedValue(dict)]
 
 

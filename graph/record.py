@@ -13,6 +13,7 @@ from domain.turn import (
     Call,
     Fact,
     Handoff,
+    Line,
     Message,
     Passage,
     Score,
@@ -24,7 +25,7 @@ from domain.turn import (
     language_of,
 )
 
-RAW = frozenset({"question", "context", "secrets"})
+RAW = frozenset({"question", "context", "earlier", "secrets"})
 """Fields of a turn that never reach a span, a checkpoint, a receipt."""
 
 VALUES = {
@@ -52,13 +53,17 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a customer asks, as it comes through a door: raw, and never stored."""
+    """What a customer asks, as it comes through a door: raw, and never stored.
+
+    `earlier` is what its caller says was said before; a thread that the desk itself remembers wins over it.
+    """
 
     message: str
     user_id: str = "anonymous"
     thread_id: str = ""
     language: str = ""
     context: list[Fact] = field(default_factory=list)
+    earlier: list[Line] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -97,6 +102,7 @@ class TurnRecord:
             "language": question.language,
             "turn_id": self.turn_id,
             "context": question.context,
+            "earlier": question.earlier,
             "secrets": self.known,
         }
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from langgraph.types import Overwrite
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from domain.turn import (
     Fact,
     Handoff,
     Language,
+    Message,
     Mode,
     Outcome,
     Passage,
@@ -18,10 +19,12 @@ from domain.turn import (
     Source,
     Tier,
     Turn,
+    Verdict,
     reason_of,
 )
 from models.language import detect_language
 from nodes.deps import Deps
+from nodes.history import EARLIER, trimmed
 
 
 class GuardInputUpdate(TypedDict):
@@ -51,18 +54,21 @@ class GuardInputUpdate(TypedDict):
     handoff: Handoff | None
     scores: list[Score]
     error: str
+    history: NotRequired[list[Message]]
 
 
 async def guard_input(turn: Turn, *, deps: Deps) -> GuardInputUpdate:
     """Mask personal data, look for attacks, find the language of the turn."""
     check = await deps.guards.check_input(turn["question"], turn.get("secrets", {}))
     facts, secrets, fact_verdicts = await deps.guards.check_facts(turn.get("context", []), check.secrets)
+    earlier, secrets, earlier_verdicts = await _earlier(turn, secrets, deps)
     return fresh_turn() | {
+        "history": earlier,
         "masked": check.text,
         "facts": facts,
         "secrets": secrets,
         "language": _language(turn.get("language", ""), check.text, deps.profile.languages),
-        "verdicts": Overwrite([*check.verdicts, *fact_verdicts]),
+        "verdicts": Overwrite([*check.verdicts, *fact_verdicts, *earlier_verdicts]),
         "outcome": "refuse" if check.blocked else None,
         "reason": reason_of(check.blocked) if check.blocked else None,
     }
@@ -96,6 +102,28 @@ def fresh_turn() -> GuardInputUpdate:
         "scores": [],
         "error": "",
     }
+
+
+async def _earlier(
+    turn: Turn, secrets: dict[str, str], deps: Deps
+) -> tuple[list[Message], dict[str, str], list[Verdict]]:
+    """What a caller says was said before, masked, without the lines that a guard blocks.
+
+    A thread that the desk remembers wins. Whoever speaks in a line may be made up: all pass the input's guards.
+    """
+    if turn.get("history"):
+        return [], secrets, []
+    told = [Message(line["role"], line["text"], outcome=EARLIER) for line in turn.get("earlier", [])]
+    kept: list[Message] = []
+    dropped: list[Verdict] = []
+    for line in trimmed(told, deps.history_tokens):
+        check = await deps.guards.check_input(line.text, secrets)
+        if check.blocked:
+            dropped.append(Verdict("earlier", "mask", check.blocked.reason, check.blocked.score))
+        else:
+            secrets = check.secrets
+            kept.append(Message(line.role, check.text, outcome=EARLIER))
+    return kept, secrets, dropped
 
 
 def _language(asked: str, text: str, spoken: Sequence[Language]) -> Language:

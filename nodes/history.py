@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from domain.turn import Message, Outcome, Turn
 
+EARLIER = "earlier"
+"""The outcome of a line that a caller brought along: nobody here has answered it."""
 CHARACTERS_A_TOKEN = 3
 """A low estimate for English and Vietnamese together, so that a budget in tokens is kept."""
 
@@ -19,7 +21,7 @@ def exchange(turn: Turn, answer: str, outcome: Outcome) -> list[Message]:
 
 def answered(history: Sequence[Message]) -> list[Message]:
     """The exchanges that a model or a rewrite may build on: refused attempts are left out."""
-    return [message for message in history if message.outcome in ("", "answer", "dont_know")]
+    return [message for message in history if message.outcome in ("", EARLIER, "answer", "dont_know")]
 
 
 def trimmed(history: Sequence[Message], tokens: int) -> list[Message]:

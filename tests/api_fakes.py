@@ -1,23 +1,28 @@
 """A desk that says what a test has scripted, and a service around it, for the HTTP door's tests."""
 
 import asyncio
+import os
+import signal
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 from fakes import CountingIds, FrozenClock, ShelfSearch
 
 from api import create_app
+from api.server import address_of, listen, open_listener
 from domain.errors import NotFoundError
 from domain.ports import ModelCard
 from domain.profile import DeskProfile
 from domain.receipt import Reply, ReplyReceipt
 from domain.settings import Settings
-from domain.turn import Message, Passage, Source, Step
+from domain.turn import Message, Outcome, Passage, Source, Step
 from graph.desk import Done, Sources, StepDone, Token
 from tracing import Metrics
 
+PATIENCE = 10.0
 BASE = "http://127.0.0.1:8000"
 TOKEN = "the-owner's-token"
 ANSWER = "You can return a lamp within 30 days. Đổi trả trong 30 ngày."
@@ -33,7 +38,7 @@ PROFILE = DeskProfile.model_validate(
 )
 
 
-def reply_to(number: int, thread_id: str, answer: str = ANSWER) -> Reply:
+def reply_to(number: int, thread_id: str, answer: str = ANSWER, outcome: Outcome = "answer") -> Reply:
     receipt = ReplyReceipt(
         mode="quote",
         tier="simple",
@@ -50,7 +55,7 @@ def reply_to(number: int, thread_id: str, answer: str = ANSWER) -> Reply:
     )
     return Reply(
         answer=answer,
-        outcome="answer",
+        outcome=outcome,
         sources=[SOURCE],
         thread_id=thread_id,
         turn_id=f"turn-{number}",
@@ -65,6 +70,7 @@ class ScriptedDesk:
     """Answers every question alike; `wait` holds a turn after its first step, `early` and `late` break it."""
 
     answer: str = ANSWER
+    outcome: Outcome = "answer"
     early: Exception | None = None
     late: Exception | None = None
     wait: asyncio.Event | None = None
@@ -99,7 +105,7 @@ class ScriptedDesk:
         for word in self.answer.split(" "):
             yield Token(f"{word} ")
         yield Sources([SOURCE])
-        yield Done(reply_to(number, thread, self.answer))
+        yield Done(reply_to(number, thread, self.answer, self.outcome))
         self.finished += 1
 
     async def thread(self, thread_id, user_id):
@@ -173,6 +179,7 @@ class FakeService:
 
     settings: Settings = field(default_factory=lambda: Settings(llm="off", max_message_chars=200))
     profile: DeskProfile = PROFILE
+    desk_folder: Path = Path("desks/lamps")
     desk: ScriptedDesk = field(default_factory=ScriptedDesk)
     guards: Guarded = field(default_factory=Guarded)
     knowledge: Shelf = field(default_factory=Shelf)
@@ -180,6 +187,22 @@ class FakeService:
     metrics: Metrics = field(default_factory=Metrics)
     local: None = None
     store: Any = None
+
+
+@asynccontextmanager
+async def served(service, *, grace=5.0):
+    """The application on a free port of loopback; its address, and the task that ends when serving does."""
+    listener, ready = open_listener("127.0.0.1", 0), asyncio.Event()
+    app = create_app(service, owner_token=TOKEN, heartbeat=0.05)
+    serving = asyncio.create_task(listen(app, listener, grace=grace, ready=ready.set))
+    await asyncio.wait({asyncio.create_task(ready.wait()), serving}, return_when=asyncio.FIRST_COMPLETED)
+    async with httpx.AsyncClient(base_url=address_of(listener, "127.0.0.1"), trust_env=False) as http:
+        yield http, serving
+    if not serving.done():
+        os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        await serving
+        await app.state.doors.turns.settled()
 
 
 @dataclass

@@ -7,12 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
-from api_fakes import TOKEN, FakeService, events_of
+from api_fakes import FakeService, events_of, served
 
 from api import create_app, run_server
 from api.server import address_of, listen, open_listener
@@ -24,22 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent
 QUESTION = {"message": "How long do I have?"}
 EVENTS = {"Accept": "text/event-stream"}
 PATIENCE = 10.0
-
-
-@asynccontextmanager
-async def served(service, *, grace=5.0):
-    """The application on a free port of loopback; its address, and the task that ends when serving does."""
-    listener, ready = open_listener("127.0.0.1", 0), asyncio.Event()
-    app = create_app(service, owner_token=TOKEN, heartbeat=0.05)
-    serving = asyncio.create_task(listen(app, listener, grace=grace, ready=ready.set))
-    await asyncio.wait({asyncio.create_task(ready.wait()), serving}, return_when=asyncio.FIRST_COMPLETED)
-    async with httpx.AsyncClient(base_url=address_of(listener, "127.0.0.1"), trust_env=False) as http:
-        yield http, serving
-    if not serving.done():
-        os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(PATIENCE):
-        await serving
-        await app.state.doors.turns.settled()
 
 
 def on_socket(work, **options):
