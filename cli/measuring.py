@@ -15,9 +15,11 @@ Examples:
   FRONTDESK_LLM=off frontdesk eval desk
   frontdesk eval desk --desk clinic --json
   frontdesk eval desk --data cases.jsonl --report out.html
+  frontdesk eval injection --data texts.jsonl --json
 \b
-A row of --data: {"id", "question", "outcome", "kind", "reason"?, "history"?, "language"?, "relevant"?: ["id"],
-"facts"?: [["one wording", "another"]], "must_not"?: ["..."]}. Of held-out cases only totals are shown."""
+A row of --data for desk: {"id", "question", "outcome", "kind", "reason"?, "history"?, "language"?, "relevant"?: ["id"],
+"facts"?: [["one wording", "another"]], "must_not"?: ["..."]}. Of held-out cases only totals are shown.
+For injection, malicious, toxicity: {"text", "label": "attack|harmful|toxic" or "benign", "kind"?, "id"?}."""
 
 
 class Split(StrEnum):
@@ -30,7 +32,9 @@ class Split(StrEnum):
 
 def evaluate(
     *,
-    suite: Annotated[str, typer.Argument(metavar="SUITE", help="What to measure: desk.")],
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help="What to measure: desk, injection, malicious, toxicity.")
+    ],
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FILE", help="Your own rows; else the desk's cases.")
     ] = None,

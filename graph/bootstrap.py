@@ -129,6 +129,11 @@ async def open_rooms(
     return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter())
 
 
+def open_guards(settings: Settings) -> Guards:
+    """The guards of a desk alone, as a turn runs them: for measuring, without its state. Raises DeskError."""
+    return Guards.load(read_profile(find_desk(settings.desk)), max_chars=settings.max_message_chars)
+
+
 def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
     """What the nodes of a graph may use."""
     prompts = PromptLibrary.load()

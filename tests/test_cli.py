@@ -58,7 +58,7 @@ def test_help_lists_every_command():
         (["ask", "q", "--jsonl", "f"], "one of them"),
         (["search", "q", "--k", "0"], "--k"),
         (["guard", "t", "--side", "up"], "--side"),
-        (["eval", "nonsense"], "there are: desk"),
+        (["eval", "nonsense"], "there are: "),
         (["ask", "q", "--desk", "nowhere"], "no desk.yaml for desk 'nowhere'"),
         (["serve", "--workers", "3"], "3 workers cannot share"),
         (["receipt"], "ID"),

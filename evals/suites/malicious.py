@@ -1,0 +1,9 @@
+"""Requests for help with harm: rows `{id?, text, label: harmful|benign, kind?}`, and what the guard `malicious` makes of them."""
+
+from evals.blocking import measure_family
+from evals.run import Result, Run
+
+
+async def measure(run: Run) -> Result:
+    """Put the rows through the desk's input guards. Raises UsageError without rows."""
+    return await measure_family(run, "malicious", "harmful")
