@@ -1,79 +1,71 @@
-"""The owner's routes: what the terminal asks of the server that owns the desk's state.
+"""The operators' routes: what the terminal asks of the server that owns the desk's state.
 
-The gate lets nobody in without the token that only the owner's files hold. Bodies and results are the
-CLI's `--json` objects; they are made in graph/operators.py, which also writes the audit log.
+Each operation of graph/operations.py is `POST /admin/<its name>`, dots as slashes; those that change nothing
+answer GET too. Bodies and results are the CLI's `--json` objects. The gate lets nobody in without the token
+that only the owner's files hold.
 """
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Awaitable, Callable
+from inspect import Parameter
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, create_model
 
 from api.chat import whole
 from api.doors import Here
-from api.schemas import AskBody, GuardBody, IngestBody, RollbackBody, RouteBody, SearchBody
-from graph import operators
-from graph.health import health
-
-Json = dict[str, Any]
+from api.schemas import AskBody
+from graph.operations import OPERATIONS, Json, Operation, run
 
 OWNER = "owner"
 """Who stands in the audit log: the token proves that it is the owner of this machine's files."""
 
-router = APIRouter(prefix="/admin", include_in_schema=False)
+
+def make_router() -> APIRouter:
+    """A route for every operation, and one for a turn."""
+    router = APIRouter(prefix="/admin", include_in_schema=False)
+    router.add_api_route("/ask", ask, methods=["POST"])
+    for name, operation in OPERATIONS.items():
+        path = f"/{name.replace('.', '/')}"
+        router.add_api_route(path, _posted(name, operation), methods=["POST"], name=name)
+        if operation.reads:
+            router.add_api_route(path, _fetched(name, operation), methods=["GET"], name=name)
+    return router
 
 
-@router.post("/ask")
 async def ask(request: Request, body: AskBody, doors: Here) -> Response:
     """One turn, as `POST /v1/chat`; a long message ends in the typed refusal, as in the terminal."""
     return await whole(doors.turns.start(doors.service.desk.stream(body.question())), request)
 
 
-@router.post("/search")
-async def search(body: SearchBody, doors: Here) -> Json:
-    """The best public articles."""
-    return await operators.search(doors.service, body.question, body.k)
+def _posted(name: str, operation: Operation) -> Callable[..., Awaitable[Json]]:
+    fields = _fields(name, operation, strict=True)
+
+    async def work(body: fields, doors: Here) -> Json:  # type: ignore[valid-type]  # made from the operation's signature
+        return await run(doors.service, name, _given(body), who=OWNER)
+
+    return work
 
 
-@router.post("/guard")
-async def guard(body: GuardBody, doors: Here) -> Json:
-    """What the guards of one side say of a text."""
-    return await operators.guard(
-        doors.service, body.side, body.text, question=body.question, passages=body.passages, own=body.own
-    )
+def _fetched(name: str, operation: Operation) -> Callable[..., Awaitable[Json]]:
+    # Not strict: in a query everything is a string.
+    fields = _fields(name, operation, strict=False)
+
+    async def work(query: Annotated[fields, Query()], doors: Here) -> Json:  # type: ignore[valid-type]  # as above
+        return await run(doors.service, name, _given(query), who=OWNER)
+
+    return work
 
 
-@router.post("/route")
-async def route(body: RouteBody, doors: Here) -> Json:
-    """Where a question would go."""
-    return await operators.route(doors.service, body.question)
+def _fields(name: str, operation: Operation, *, strict: bool) -> type[BaseModel]:
+    """What a request may say: the operation's parameters, and nothing else."""
+    fields: dict[str, Any] = {
+        each.name: (each.annotation, ... if each.default is Parameter.empty else each.default)
+        for each in operation.fields.values()
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid", strict=strict), **fields)
 
 
-@router.get("/receipts/{turn_id}")
-async def receipt(turn_id: str, doors: Here) -> Json:
-    """The whole receipt of a turn."""
-    return await operators.receipt(doors.service, turn_id)
-
-
-@router.post("/ingest")
-async def ingest(body: IngestBody, doors: Here) -> Json:
-    """Take articles of this machine in; the answer comes when it is done."""
-    return await operators.ingest(doors.service, body.path, who=OWNER)
-
-
-@router.get("/knowledge")
-async def knowledge(doors: Here) -> Json:
-    """What the desk knows, and its versions."""
-    return await operators.knowledge(doors.service)
-
-
-@router.post("/knowledge/rollback")
-async def rollback(body: RollbackBody, doors: Here) -> Json:
-    """Serve an earlier version again."""
-    return await operators.rollback(doors.service, body.version, who=OWNER)
-
-
-@router.get("/health")
-async def report_health(doors: Here) -> Json:
-    """How every part is, in words for the owner."""
-    return {"dependencies": [asdict(part) for part in health(doors.service)]}
+def _given(request: BaseModel) -> Json:
+    """What a request says, values as they are; what it leaves out keeps the operation's own default."""
+    return {name: getattr(request, name) for name in request.model_fields_set}

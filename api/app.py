@@ -24,7 +24,7 @@ from domain.settings import Settings
 from graph.bootstrap import Say, close_service, open_service
 from graph.health import banner
 from graph.service import Service
-from graph.system import SystemClock, Uuid7
+from graph.system import Uuid7
 from graph.warming import start_model, warm
 from tracing import configure_logging
 
@@ -53,10 +53,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    ids, clock = ids or Uuid7(), clock or SystemClock()
+    ids, clock = ids or Uuid7(), clock or service.clock
     app.state.doors = Doors(service, Turns(), Replays(clock), ids, clock, _new_session, heartbeat)
     app.state.assets = pages.read_assets()
-    for router in (chat.router, openai.router, probes.router, pages.router, admin.router):
+    for router in (chat.router, openai.router, probes.router, pages.router, admin.make_router()):
         app.include_router(router)
     for kind in (FrontdeskError, problems.ProblemError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, problems.on_error)

@@ -13,7 +13,6 @@ TITLE_CHARS = 200
 FACT_CHARS = 4_000
 FACTS = 20
 COMMENT_CHARS = 2_000
-MOST_RESULTS = 100
 ANONYMOUS = "anonymous"
 """The user of a request that names none: who knows such a thread's id may continue it."""
 
@@ -126,38 +125,3 @@ class AskBody(_Body):
         """The question as the Desk takes it."""
         facts: list[Fact] = [{"title": fact.title, "text": fact.text} for fact in self.context]
         return Question(self.message, self.user_id or ANONYMOUS, self.thread_id, self.language, facts)
-
-
-class SearchBody(_Body):
-    """A search in the public articles."""
-
-    question: str
-    k: int = Field(5, le=MOST_RESULTS)
-
-
-class GuardBody(_Body):
-    """A text for the guards of one side, with what the output side may know."""
-
-    side: str
-    text: str
-    question: str | None = None
-    passages: list[str] | None = None
-    own: list[str] | None = None
-
-
-class RouteBody(_Body):
-    """A question to be routed, not answered."""
-
-    question: str
-
-
-class IngestBody(_Body):
-    """Articles that lie on this machine."""
-
-    path: Text
-
-
-class RollbackBody(_Body):
-    """A version of the knowledge to serve again."""
-
-    version: Text

@@ -107,10 +107,10 @@ async def _running(settings: "Settings", folder: "Path") -> AsyncIterator[Check]
         if owner and owner.address:
             yield Check("port", "ok", f"this desk is served at {owner.address}")
             async with remote_office(settings, owner.address, owner.token) as office:
-                for part in (await office.health())["dependencies"]:
+                for part in (await office.run("health"))["dependencies"]:
                     if part["name"] != "knowledge":
                         yield _part(part)
-                yield _knowledge(await office.knowledge(), settings)
+                yield _knowledge(await office.run("knowledge"), settings)
             return
         yield _port(settings)
         yield await check_model(settings)
@@ -127,7 +127,7 @@ async def _opened(settings: "Settings") -> list[Check]:
 
     async with local_service(settings) as service:
         parts = [_part(_plain(part)) for part in health(service)]
-        known = _knowledge(await LocalOffice(service).knowledge(), settings)
+        known = _knowledge(await LocalOffice(service).run("knowledge"), settings)
         store = Check("store", "ok", f"receipts and conversations in {service.state_folder}", needed=True)
     return [store, *(part for part in parts if part.name not in SAID_BETTER), known]
 

@@ -10,7 +10,6 @@ from cli.options import AsJson, Desk, Jsonl, desk_settings, one_of, readable
 from cli.terminal import Json, show, show_dim, show_json
 
 if TYPE_CHECKING:
-    from cli.office import Guarded
     from cli.rows import Row
     from domain.settings import Settings
 
@@ -56,10 +55,10 @@ def guard(
 
 
 async def _guard(settings: "Settings", text: str, side: Side, *, as_json: bool) -> None:
-    from cli.office import Guarded, open_office  # noqa: PLC0415  # --help need not wait for it
+    from cli.office import open_office  # noqa: PLC0415  # --help need not wait for it
 
     async with open_office(settings) as office:
-        result: Json = {"id": 1} | await office.guard(Guarded(side, text))
+        result: Json = {"id": 1} | await office.run("guard", side=side.value, text=text)
     if as_json:
         show_json(result)
         return
@@ -71,16 +70,17 @@ async def _guard(settings: "Settings", text: str, side: Side, *, as_json: bool) 
 
 
 async def _guard_rows(settings: "Settings", jsonl: str, side: Side) -> None:
-    from cli.office import Guarded, open_office  # noqa: PLC0415  # as above
+    from cli.office import open_office  # noqa: PLC0415  # as above
     from cli.rows import answer_rows  # noqa: PLC0415
 
-    def guarded(row: "Row") -> "Guarded":
+    def fields(row: "Row") -> Json:
         question = row.optional_text("question") if row.fields.get("question") is not None else None
         texts = ("text", "message", "question") if side is Side.INPUT else ("text", "answer")
-        return Guarded(side, row.text(*texts), question, row.texts("passages"), row.texts("own"))
+        known = {"question": question, "passages": row.texts("passages"), "own": row.texts("own")}
+        return {"side": side.value, "text": row.text(*texts)} | known
 
     async with open_office(settings) as office:
-        bad = await answer_rows(jsonl, lambda row: office.guard(guarded(row)))
+        bad = await answer_rows(jsonl, lambda row: office.run("guard", **fields(row)))
     if bad:
         raise typer.Exit(1)
 
@@ -108,7 +108,7 @@ async def _route(settings: "Settings", question: str, *, as_json: bool) -> None:
     from cli.office import open_office  # noqa: PLC0415  # as above
 
     async with open_office(settings) as office:
-        result: Json = {"id": 1} | await office.route(question)
+        result: Json = {"id": 1} | await office.run("route", question=question)
     if as_json:
         show_json(result)
         return
@@ -123,6 +123,8 @@ async def _route_rows(settings: "Settings", jsonl: str) -> None:
     from cli.rows import answer_rows  # noqa: PLC0415
 
     async with open_office(settings) as office:
-        bad = await answer_rows(jsonl, lambda row: office.route(row.text("question", "message", "text")))
+        bad = await answer_rows(
+            jsonl, lambda row: office.run("route", question=row.text("question", "message", "text"))
+        )
     if bad:
         raise typer.Exit(1)

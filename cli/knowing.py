@@ -54,7 +54,7 @@ async def _ingest(settings: "Settings", path: Path, *, as_json: bool) -> None:
 
     async with open_office(settings) as office:
         with meter("reading the articles") as progress:
-            report = await office.ingest(path, progress)
+            report = await office.run("ingest", progress=progress, path=str(path))
     for skip in report["skips"]:
         note(f"{skip['where']}: not taken: {skip['why']}")
     if as_json:
@@ -89,7 +89,9 @@ async def _knowledge(settings: "Settings", rollback_to: str) -> Json:
     from cli.office import open_office  # noqa: PLC0415  # as above
 
     async with open_office(settings) as office:
-        return await office.knowledge(rollback_to)
+        if rollback_to:
+            return await office.run("knowledge.rollback", version=rollback_to)
+        return await office.run("knowledge")
 
 
 def _show_knowledge(known: Json, *, as_json: bool) -> None:
@@ -124,7 +126,7 @@ async def _search(settings: "Settings", question: str, k: int, *, as_json: bool)
     from cli.office import open_office  # noqa: PLC0415  # as above
 
     async with open_office(settings) as office:
-        found = await office.search(question, k)
+        found = await office.run("search", question=question, k=k)
     if as_json:
         show_json(found)
         return

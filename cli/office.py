@@ -3,10 +3,9 @@
 Both give the same plain JSON objects, so a command need not know which one it has.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cli.options import quiet_logging
@@ -21,6 +20,8 @@ from domain.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from domain.ports import Progress
@@ -32,7 +33,8 @@ Heard = Callable[[str], None]
 
 SPARE_SECONDS = 30.0
 """How much longer than a turn may take a command waits for the server."""
-INGEST_SECONDS = 3_600.0
+LONG_SECONDS = 3_600.0
+"""How long an operation may take that tells its progress."""
 ERRORS: dict[int, type[FrontdeskError]] = {
     400: UsageError,
     404: NotFoundError,
@@ -54,27 +56,11 @@ class Asked:
     context: list[dict[str, str]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """A text for the guards of one side, with what the output side may know."""
-
-    side: str
-    text: str
-    question: str | None = None
-    passages: Sequence[str] | None = None
-    own: Sequence[str] | None = None
-
-
 class Office(Protocol):
-    """What commands ask of a desk; the shapes are those of graph/operators.py and of Reply."""
+    """What commands ask of a desk: a turn, or an operation of graph/operations.py by its name."""
 
     async def ask(self, asked: Asked, heard: Heard | None = None) -> Json: ...
-    async def search(self, question: str, k: int) -> Json: ...
-    async def guard(self, guarded: Guarded) -> Json: ...
-    async def route(self, question: str) -> Json: ...
-    async def receipt(self, turn_id: str) -> Json: ...
-    async def ingest(self, path: Path, progress: "Progress") -> Json: ...
-    async def knowledge(self, rollback_to: str = "") -> Json: ...
+    async def run(self, operation: str, *, progress: "Progress | None" = None, **fields: object) -> Json: ...
 
 
 class LocalOffice:
@@ -103,50 +89,11 @@ class LocalOffice:
                 reply = event.reply.model_dump(mode="json")
         return reply
 
-    async def search(self, question: str, k: int) -> Json:
-        """The best public articles."""
-        from graph import operators  # noqa: PLC0415  # as above
+    async def run(self, operation: str, *, progress: "Progress | None" = None, **fields: object) -> Json:
+        """Carry out an operation of graph/operations.py. Raises what it raises."""
+        from graph import operations  # noqa: PLC0415  # as above
 
-        return await operators.search(self._service, question, k)
-
-    async def guard(self, guarded: Guarded) -> Json:
-        """What the guards of one side say."""
-        from graph import operators  # noqa: PLC0415  # as above
-
-        return await operators.guard(
-            self._service,
-            guarded.side,
-            guarded.text,
-            question=guarded.question,
-            passages=guarded.passages,
-            own=guarded.own,
-        )
-
-    async def route(self, question: str) -> Json:
-        """Where a question would go."""
-        from graph import operators  # noqa: PLC0415  # as above
-
-        return await operators.route(self._service, question)
-
-    async def receipt(self, turn_id: str) -> Json:
-        """A whole receipt. Raises NotFoundError."""
-        from graph import operators  # noqa: PLC0415  # as above
-
-        return await operators.receipt(self._service, turn_id)
-
-    async def ingest(self, path: Path, progress: "Progress") -> Json:
-        """Take articles in. Raises KnowledgeError, StoreError."""
-        from graph import operators  # noqa: PLC0415  # as above
-
-        return await operators.ingest(self._service, path, progress)
-
-    async def knowledge(self, rollback_to: str = "") -> Json:
-        """What the desk knows, after going back to a version if one is named. Raises KnowledgeError."""
-        from graph import operators  # noqa: PLC0415  # as above
-
-        if rollback_to:
-            return await operators.rollback(self._service, rollback_to)
-        return await operators.knowledge(self._service)
+        return await operations.run(self._service, operation, fields, progress=progress)
 
 
 class RemoteOffice:
@@ -162,40 +109,13 @@ class RemoteOffice:
             heard(reply["answer"])
         return reply
 
-    async def search(self, question: str, k: int) -> Json:
-        """The best public articles."""
-        return await self._send("POST", "/admin/search", {"question": question, "k": k})
-
-    async def guard(self, guarded: Guarded) -> Json:
-        """What the guards of one side say."""
-        given = {name: value for name, value in asdict(guarded).items() if value is not None}
-        return await self._send("POST", "/admin/guard", given)
-
-    async def route(self, question: str) -> Json:
-        """Where a question would go."""
-        return await self._send("POST", "/admin/route", {"question": question})
-
-    async def receipt(self, turn_id: str) -> Json:
-        """A whole receipt. Raises NotFoundError."""
-        from urllib.parse import quote  # noqa: PLC0415  # only where a server is asked
-
-        return await self._send("GET", f"/admin/receipts/{quote(turn_id, safe='')}")
-
-    async def ingest(self, path: Path, progress: "Progress") -> Json:
-        """Take articles in; the server says nothing before it is done, so `progress` hears the end only."""
-        report = await self._send("POST", "/admin/ingest", {"path": str(path)}, seconds=INGEST_SECONDS)
-        progress(1, 1)
+    async def run(self, operation: str, *, progress: "Progress | None" = None, **fields: object) -> Json:
+        """Carry out an operation there; the server says nothing before it is done, so `progress` hears the end only."""
+        seconds = LONG_SECONDS if progress else None
+        report = await self._send("POST", f"/admin/{operation.replace('.', '/')}", fields, seconds=seconds)
+        if progress:
+            progress(1, 1)
         return report
-
-    async def knowledge(self, rollback_to: str = "") -> Json:
-        """What the desk knows, after going back to a version if one is named."""
-        if rollback_to:
-            return await self._send("POST", "/admin/knowledge/rollback", {"version": rollback_to})
-        return await self._send("GET", "/admin/knowledge")
-
-    async def health(self) -> Json:
-        """How the server's parts are."""
-        return await self._send("GET", "/admin/health")
 
     async def _send(self, method: str, path: str, body: Json | None = None, *, seconds: float | None = None) -> Json:
         import httpx  # noqa: PLC0415  # 0.2 s: only where a server is asked
@@ -224,7 +144,7 @@ def _checked(answer: "httpx.Response", where: str) -> Json:
     raise kind(str(body.get("detail") or body.get("title") or f"the server answers {answer.status_code}"))
 
 
-def state_folder(settings: "Settings") -> Path:
+def state_folder(settings: "Settings") -> "Path":
     """Where this desk keeps its state. Raises DeskError."""
     from graph.profiles import find_desk  # noqa: PLC0415  # reads YAML and pydantic: not for --help
 

@@ -40,7 +40,7 @@ async def _receipt(settings: "Settings", turn: str, *, as_json: bool) -> None:
     from cli.office import open_office  # noqa: PLC0415  # --help need not wait for it
 
     async with open_office(settings) as office:
-        kept = await office.receipt(turn)
+        kept = await office.run("receipt", turn_id=turn)
     if as_json:
         show_json(kept)
         return

@@ -206,6 +206,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
         local=local,
         tracer=tracer,
         metrics=metrics,
+        clock=clock,
     )
 
 

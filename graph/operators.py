@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from domain.errors import KnowledgeError, UsageError
-from domain.ports import Clock, Progress
+from domain.ports import Progress
 from domain.receipt import MICRO
 from domain.turn import Action, Language, Passage, Verdict
+from graph.health import health
 from graph.service import Service
-from graph.system import SystemClock
 from guards import unmask
 from models.language import detect_language
 from models.smalltalk import is_vague, small_talk, wants_person
@@ -23,6 +23,7 @@ from models.smalltalk import is_vague, small_talk, wants_person
 Json = dict[str, Any]
 Side = Literal["input", "output"]
 
+MOST_RESULTS = 100
 PASSAGES_AN_ARTICLE = 3
 """Passages looked at per article wanted: several of the best may be of one article."""
 MS = 1000.0
@@ -33,8 +34,8 @@ QUOTE = "quote"
 async def search(service: Service, question: str, k: int = 5) -> Json:
     """The `k` best public articles, each by its best passage: {question, confidence, results:[{id,title,score,quote}]}."""
     _need(question, "question")
-    if k < 1:
-        raise UsageError(f"{k} results cannot be", where="k", fix="ask for 1 or more")
+    if not 1 <= k <= MOST_RESULTS:
+        raise UsageError(f"{k} results cannot be", where="k", fix=f"ask for 1 to {MOST_RESULTS}")
     found = await service.knowledge.public.search(question, k * PASSAGES_AN_ARTICLE)
     best: dict[str, Passage] = {}
     for passage in found.passages:
@@ -122,6 +123,11 @@ async def receipt(service: Service, turn_id: str) -> Json:
     return asdict(kept) | {"tokens": kept.tokens, "cost_usd": kept.cost_microusd / MICRO}
 
 
+async def report_health(service: Service) -> Json:
+    """How every part is, in words for operators: {dependencies:[{name,state,detail,needed}]}."""
+    return {"dependencies": [asdict(part) for part in health(service)]}
+
+
 async def ingest(
     service: Service, path: str | Path, progress: Progress | None = None, *, who: str = "operator"
 ) -> Json:
@@ -150,13 +156,13 @@ async def ingest(
     return done | {"seconds": round(clock.time() - started, 2)}
 
 
-async def knowledge(service: Service, *, clock: Clock | None = None) -> Json:
+async def knowledge(service: Service) -> Json:
     """What the desk knows: {version, articles, internal, overdue, versions:[{version,at,config,articles,chunks,serving}]}.
 
     `overdue` are the ids of articles past their review_by.
     """
     articles = service.knowledge.articles()
-    today = (clock or SystemClock()).now().date().isoformat()
+    today = service.clock.now().date().isoformat()
     return {
         "version": service.knowledge.version,
         "articles": len(articles),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from domain.ports import Tracer
+from domain.ports import Clock, Tracer
 from domain.profile import DeskProfile
 from domain.settings import Settings
 from graph.desk import Desk
@@ -49,4 +49,5 @@ class Service:
     local: LocalModel | None
     tracer: Tracer
     metrics: Metrics
+    clock: Clock
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)

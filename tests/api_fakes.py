@@ -186,6 +186,7 @@ class FakeService:
     chat: Model = field(default_factory=Model)
     metrics: Metrics = field(default_factory=Metrics)
     local: None = None
+    clock: FrozenClock = field(default_factory=FrozenClock)
     store: Any = None
 
 

@@ -330,7 +330,7 @@ def test_the_owner_searches_ingests_and_is_written_down(tmp_path):
         taken = await door.post("/admin/ingest", {"path": str(articles)}, headers=OWNER)
         missing = await door.post("/admin/ingest", {"path": "/no/where"}, headers=OWNER)
         health = await door.http.get("/admin/health", headers=OWNER)
-        unknown = await door.http.get("/admin/receipts/0190aaaa", headers=OWNER)
+        unknown = await door.http.get("/admin/receipt", params={"turn_id": "0190aaaa"}, headers=OWNER)
         return found, none, taken, missing, health, unknown
 
     found, none, taken, missing, health, unknown = at_door(work, FakeService(store=store))

@@ -233,7 +233,7 @@ def test_a_real_desk_is_served_and_stops_when_told(desk_folder):
             with httpx.Client(
                 base_url=owner.address, headers={"Authorization": f"Bearer {owner.token}"}, trust_env=False
             ) as http:
-                receipt = http.get(f"/admin/receipts/{reply['turn_id']}")
+                receipt = http.get("/admin/receipt", params={"turn_id": reply["turn_id"]})
                 found = http.post("/admin/search", json={"question": "return a lamp"})
             second = start(desk_folder)
             refused = second.communicate(timeout=60)[1]

@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from cli.main import app
 from domain.settings import Settings
+from graph.operations import OPERATIONS
 
 HOUSE = Path(__file__).resolve().parent.parent
 DOCS = HOUSE / "docs"
@@ -91,3 +92,12 @@ def test_the_picture_of_the_flow_is_the_graph(tmp_path: Path) -> None:
     picture = re.findall(r"^  (\w+) --> (\w+)$", (HOUSE / "README.md").read_text("utf-8"), re.MULTILINE)
     named = {("start" if a == "START" else a, "end" if b == "END" else b) for a, b in picture}
     assert named == asyncio.run(drawn())
+
+
+def test_every_operation_is_in_the_http_page():
+    page = text("http.md")
+    for name, operation in OPERATIONS.items():
+        row = next((line for line in page.splitlines() if line.startswith(f"| `{name}` |")), "")
+        assert row, f"docs/http.md has no row for the operation {name}"
+        assert all(field in row for field in operation.fields), f"docs/http.md leaves a field of {name} out"
+        assert row.rstrip().endswith("| yes |") == operation.reads

@@ -15,6 +15,7 @@ from domain.profile import DeskProfile
 from domain.receipt import Receipt
 from domain.turn import Call, Passage, Score, Step, Verdict
 from graph import operators
+from graph.operations import OPERATIONS, run
 from retrieval.articles import ArticleInfo, IngestReport, KnowledgeVersion, Skip
 from store import Store
 
@@ -94,6 +95,7 @@ def service(tmp_path):
         Passage("c#1", "c", "Gifts", "Gift cards last.", 0.2),
     ]
     yield SimpleNamespace(
+        clock=FrozenClock(),
         store=store,
         profile=DeskProfile.model_validate({"name": "D", "languages": ["en", "vi"], "scope": {"describe": "things"}}),
         knowledge=Shelf(ShelfSearch(passages, 0.81234567)),
@@ -247,8 +249,8 @@ def test_knowledge_names_what_is_past_its_review_date(service):
         replace(info, id="b", review_by="2026-11-21"),
         replace(info, id="c", review_by="", audience="internal"),
     ]
-    clock = FrozenClock(datetime(2026, 11, 21, 9, tzinfo=UTC))
-    known = asyncio.run(operators.knowledge(service, clock=clock))
+    service.clock = FrozenClock(datetime(2026, 11, 21, 9, tzinfo=UTC))
+    known = asyncio.run(operators.knowledge(service))
     assert (known["articles"], known["internal"], known["overdue"]) == (3, 1, ["a"])
     assert known["versions"][0]["version"] == "v1"
 
@@ -263,4 +265,23 @@ def test_rollback_serves_the_old_version_and_is_logged(service):
 def test_rollback_to_what_was_never_kept_is_not_logged(service):
     with pytest.raises(KnowledgeError):
         asyncio.run(operators.rollback(service, "nine"))
+    assert service.store.audit.recent(1) == []
+
+
+def test_every_operation_is_carried_out_by_its_name_and_says_who(service):
+    asyncio.run(run(service, "knowledge.rollback", {"version": "v0"}, who="an analyst"))
+    assert service.store.audit.recent(1)[0].who == "an analyst"
+    with pytest.raises(NotFoundError, match="no such operation"):
+        asyncio.run(run(service, "knowledge.burn", {}))
+
+
+def test_what_only_the_door_may_say_is_no_field():
+    assert set(OPERATIONS["ingest"].fields) == {"path"}
+    assert all(not {"who", "service", "progress"} & set(operation.fields) for operation in OPERATIONS.values())
+
+
+def test_what_is_read_changes_nothing(service):
+    for name in ("knowledge", "search", "receipt"):
+        assert OPERATIONS[name].reads
+    asyncio.run(run(service, "knowledge", {}))
     assert service.store.audit.recent(1) == []

@@ -1,0 +1,65 @@
+"""Every operation of an operator, by name: one table for the terminal and for HTTP.
+
+To add one: write it in graph/operators.py or a module beside it (`async def work(service, *, …) -> Json`),
+name it here, give it a command in cli/. Its route under /admin, its scope and its fields follow from this table.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Any, Literal
+
+from domain.errors import NotFoundError
+from domain.ports import Progress
+from graph import operators
+from graph.service import Service
+
+Json = dict[str, Any]
+OperatorScope = Literal["analyst", "agent", "admin"]
+"""Who may ask: an analyst reads, an agent answers tickets, an admin does everything."""
+
+GIVEN = frozenset({"service", "who", "progress"})
+"""Parameters that come from the door, never from a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`work(service, **fields)`. `reads`: it changes nothing, so that it may be fetched."""
+
+    work: Callable[..., Awaitable[Json]]
+    scope: OperatorScope = "admin"
+    reads: bool = False
+
+    @property
+    def fields(self) -> Mapping[str, Parameter]:
+        """What a request may say, by name."""
+        return {name: field for name, field in signature(self.work).parameters.items() if name not in GIVEN}
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "search": Operation(operators.search, "analyst", reads=True),
+    "guard": Operation(operators.guard, "analyst"),
+    "route": Operation(operators.route, "analyst"),
+    "receipt": Operation(operators.receipt, "analyst", reads=True),
+    "health": Operation(operators.report_health, "analyst", reads=True),
+    "ingest": Operation(operators.ingest),
+    "knowledge": Operation(operators.knowledge, "analyst", reads=True),
+    "knowledge.rollback": Operation(operators.rollback),
+}
+
+
+async def run(
+    service: Service,
+    name: str,
+    fields: Mapping[str, object],
+    *,
+    who: str = "operator",
+    progress: Progress | None = None,
+) -> Json:
+    """Carry an operation out. `who` stands in the audit log. Raises NotFoundError and what the work raises."""
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise NotFoundError("no such operation", where=name)
+    given = {"who": who, "progress": progress}
+    known = signature(operation.work).parameters
+    return await operation.work(service, **fields, **{each: given[each] for each in given if each in known})
