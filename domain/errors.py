@@ -19,6 +19,7 @@ FrontdeskError
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from domain.turn import Call
 
@@ -101,4 +102,16 @@ class ModelGarbageError(ModelError):
 
 
 class BudgetError(ModelError):
-    """The budget has no room for the call."""
+    """The budget has no room for the call. `resets_at` (aware UTC) is when it has again; None: not by itself."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        fix: str = "",
+        calls: Sequence[Call] = (),
+        resets_at: datetime | None = None,
+    ) -> None:
+        self.resets_at = resets_at
+        super().__init__(what, where=where, fix=fix, calls=calls)

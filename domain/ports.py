@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from domain.turn import Call, Message, Passage, Score, Tier
+from domain.turn import Call, Message, Passage, Payer, Score, Tier
 
 Vector = list[float]
 """An embedding, L2-normalised: the dot product of two is their cosine."""
@@ -65,13 +65,17 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One question to a model. `choices`: ask for a single token and return its probabilities."""
+    """One question to a model. `choices`: ask for a single token and return its probabilities.
+
+    `payer`: on whose account; without one it counts against the total and the model only.
+    """
 
     purpose: str
     model: str
     messages: list[Message]
     max_tokens: int
     choices: tuple[str, ...] = ()
+    payer: Payer = field(default_factory=Payer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,8 @@ class ChatModel(Protocol):
 class Budget(Protocol):
     """Settled + reserved never exceeds the limit. Amounts are micro-dollars."""
 
-    def reserve(self, model: str, amount: int) -> str:
-        """Hold `amount` for one attempt; the hold's id. Raises BudgetError."""
+    def reserve(self, model: str, amount: int, payer: Payer) -> str:
+        """Hold `amount` for one attempt on the account of `payer`; the hold's id. Raises BudgetError."""
 
     def settle(self, hold: str, amount: int) -> None:
         """Book what the attempt really cost (0 releases); a second settle of a hold changes nothing."""

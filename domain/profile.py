@@ -1,8 +1,9 @@
 """One business as data: the shape of `desk.yaml`. Reading the file is graph/profiles.py's work."""
 
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from domain.turn import Language
 
@@ -63,6 +64,16 @@ class Contact(_Strict):
     phone: str = ""
     hours: str = ""
     timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as fault:
+            message = f"there is no time zone {value!r}: write it like Europe/Berlin"
+            raise ValueError(message) from fault
+        return value
 
 
 class Department(_Strict):

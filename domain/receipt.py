@@ -60,6 +60,8 @@ class Receipt:
     scores: list[Score] = field(default_factory=list)
     handoff: Handoff | None = None
     error: str = ""
+    key: str = ""
+    """The id of the API key that the question came with; empty without one."""
 
     @property
     def tokens(self) -> int:

@@ -97,6 +97,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """On whose account calls are made: a user's keyed hash, the id of an API key (never the key), and the turn."""
+
+    user: str = ""
+    key: str = ""
+    turn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """One dimension of the judge, 0..1. `value` is None when it could not be scored: never 0 instead."""
 
@@ -154,6 +163,7 @@ class TurnInput(TypedDict):
 
     question: str
     user_id: NotRequired[str]
+    key: NotRequired[str]
     language: NotRequired[str]
     turn_id: NotRequired[str]
     context: NotRequired[list[Fact]]
@@ -172,6 +182,7 @@ class Turn(TypedDict, total=False):
     # the caller
     question: str
     user_id: str
+    key: str
     language: str
     turn_id: str
     context: list[Fact]
@@ -205,6 +216,8 @@ class Turn(TypedDict, total=False):
     outcome: Outcome | None
     reason: Reason | None
     handoff: Handoff | None
+    # when the budget that refused a call has room again: aware UTC in ISO 8601
+    resets_at: str
     # a step that failed: the kind of its error, never its text
     error: str
     # judge
@@ -214,6 +227,11 @@ class Turn(TypedDict, total=False):
 def language_of(turn: Turn) -> Language:
     """The language of this turn; English until guard_input has found it."""
     return "vi" if turn.get("language") == "vi" else "en"
+
+
+def payer_of(turn: Turn) -> Payer:
+    """Who pays for the calls of this turn."""
+    return Payer(turn.get("user_id", ""), turn.get("key", ""), turn.get("turn_id", ""))
 
 
 @dataclass(frozen=True, slots=True)

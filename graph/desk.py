@@ -171,7 +171,7 @@ class Desk:
         thread, known = question.thread_id or self._ids.new(), dict[str, str]()
         if question.thread_id:
             known = await asyncio.to_thread(self._secrets_of, thread, user)
-        return TurnRecord(self._ids.new(), thread, user, self._clock.now(), known)
+        return TurnRecord(self._ids.new(), thread, user, self._clock.now(), known, key=question.key)
 
     def _secrets_of(self, thread_id: str, user: str) -> dict[str, str]:
         """The originals behind a thread's placeholders, for its owner only."""
@@ -281,4 +281,8 @@ def _shown(record: TurnRecord) -> dict[str, object]:
 def _judgeable(record: TurnRecord) -> Any:
     """The masked state that the judge needs."""
     names = ("masked", "standalone", "answer", "passages", "language", "outcome")
-    return {name: record.values[name] for name in names}
+    return {name: record.values[name] for name in names} | {
+        "user_id": record.user,
+        "key": record.key,
+        "turn_id": record.turn_id,
+    }

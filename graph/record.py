@@ -63,6 +63,7 @@ class Question:
     thread_id: str = ""
     language: str = ""
     context: list[Fact] = field(default_factory=list)
+    key: str = ""
     earlier: list[Line] = field(default_factory=list)
 
 
@@ -78,6 +79,7 @@ class TurnRecord:
     values: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     error: str = ""
+    key: str = ""
 
     @property
     def trace_id(self) -> str:
@@ -99,6 +101,7 @@ class TurnRecord:
         return {
             "question": question.message,
             "user_id": self.user,
+            "key": self.key,
             "language": question.language,
             "turn_id": self.turn_id,
             "context": question.context,
@@ -167,6 +170,7 @@ class TurnRecord:
             scores=turn.get("scores", []),
             handoff=turn.get("handoff"),
             error=self.error or turn.get("error", ""),
+            key=self.key,
         )
 
 

@@ -190,7 +190,7 @@ class ModelClient:
     async def _hold(self, attempts: _Attempts) -> str:
         """Reserve the next attempt's upper bound. Raises BudgetError."""
         name, bound = attempts.route.row.name, attempts.bound
-        reserving = asyncio.ensure_future(asyncio.to_thread(self._budget.reserve, name, bound))
+        reserving = asyncio.ensure_future(asyncio.to_thread(self._budget.reserve, name, bound, attempts.request.payer))
         try:
             return await asyncio.shield(reserving)
         except asyncio.CancelledError:

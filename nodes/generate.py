@@ -6,14 +6,14 @@ writes is checked in guard_output, which falls back to the quotation made here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from langgraph.runtime import Runtime
 from typing_extensions import NotRequired, TypedDict
 
-from domain.errors import ModelError
+from domain.errors import BudgetError, ModelError
 from domain.ports import ChatRequest, ModelCard
-from domain.turn import Call, Message, Mode, Outcome, Passage, Pins, Reason, Source, Turn
+from domain.turn import Call, Message, Mode, Outcome, Passage, Pins, Reason, Source, Tier, Turn, payer_of
 from nodes.deps import Deps
 from nodes.history import answered, trimmed
 from prompts import DONT_KNOW
@@ -26,6 +26,7 @@ READ_BY_A_WEAK_MODEL = 3
 SURE_ENOUGH = 0.5
 YES, NO = "yes", "no"
 DONT_KNOWS_BEFORE_A_PERSON = 2
+TIERS: tuple[Tier, ...] = ("simple", "medium", "complex")
 LANGUAGE_NAMES = {"en": "English", "vi": "Vietnamese"}
 
 
@@ -42,15 +43,20 @@ class GenerateUpdate(TypedDict):
     outcome: NotRequired[Outcome]
     reason: NotRequired[Reason]
     dont_knows: NotRequired[int]
+    resets_at: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What a model made of the passages: a text, or that they do not hold the answer, or nothing."""
+    """What a model made of the passages: a text, or that they do not hold the answer, or nothing.
+
+    `short`: the budget had no room for it.
+    """
 
     text: str
     calls: list[Call]
     knows: bool = True
+    short: BudgetError | None = None
 
 
 async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> GenerateUpdate:
@@ -75,11 +81,18 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
     if card.weak:
         passages = passages[:READ_BY_A_WEAK_MODEL]
     prompt = deps.prompts.get(pins.prompt or "answer")
-    written = await _write(turn, passages, card, deps, prompt.render(**_variables(turn, passages, deps)))
+    messages, calls = prompt.render(**_variables(turn, passages, deps)), list[Call]()
+    written = await _write(turn, passages, card, deps, messages)
+    for cheaper in _cheaper(card, deps):
+        if written.short is None:
+            break
+        card, calls = cheaper, [*calls, *written.calls]
+        written = await _write(turn, passages, card, deps, messages)
+    written = replace(written, calls=[*calls, *written.calls])
     if not written.knows:
         return _does_not_know(turn, written.calls)
     if not written.text:
-        return quoted | {"calls": written.calls}
+        return quoted | {"calls": written.calls} if quoted["draft"] or not written.short else _over_budget(written)
     return quoted | {
         "draft": written.text,
         "sources": _sources(await quote(written.text, passages, embedder=deps.embedder)),
@@ -87,6 +100,25 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
         "model": card.name,
         "prompt": prompt.label,
         "calls": written.calls,
+    }
+
+
+def _cheaper(card: ModelCard, deps: Deps) -> list[ModelCard]:
+    """Models of lower tiers, the nearest first: what a budget that refuses one may still have room for."""
+    lower = reversed(TIERS[: TIERS.index(card.tier)])
+    found = {one.name: one for tier in lower if (one := deps.chat.choose(tier, 1.0)) and one.name != card.name}
+    return list(found.values())
+
+
+def _over_budget(written: _Written) -> GenerateUpdate:
+    """Nothing to quote and no money for a model: a polite refusal that says when there is again."""
+    reset = written.short.resets_at if written.short else None
+    return {
+        "mode": "quote",
+        "calls": written.calls,
+        "outcome": "refuse",
+        "reason": "budget",
+        "resets_at": reset.isoformat() if reset else "",
     }
 
 
@@ -125,18 +157,19 @@ async def _write(
     turn: Turn, passages: Sequence[Passage], card: ModelCard, deps: Deps, messages: list[Message]
 ) -> _Written:
     """Ask the model; one that is down, slow, over budget or talks nonsense leaves the quotation."""
-    calls: list[Call] = []
+    calls, payer = list[Call](), payer_of(turn)
     try:
         if card.weak and turn["confidence"] < deps.grey[1]:
             variables = _variables(turn, passages, deps)
             gate = deps.prompts.get("answerable").render(passages=variables["passages"], question=variables["question"])
-            sure = await deps.chat.complete(ChatRequest("answerable", card.name, gate, 1, (YES, NO)))
+            sure = await deps.chat.complete(ChatRequest("answerable", card.name, gate, 1, (YES, NO), payer))
             calls += sure.calls
             if sure.probabilities.get(YES, 0.0) < SURE_ENOUGH:
                 return _Written("", calls, knows=False)
-        reply = await deps.chat.complete(ChatRequest("answer", card.name, messages, deps.answer_tokens))
+        reply = await deps.chat.complete(ChatRequest("answer", card.name, messages, deps.answer_tokens, (), payer))
     except ModelError as fault:
-        return _Written("", [*calls, *fault.calls])
+        short = fault if isinstance(fault, BudgetError) else None
+        return _Written("", [*calls, *fault.calls], short=short)
     text = reply.text.strip()
     return _Written(text, [*calls, *reply.calls], knows=not text.lower().startswith(DONT_KNOW.lower()))
 

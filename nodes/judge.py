@@ -2,7 +2,7 @@
 
 from typing_extensions import TypedDict
 
-from domain.turn import Call, Score, Turn, language_of
+from domain.turn import Call, Score, Turn, language_of, payer_of
 from nodes.deps import Deps
 
 
@@ -21,5 +21,6 @@ async def judge(turn: Turn, *, deps: Deps) -> JudgeUpdate:
         passages=turn.get("passages", []),
         language=language_of(turn),
         outcome=turn.get("outcome") or "answer",
+        payer=payer_of(turn),
     )
     return {"scores": judged.scores, "calls": judged.calls}

@@ -1,5 +1,8 @@
 """The polite non-answers: what the desk will not do, does not know, or cannot do just now."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from typing_extensions import NotRequired, TypedDict
 
 from domain.turn import Language, Message, Outcome, Reason, Source, Turn, language_of
@@ -24,7 +27,7 @@ async def refuse(turn: Turn, *, deps: Deps) -> RefuseUpdate:
     reason: Reason = turn.get("reason") or "guard_failed"
     language = language_of(turn)
     answer = _rule_text(turn, deps, language) if reason == "domain_rule" else ""
-    answer = answer or deps.replies.text("self_harm" if _self_harm(turn) else reason, language)
+    answer = answer or deps.replies.text("self_harm" if _self_harm(turn) else reason, language, **_reset(turn, deps))
     return {
         "answer": answer,
         "outcome": outcome,
@@ -32,6 +35,18 @@ async def refuse(turn: Turn, *, deps: Deps) -> RefuseUpdate:
         "sources": [],
         "history": exchange(turn, answer, outcome),
     }
+
+
+def _reset(turn: Turn, deps: Deps) -> dict[str, str]:
+    """When a budget that ran out has room again, as the desk's own clocks show it."""
+    if turn.get("reason") != "budget" or not turn.get("resets_at"):
+        return {}
+    zone = deps.profile.contact.timezone
+    local = datetime.fromisoformat(turn["resets_at"]).astimezone(ZoneInfo(zone))
+    shown = (
+        f"{local:%H:%M} ngày {local:%d/%m/%Y}" if language_of(turn) == "vi" else f"{local:%H:%M} on {local:%Y-%m-%d}"
+    )
+    return {"reset": f"{shown} ({zone})"}
 
 
 def _self_harm(turn: Turn) -> bool:

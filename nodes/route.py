@@ -5,7 +5,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from domain.errors import ModelError
 from domain.ports import ChatRequest
-from domain.turn import Call, Outcome, Pins, Reason, Scope, Tier, Turn, language_of
+from domain.turn import Call, Outcome, Pins, Reason, Scope, Tier, Turn, language_of, payer_of
 from models.followup import depends_on_history
 from models.smalltalk import is_vague, small_talk, wants_person
 from nodes.deps import Deps
@@ -79,7 +79,9 @@ async def _standalone(turn: Turn, deps: Deps) -> tuple[str, list[Call]]:
     conversation = "\n".join(f"{line.role}: {line.text}" for line in trimmed(history, deps.history_tokens))
     messages = deps.prompts.get("rewrite").render(history=conversation, question=turn["masked"])
     try:
-        reply = await deps.chat.complete(ChatRequest("rewrite", card.name, messages, REWRITE_TOKENS))
+        reply = await deps.chat.complete(
+            ChatRequest("rewrite", card.name, messages, REWRITE_TOKENS, (), payer_of(turn))
+        )
     except ModelError as fault:
         return joined, fault.calls
     return reply.text.strip() or joined, reply.calls

@@ -22,7 +22,7 @@ OVERRIDES = {
 """Which replies a text of desk.yaml stands for. The others say something that its one text would not."""
 
 FROM_THE_DESK = ("desk", "email", "phone", "hours")
-FROM_THE_CALLER = ("department",)
+FROM_THE_CALLER = ("department", "reset")
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 Sentences = tuple[str, ...]

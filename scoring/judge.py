@@ -7,7 +7,7 @@ from typing import Protocol
 
 from domain.errors import ModelError, WeightsError
 from domain.ports import ChatModel, ChatRequest, Embedder
-from domain.turn import Call, Language, Message, Outcome, Passage, Score
+from domain.turn import Call, Language, Message, Outcome, Passage, Payer, Score
 from scoring.grounding import nearness, supports, unsupported_numbers
 from scoring.text import STOP_EN, content_words
 
@@ -59,14 +59,15 @@ class LocalJudge:
         passages: Sequence[Passage],
         language: Language,
         outcome: Outcome = "answer",
+        payer: Payer | None = None,
     ) -> Judgement:
-        """Scores of all `DIMENSIONS`, in that order."""
+        """Scores of all `DIMENSIONS`, in that order; what a model is asked for them is on `payer`'s account."""
         form = [_language(answer, language), _conciseness(answer)]
         if outcome != "answer":
             why = f"{outcome}: there is no answer to judge"
             unscored = {name: Score(name, None, why) for name in DIMENSIONS}
             return Judgement(list((unscored | {score.name: score for score in form}).values()))
-        helpful, calls = await self._helpful(question, answer, passages)
+        helpful, calls = await self._helpful(question, answer, passages, payer or Payer())
         scores = [
             await self._grounding(answer, passages),
             _numbers(answer, question, passages),
@@ -103,14 +104,16 @@ class LocalJudge:
         cover = len(asked & set(content_words(answer))) / len(asked)
         return Score("relevance", round((2 * near + cover) / 3, 4), f"meaning {near:.2f}, words {cover:.2f}")
 
-    async def _helpful(self, question: str, answer: str, passages: Sequence[Passage]) -> tuple[Score, list[Call]]:
+    async def _helpful(
+        self, question: str, answer: str, passages: Sequence[Passage], payer: Payer
+    ) -> tuple[Score, list[Call]]:
         card = self._chat.choose("simple", 1.0) if self._chat and self._asks else None
         if card is None or self._chat is None or self._asks is None:
             return Score("helpful", None, "no model is up"), []
         shown = "\n\n".join("\n".join(filter(None, (one.title, one.section, one.text))) for one in passages)
         messages = self._asks(question=question, answer=answer, passages=shown)
         try:
-            reply = await self._chat.complete(ChatRequest("judge", card.name, messages, 1, (YES, NO)))
+            reply = await self._chat.complete(ChatRequest("judge", card.name, messages, 1, (YES, NO), payer))
         except ModelError as fault:
             return Score("helpful", None, f"{card.name} did not answer: {type(fault).__name__}"), fault.calls
         sure = reply.probabilities.get(YES)

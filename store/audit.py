@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from domain.ports import Clock
 from store.engine import Database
@@ -31,15 +31,14 @@ class Audit:
 
     def record(self, who: str, what: str, before: object, after: object) -> None:
         """Add an entry; `before` and `after` must be plain JSON values."""
-        row = {
-            "at": self._clock.now(),
-            "who": who,
-            "what": what,
-            "before": json.dumps(before),
-            "after": json.dumps(after),
-        }
         with self._database.write() as connection:
-            connection.execute(insert(audit).values(row))
+            self.add(connection, self._clock.now(), who, what, before=before, after=after)
+
+    @staticmethod
+    def add(connection: Connection, at: datetime, who: str, what: str, *, before: object, after: object) -> None:
+        """Add an entry in the transaction of what it tells of."""
+        row = {"at": at, "who": who, "what": what, "before": json.dumps(before), "after": json.dumps(after)}
+        connection.execute(insert(audit).values(row))
 
     def recent(self, count: int) -> list[AuditEntry]:
         """Give the last `count` entries, newest first."""

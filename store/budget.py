@@ -1,16 +1,26 @@
-"""The daily brake on paid calls: settled + reserved never exceeds the limit. Amounts are micro-dollars."""
+"""The brake on paid calls: settled + reserved never exceeds a hard limit. Amounts are micro-dollars.
+
+Every call is held before it is made and settled after it, in accounts by scope (total, model, user, key) and
+period (day, month, ever). The accounts of the whole are always kept; another is opened when a limit first asks
+for it, with what was spent and is held already.
+"""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, literal, select, update
 
 from domain.errors import BudgetError, NotFoundError
 from domain.ports import Clock
-from domain.receipt import MICRO
+from domain.turn import Payer
+from store import limits as money
+from store.audit import Audit
 from store.engine import Database, upsert
-from store.tables import budget_days, budget_holds
+from store.limits import Account, Limit, Slot, usd
+from store.tables import budget_accounts as accounts
+from store.tables import budget_limits, holds
 
 LEASE = timedelta(minutes=5)
 """How long a hold lives if nobody settles it: longer than any turn may take."""
@@ -18,35 +28,67 @@ LEASE = timedelta(minutes=5)
 FREE = "free-"
 """How the ids of holds of nothing begin; they are in no table."""
 
+TOTAL_EVER = Account("total", "", "ever", money.ALWAYS).id
+"""The account that every payment is booked to. It is there from the first migration on, and its lock is the books'."""
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
     """Today's books. `closed`: a call cost more than was held for it, and nothing paid goes out until tomorrow."""
 
     day: date
-    limit: int
+    limit: int | None
     settled: int
     reserved: int
     closed: bool
 
 
-class DailyBudget:
-    """A hard limit for each UTC day, kept by all processes that share the database. Implements domain.ports.Budget."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one account stands against one limit. `closed` is the account's."""
 
-    def __init__(self, database: Database, clock: Clock, limit: int) -> None:
-        if limit < 0:
-            msg = f"a budget of {limit} micro-dollars"
-            raise ValueError(msg)
+    limit: Limit
+    account: Account
+    settled: int
+    reserved: int
+    closed: bool
+
+    @property
+    def share(self) -> float:
+        """The part of the limit that is spent or held; 1 for a limit of nothing."""
+        return (self.settled + self.reserved) / self.limit.amount if self.limit.amount else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """One account as it stands."""
+
+    account: Account
+    settled: int
+    reserved: int
+    closed: bool
+
+
+class Budgets:
+    """Hard and soft limits, kept by all processes that share the database. Implements domain.ports.Budget."""
+
+    def __init__(self, database: Database, clock: Clock, daily: int) -> None:
+        """`daily`: the total of a UTC day until another is set."""
         self._database = database
         self._clock = clock
-        self._limit = limit
+        self._defaults = [Limit(Slot(), daily)]
         self._free = itertools.count(1)
         self._paid_free: set[str] = set()
+        self._sql = _Statements()
 
-    def reserve(self, model: str, amount: int) -> str:
+    def default_to(self, limits: Sequence[Limit]) -> None:
+        """Let these hold, beside the daily total, where no other was set."""
+        self._defaults = money.effective(self._defaults, limits)
+
+    def reserve(self, model: str, amount: int, payer: Payer) -> str:
         """Hold `amount` for one attempt; the hold's id. Nothing is written for 0.
 
-        Raises BudgetError, with the time of the reset, when there is no room.
+        Raises BudgetError, with the time of the reset, when a hard limit leaves no room.
         """
         if amount < 0:
             msg = f"a hold of {amount} micro-dollars for {model}"
@@ -55,21 +97,23 @@ class DailyBudget:
             return f"{FREE}{next(self._free)}"
         now = self._clock.now()
         day = now.astimezone(UTC).date()
+        candidates = money.accounts_of(day, model, payer)
         with self._database.write() as connection:
-            taken = self._take(connection, day, amount)
-            if not taken:
-                _open_day(connection, day)
-                _expire(connection, now)
-                taken = self._take(connection, day, amount)
-            if taken:
-                return _hold(connection, day, model, amount, now + LEASE)
-            state = self._state(connection, day)
-        raise _no_room(state, model, amount)
+            _alone(connection)
+            limits = money.effective(self._defaults, self._stored(connection))
+            books = self._opened(connection, candidates, limits)
+            if _short(books, limits, amount):
+                self._expire(connection, now)
+                books = self._opened(connection, candidates, limits)
+            short = _short(books, limits, amount)
+            if short is None:
+                return self._hold(connection, now, model, amount, payer)
+        raise _no_room(*short, model, amount)
 
     def settle(self, hold: str, amount: int) -> None:
         """Book what the attempt really cost (0 releases); a second settle of a hold changes nothing.
 
-        Cost above the hold is booked in full and closes the budget for the day, as the hold was
+        Cost above the hold is booked in full and closes the total for the day, as the hold was
         meant to be an upper bound. A hold that expired meanwhile is booked all the same. Raises NotFoundError.
         """
         if amount < 0:
@@ -81,47 +125,111 @@ class DailyBudget:
         if not hold.isdecimal():
             raise NotFoundError("no such hold", where=hold)
         with self._database.write() as connection:
-            row = connection.execute(
-                update(budget_holds)
-                .where(budget_holds.c.id == int(hold), budget_holds.c.paid.is_(None))
-                .values(paid=amount)
-                .returning(budget_holds.c.day, budget_holds.c.amount, budget_holds.c.expired)
-            ).one_or_none()
+            _alone(connection)
+            row = connection.execute(self._sql.pay, {"hold": int(hold), "cost": amount}).one_or_none()
             if row is None:
                 _must_exist(connection, hold)
                 return
-            _book(connection, row.day, amount, held=0 if row.expired else row.amount, bound=row.amount)
-
-    def spent_today(self) -> int:
-        """Sum of what was settled today."""
-        return self.state().settled
+            ids = _ids(row.day, row.model, Payer(row.user_hash, row.key))
+            held = 0 if row.expired else row.amount
+            connection.execute(self._sql.book, {"ids": ids, "cost": amount, "held": held})
+            if amount > row.amount:
+                _close(connection, row.day)
 
     def state(self) -> BudgetState:
-        """Today's books as they stand now; holds that outlived their lease no longer count."""
+        """Today's total as it stands now; holds that outlived their lease no longer count."""
+        now = self._clock.now()
+        account = Account("total", "", "day", now.astimezone(UTC).date())
+        with self._database.write() as connection:
+            _alone(connection)
+            self._expire(connection, now)
+            limits = money.effective(self._defaults, self._stored(connection))
+            books = self._opened(connection, [account], limits)[0]
+        limit = money.in_force(limits, account)
+        return BudgetState(account.starts, limit, books.settled, books.reserved, books.closed)
+
+    def standings(self) -> list[Standing]:
+        """Every limit in force with its accounts of the running period; those of "each" with what was spent of them."""
         now = self._clock.now()
         day = now.astimezone(UTC).date()
-        stale = select(func.coalesce(func.sum(budget_holds.c.amount), 0)).where(
-            budget_holds.c.day == day,
-            budget_holds.c.paid.is_(None),
-            ~budget_holds.c.expired,
-            budget_holds.c.expires_at <= now,
+        with self._database.write() as connection:
+            _alone(connection)
+            self._expire(connection, now)
+            limits = money.effective(self._defaults, self._stored(connection))
+            found = [
+                Standing(limit, book.account, book.settled, book.reserved, book.closed)
+                for limit in limits
+                if limit.amount is not None
+                for book in self._under(connection, limit.slot, day)
+                if money.in_force(limits, book.account, limit.slot.kind) == limit.amount
+            ]
+        return sorted(found, key=lambda one: (one.limit.slot.scope, one.limit.slot.kind, one.account.id))
+
+    def change(self, slot: Slot, amount: int | None, who: str, *, forget: bool = False) -> None:
+        """Set a limit (None: there shall be none), or forget what was set; who did stands in the audit log.
+
+        Setting the hard total of a day opens a day that an excess had closed.
+        """
+        new = None if forget else Limit(slot, amount)
+        what = {"scope": slot.scope, "name": slot.name, "period": slot.period, "kind": slot.kind}
+        with self._database.write() as connection:
+            _alone(connection)
+            old = next((limit for limit in self._stored(connection) if limit.slot == slot), None)
+            money.change(connection, slot, amount, forget=forget)
+            if slot == Slot():
+                _close(connection, self._clock.now().astimezone(UTC).date(), closed=False)
+            before, after = (what | {"microusd": one.amount} if one else None for one in (old, new))
+            Audit.add(connection, self._clock.now(), who, "budget.set", before=before, after=after)
+
+    def _stored(self, connection: Connection) -> list[Limit]:
+        return money.stored_limits(connection.execute(self._sql.limits))
+
+    def _opened(self, connection: Connection, wanted: Sequence[Account], limits: Sequence[Limit]) -> list[_Books]:
+        """The accounts of a call that are kept; those that a limit asks for are opened if they are not."""
+        rows = {row.id: row for row in connection.execute(self._sql.read, {"ids": [one.id for one in wanted]})}
+        books = []
+        for one in wanted:
+            if row := rows.get(one.id):
+                books.append(_Books(one, row.settled, row.reserved, row.closed))
+            elif _kept_always(one) or any(money.in_force(limits, one, kind) is not None for kind in ("hard", "soft")):
+                books.append(_open(connection, one))
+        return books
+
+    def _under(self, connection: Connection, slot: Slot, day: date) -> list[_Books]:
+        starts = money.start_of(slot.period, day)
+        if slot.name != money.EACH:
+            return [_open(connection, Account(slot.scope, slot.name, slot.period, starts))]
+        every = select(accounts).where(
+            accounts.c.scope == slot.scope, accounts.c.period == slot.period, accounts.c.starts == starts
         )
-        with self._database.read() as connection:
-            kept = self._state(connection, day)
-            lapsed = int(connection.execute(stale).scalar_one())
-        return BudgetState(day, kept.limit, kept.settled, kept.reserved - lapsed, kept.closed)
+        return [
+            _Books(Account(row.scope, row.name, row.period, row.starts), row.settled, row.reserved, row.closed)
+            for row in connection.execute(every)
+        ]
 
-    def _take(self, connection: Connection, day: date, amount: int) -> bool:
-        # Asked and taken in one statement: no other process can come in between, in any database.
-        room = budget_days.c.settled + budget_days.c.reserved + amount <= self._limit
-        row = update(budget_days).where(budget_days.c.day == day, ~budget_days.c.closed, room)
-        return connection.execute(row.values(reserved=budget_days.c.reserved + amount)).rowcount == 1
+    def _hold(self, connection: Connection, now: datetime, model: str, amount: int, payer: Payer) -> str:
+        day = now.astimezone(UTC).date()
+        connection.execute(self._sql.take, {"ids": _ids(day, model, payer), "amount": amount})
+        row = {
+            "at": now,
+            "day": day,
+            "model": model,
+            "user_hash": payer.user,
+            "key": payer.key,
+            "turn_id": payer.turn,
+            "amount": amount,
+            "expires_at": now + LEASE,
+            "expired": False,
+            "paid": None,
+            "compared": False,
+        }
+        return str(connection.execute(self._sql.hold, row).scalar_one())
 
-    def _state(self, connection: Connection, day: date) -> BudgetState:
-        row = connection.execute(select(budget_days).where(budget_days.c.day == day)).one_or_none()
-        if row is None:
-            return BudgetState(day, self._limit, 0, 0, closed=False)
-        return BudgetState(day, self._limit, row.settled, row.reserved, row.closed)
+    def _expire(self, connection: Connection, now: datetime) -> None:
+        """Give back what a process held that was killed before it settled."""
+        for row in connection.execute(self._sql.expire, {"now": now}).all():
+            ids = _ids(row.day, row.model, Payer(row.user_hash, row.key))
+            connection.execute(self._sql.book, {"ids": ids, "cost": 0, "held": row.amount})
 
     def _settle_free(self, hold: str, amount: int) -> None:
         if amount == 0 or hold in self._paid_free:
@@ -129,55 +237,118 @@ class DailyBudget:
         self._paid_free.add(hold)
         day = self._clock.now().astimezone(UTC).date()
         with self._database.write() as connection:
-            _open_day(connection, day)
-            _book(connection, day, amount, held=0, bound=0)
+            _alone(connection)
+            total = [Account("total", "", period, money.start_of(period, day)) for period in money.PERIODS]
+            self._opened(connection, total, [])
+            connection.execute(self._sql.book, {"ids": [one.id for one in total], "cost": amount, "held": 0})
+            _close(connection, day)
 
 
-def _open_day(connection: Connection, day: date) -> None:
-    fresh = {"day": day, "settled": 0, "reserved": 0, "closed": False}
-    connection.execute(upsert(connection, budget_days).values(fresh).on_conflict_do_nothing())
+class _Statements:
+    """The statements of every call, built once: building them costs more than SQLite takes to run them."""
 
-
-def _hold(connection: Connection, day: date, model: str, amount: int, until: datetime) -> str:
-    row = {"day": day, "model": model, "amount": amount, "expires_at": until, "expired": False, "paid": None}
-    return str(connection.execute(insert(budget_holds).values(row).returning(budget_holds.c.id)).scalar_one())
-
-
-def _expire(connection: Connection, now: datetime) -> None:
-    """Give back what a process held that was killed before it settled."""
-    lapsed = connection.execute(
-        update(budget_holds)
-        .where(budget_holds.c.paid.is_(None), ~budget_holds.c.expired, budget_holds.c.expires_at <= now)
-        .values(expired=True)
-        .returning(budget_holds.c.day, budget_holds.c.amount)
-    )
-    for day, amount in lapsed.all():
-        connection.execute(
-            update(budget_days).where(budget_days.c.day == day).values(reserved=budget_days.c.reserved - amount)
+    def __init__(self) -> None:
+        ids = accounts.c.id.in_(bindparam("ids", expanding=True))
+        cost, held = bindparam("cost", type_=accounts.c.settled.type), bindparam("held", type_=accounts.c.settled.type)
+        amount = bindparam("amount", type_=accounts.c.settled.type)
+        whose = (holds.c.day, holds.c.model, holds.c.user_hash, holds.c.key, holds.c.amount)
+        self.limits = select(budget_limits)
+        self.read = select(accounts).where(ids)
+        self.take = update(accounts).where(ids).values(reserved=accounts.c.reserved + amount)
+        self.book = (
+            update(accounts).where(ids).values(settled=accounts.c.settled + cost, reserved=accounts.c.reserved - held)
+        )
+        self.hold = insert(holds).returning(holds.c.id)
+        self.pay = (
+            update(holds)
+            .where(holds.c.id == bindparam("hold"), holds.c.paid.is_(None))
+            .values(paid=bindparam("cost", type_=holds.c.paid.type))
+            .returning(*whose, holds.c.expired)
+        )
+        self.expire = (
+            update(holds)
+            .where(
+                holds.c.paid.is_(None),
+                ~holds.c.expired,
+                holds.c.expires_at <= bindparam("now", type_=holds.c.expires_at.type),
+            )
+            .values(expired=True)
+            .returning(*whose)
         )
 
 
-def _book(connection: Connection, day: date, amount: int, *, held: int, bound: int) -> None:
-    booked = {"settled": budget_days.c.settled + amount, "reserved": budget_days.c.reserved - held}
-    closing = {"closed": True} if amount > bound else {}
-    connection.execute(update(budget_days).where(budget_days.c.day == day).values(**booked, **closing))
+def _alone(connection: Connection) -> None:
+    """Let one process at a time at the books. SQLite's writers are alone as it is."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(accounts.c.id).where(accounts.c.id == TOTAL_EVER).with_for_update())
+
+
+def _ids(day: date, model: str, payer: Payer) -> list[str]:
+    return [account.id for account in money.accounts_of(day, model, payer)]
+
+
+def _kept_always(account: Account) -> bool:
+    return account.scope == "total" and account.period != "month"
+
+
+def _short(books: Sequence[_Books], limits: Sequence[Limit], amount: int) -> tuple[_Books, int] | None:
+    """The first account that has no room, and its limit."""
+    for one in books:
+        limit = money.in_force(limits, one.account)
+        if one.closed or (limit is not None and one.settled + one.reserved + amount > limit):
+            return one, limit or 0
+    return None
+
+
+def _open(connection: Connection, account: Account) -> _Books:
+    """An account; a new one begins with what the holds say of its period so far."""
+    known = connection.execute(select(accounts).where(accounts.c.id == account.id)).one_or_none()
+    if known:
+        return _Books(account, known.settled, known.reserved, known.closed)
+    whose = {"total": literal(""), "model": holds.c.model, "user": holds.c.user_hash, "key": holds.c.key}
+    waiting = case((holds.c.paid.is_(None) & ~holds.c.expired, holds.c.amount), else_=0)
+    sums = select(func.coalesce(func.sum(holds.c.paid), 0), func.coalesce(func.sum(waiting), 0)).where(
+        whose[account.scope] == account.name, holds.c.day >= account.starts
+    )
+    if account.resets_at:
+        sums = sums.where(holds.c.day < account.resets_at.date())
+    settled, reserved = connection.execute(sums).one()
+    row = {
+        "id": account.id,
+        "scope": account.scope,
+        "name": account.name,
+        "period": account.period,
+        "starts": account.starts,
+        "settled": int(settled),
+        "reserved": int(reserved),
+        "closed": False,
+    }
+    connection.execute(upsert(connection, accounts).values(row).on_conflict_do_nothing())
+    return _Books(account, int(settled), int(reserved), closed=False)
+
+
+def _close(connection: Connection, day: date, *, closed: bool = True) -> None:
+    """Close the total of a day: a bound that did not hold may not hold again."""
+    account = Account("total", "", "day", day)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(closed=closed))
 
 
 def _must_exist(connection: Connection, hold: str) -> None:
-    if connection.execute(select(budget_holds.c.id).where(budget_holds.c.id == int(hold))).one_or_none() is None:
+    if connection.execute(select(holds.c.id).where(holds.c.id == int(hold))).one_or_none() is None:
         raise NotFoundError("no such hold", where=hold)
 
 
-def _no_room(state: BudgetState, model: str, amount: int) -> BudgetError:
-    reset = datetime.combine(state.day + timedelta(days=1), time.min, UTC)
-    why = "was overrun and is closed" if state.closed else f"has no room for {_usd(amount)}"
-    books = f"{_usd(state.settled)} spent, {_usd(state.reserved)} reserved"
-    return BudgetError(
-        f"the daily budget of {_usd(state.limit)} {why}: {books}",
-        where=model,
-        fix=f"it resets at {reset:%Y-%m-%d %H:%M} UTC",
+def _no_room(books: _Books, limit: int, model: str, amount: int) -> BudgetError:
+    account, whose = (
+        books.account,
+        {"total": "", "model": " of this model", "user": " of this user", "key": " of this key"},
     )
-
-
-def _usd(amount: int) -> str:
-    return f"${amount / MICRO:.6f}".rstrip("0").rstrip(".")
+    why = "was overrun and is closed" if books.closed else f"has no room for {usd(amount)}"
+    state = f"{usd(books.settled)} spent, {usd(books.reserved)} reserved"
+    reset = account.resets_at
+    return BudgetError(
+        f"the {money.NAMES[account.period]} budget{whose[account.scope]} of {usd(limit)} {why}: {state}",
+        where=model,
+        fix=f"it resets at {reset:%Y-%m-%d %H:%M} UTC" if reset else "raise it with frontdesk budget set",
+        resets_at=reset,
+    )

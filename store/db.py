@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from domain.errors import StoreError
 from domain.ports import Clock
 from store.audit import Audit
-from store.budget import DailyBudget
+from store.budget import Budgets
 from store.engine import Database
 from store.feedback import FeedbackBook
 from store.ledger import Ledger
@@ -45,7 +45,7 @@ class Store:
     def __init__(self, database: Database, clock: Clock, secret: bytes, daily_limit: int) -> None:
         self._database = database
         self.ledger = Ledger(database)
-        self.budget = DailyBudget(database, clock, daily_limit)
+        self.budget = Budgets(database, clock, daily_limit)
         self.vault = Vault(database, clock, secret)
         self.threads = Threads(database, clock)
         self.tickets = Tickets(database, clock)

@@ -38,7 +38,7 @@ _PLAIN = [
     "cost_microusd",
 ]
 _CALL = ["purpose", "model", "ok", "input_tokens", "cached_tokens", "output_tokens", "cost_microusd", "ms", "error"]
-_OF_TURN = ["turn_id", "at", "desk", "user_hash"]
+_OF_TURN = ["turn_id", "at", "desk", "user_hash", "key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Ledger:
 def _row(receipt: Receipt) -> dict[str, Any]:
     body = {name: value for name, value in asdict(receipt).items() if name not in {"calls", "scores"}}
     row = {name: getattr(receipt, name) for name in _PLAIN}
-    return {**row, "user_hash": receipt.user, "at": _moment(receipt), "body": _json(body)}
+    return {**row, "user_hash": receipt.user, "key": receipt.key or None, "at": _moment(receipt), "body": _json(body)}
 
 
 def _json(body: Mapping[str, object]) -> str:

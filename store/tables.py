@@ -86,6 +86,7 @@ receipts = Table(
     _column("trace_id", Words),
     _column("desk", Words),
     _column("user_hash", Words, index=True),
+    _column("key", Words, nullable=True),
     _column("language", String),
     _column("outcome", String),
     _column("reason", String, nullable=True),
@@ -112,6 +113,7 @@ calls = Table(
     _column("at", UtcTime, index=True),
     _column("desk", Words),
     _column("user_hash", Words),
+    _column("key", Words, nullable=True),
     _column("purpose", Words),
     _column("model", Words),
     _column("ok", Boolean),
@@ -144,34 +146,68 @@ feedback = Table(
     _column("at", UtcTime, index=True),
 )
 
-budget_days = Table(
-    "budget_days",
+budget_limits = Table(
+    "budget_limits",
     metadata,
-    _column("day", Date, primary_key=True),
+    _column("scope", String, primary_key=True),
+    _column("name", Words, primary_key=True),
+    _column("period", String, primary_key=True),
+    _column("kind", String, primary_key=True),
+    _column("amount", BigInteger, nullable=True),
+)
+"""The budgets that were set, in micro-dollars; no amount: there shall be none. What is not here is a default."""
+
+budget_accounts = Table(
+    "budget_accounts",
+    metadata,
+    _column("id", Words, primary_key=True),
+    _column("scope", String),
+    _column("name", Words),
+    _column("period", String),
+    _column("starts", Date),
     _column("settled", BigInteger, CheckConstraint("settled >= 0", name="settled_positive")),
     _column("reserved", BigInteger, CheckConstraint("reserved >= 0", name="reserved_positive")),
     _column("closed", Boolean),
 )
+"""What a scope has spent and holds in a period. `id` is made of the other four: one look-up finds a call's accounts."""
 
-budget_holds = Table(
-    "budget_holds",
+accounts_of_a_period = Index(
+    "ix_budget_accounts_period", budget_accounts.c.scope, budget_accounts.c.period, budget_accounts.c.starts
+)
+
+holds = Table(
+    "holds",
     metadata,
     _column("id", Integer, primary_key=True),
-    _column("day", Date, ForeignKey("budget_days.day"), index=True),
+    _column("at", UtcTime),
+    _column("day", Date, index=True),
     _column("model", Words),
+    _column("user_hash", Words),
+    _column("key", Words),
+    _column("turn_id", Words),
     _column("amount", BigInteger),
     _column("expires_at", UtcTime),
     _column("expired", Boolean),
     _column("paid", BigInteger, nullable=True),
+    _column("compared", Boolean),
     sqlite_autoincrement=True,
 )
-"""A hold is open while it is neither expired nor paid. Ids are never used twice."""
+"""A hold is open while it is neither expired nor paid; `compared` with the ledger when it is paid and old enough.
+
+Ids are never used twice."""
 
 open_holds = Index(
-    "ix_budget_holds_open",
-    budget_holds.c.expires_at,
+    "ix_holds_open",
+    holds.c.expires_at,
     sqlite_where=text("paid IS NULL AND NOT expired"),
     postgresql_where=text("paid IS NULL AND NOT expired"),
+)
+
+uncompared_holds = Index(
+    "ix_holds_uncompared",
+    holds.c.at,
+    sqlite_where=text("paid IS NOT NULL AND NOT compared"),
+    postgresql_where=text("paid IS NOT NULL AND NOT compared"),
 )
 
 threads = Table(

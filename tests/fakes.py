@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.errors import BudgetError
 from domain.ports import ChatReply, ChatRequest, Found, ModelCard, Progress, SpanKind, TurnContext, Vector
-from domain.turn import Call, Passage, Score, Tier
+from domain.turn import Call, Passage, Payer, Score, Tier
 
 DIMENSIONS = 64
 
@@ -156,8 +156,10 @@ class PurseBudget:
     settled: int = 0
     made: int = 0
     holds: dict[str, int] = field(default_factory=dict)
+    payers: list[Payer] = field(default_factory=list)
 
-    def reserve(self, model: str, amount: int) -> str:
+    def reserve(self, model: str, amount: int, payer: Payer | None = None) -> str:
+        self.payers.append(payer or Payer())
         if self.settled + sum(self.holds.values()) + amount > self.limit:
             raise BudgetError(f"no room for {amount}", where=model)
         self.made += 1

@@ -16,7 +16,7 @@ from fakes import FrozenClock, PurseBudget
 
 from domain.errors import BudgetError, ModelDownError, ModelGarbageError
 from domain.ports import ChatReply, ChatRequest
-from domain.turn import Message
+from domain.turn import Message, Payer
 from models.catalog import Catalog, Endpoint, ModelRow, Prices, Route, load_catalog
 from models.chat import ModelClient
 from models.tokens import estimate_request
@@ -144,10 +144,10 @@ class LockedPurse(PurseBudget):
         self.lock = threading.Lock()
         self.made = 0
 
-    def reserve(self, model: str, amount: int) -> str:
+    def reserve(self, model: str, amount: int, payer: Payer | None = None) -> str:
         with self.lock:
             self.made += 1
-            hold = super().reserve(model, amount)
+            hold = super().reserve(model, amount, payer)
             self.holds[f"{self.made}"] = self.holds.pop(hold)
             return f"{self.made}"
 

@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import BudgetError, NotFoundError
+from domain.turn import Payer
 from store import Store
 from store.budget import LEASE, BudgetState
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIMIT = 1_000
+NOBODY = Payer()
 
 
 @dataclass
@@ -55,22 +57,21 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def test_a_hold_counts_until_it_is_settled(bench: Bench) -> None:
-    hold = bench.budget.reserve("m", 900)
+    hold = bench.budget.reserve("m", 900, NOBODY)
     assert bench.books() == (0, 900, False)
     with pytest.raises(BudgetError):
-        bench.budget.reserve("m", 101)
+        bench.budget.reserve("m", 101, NOBODY)
     bench.budget.settle(hold, 250)
     assert bench.books() == (250, 0, False)
-    assert bench.budget.spent_today() == 250
-    bench.budget.settle(bench.budget.reserve("m", 750), 0)
+    bench.budget.settle(bench.budget.reserve("m", 750, NOBODY), 0)
     assert bench.books() == (250, 0, False)
 
 
 def test_a_refusal_names_the_books_and_the_reset_in_one_line(bench: Bench) -> None:
-    bench.budget.settle(bench.budget.reserve("m", 400), 400)
-    bench.budget.reserve("m", 500)
+    bench.budget.settle(bench.budget.reserve("m", 400, NOBODY), 400)
+    bench.budget.reserve("m", 500, NOBODY)
     with pytest.raises(BudgetError) as caught:
-        bench.budget.reserve("big-model", 101)
+        bench.budget.reserve("big-model", 101, NOBODY)
     assert str(caught.value) == (
         "big-model: the daily budget of $0.001 has no room for $0.000101: $0.0004 spent, $0.0005 reserved"
         " (it resets at 2026-03-02 00:00 UTC)"
@@ -78,8 +79,8 @@ def test_a_refusal_names_the_books_and_the_reset_in_one_line(bench: Bench) -> No
 
 
 def test_a_second_settle_changes_nothing(bench: Bench) -> None:
-    hold = bench.budget.reserve("m", 100)
-    other = bench.budget.reserve("m", 50)
+    hold = bench.budget.reserve("m", 100, NOBODY)
+    other = bench.budget.reserve("m", 50, NOBODY)
     for amount in (80, 80, 100, 0, 5_000):
         bench.budget.settle(hold, amount)
         assert bench.books() == (80, 50, False)
@@ -88,23 +89,23 @@ def test_a_second_settle_changes_nothing(bench: Bench) -> None:
 
 
 def test_an_excess_is_booked_and_closes_the_budget_until_tomorrow(bench: Bench) -> None:
-    bench.budget.settle(bench.budget.reserve("m", 100), 101)
+    bench.budget.settle(bench.budget.reserve("m", 100, NOBODY), 101)
     assert bench.books() == (101, 0, True)
     with pytest.raises(BudgetError, match=r"overrun.*closed.*2026-03-02"):
-        bench.budget.reserve("m", 1)
+        bench.budget.reserve("m", 1, NOBODY)
     bench.clock.moment += timedelta(days=1)
-    bench.budget.reserve("m", LIMIT)
+    bench.budget.reserve("m", LIMIT, NOBODY)
     assert bench.books() == (0, LIMIT, False)
 
 
 def test_what_a_dead_process_held_comes_back_after_its_lease(bench: Bench) -> None:
-    lost = bench.budget.reserve("m", LIMIT)
+    lost = bench.budget.reserve("m", LIMIT, NOBODY)
     bench.clock.moment += LEASE - timedelta(seconds=1)
     with pytest.raises(BudgetError):
-        bench.budget.reserve("m", 1)
+        bench.budget.reserve("m", 1, NOBODY)
     bench.clock.moment += timedelta(seconds=1)
     assert bench.books() == (0, 0, False)
-    bench.budget.reserve("m", 600)
+    bench.budget.reserve("m", 600, NOBODY)
     assert bench.books() == (0, 600, False)
     bench.budget.settle(lost, 70)
     bench.budget.settle(lost, 70)
@@ -113,9 +114,9 @@ def test_what_a_dead_process_held_comes_back_after_its_lease(bench: Bench) -> No
 
 def test_the_day_is_utc_and_a_hold_is_booked_on_its_day(bench: Bench) -> None:
     bench.clock.moment = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
-    hold = bench.budget.reserve("m", LIMIT)
+    hold = bench.budget.reserve("m", LIMIT, NOBODY)
     bench.clock.moment += timedelta(minutes=1)
-    second = bench.budget.reserve("m", LIMIT)
+    second = bench.budget.reserve("m", LIMIT, NOBODY)
     bench.budget.settle(hold, LIMIT)
     assert bench.books() == (0, LIMIT, False)
     bench.clock.moment -= timedelta(minutes=1)  # the clock is set back
@@ -128,7 +129,7 @@ def test_calls_that_cost_nothing_leave_the_database_alone(bench: Bench) -> None:
     bench.store.close()
     database = bench.folder / "desk.sqlite3"
     before = database.stat()
-    holds = [bench.budget.reserve("local", 0) for _ in range(3)]
+    holds = [bench.budget.reserve("local", 0, NOBODY) for _ in range(3)]
     for hold in holds:
         bench.budget.settle(hold, 0)
     bench.store.close()
@@ -138,15 +139,15 @@ def test_calls_that_cost_nothing_leave_the_database_alone(bench: Bench) -> None:
 
 
 def test_a_call_that_was_said_to_cost_nothing_and_did_closes_the_budget(bench: Bench) -> None:
-    hold = bench.budget.reserve("local", 0)
+    hold = bench.budget.reserve("local", 0, NOBODY)
     bench.budget.settle(hold, 30)
     bench.budget.settle(hold, 30)
     assert bench.books() == (30, 0, True)
 
 
 def test_amounts_and_holds_that_cannot_be(bench: Bench) -> None:
-    hold = bench.budget.reserve("m", 10)
-    for wrong in (lambda: bench.budget.reserve("m", -1), lambda: bench.budget.settle(hold, -1)):
+    hold = bench.budget.reserve("m", 10, NOBODY)
+    for wrong in (lambda: bench.budget.reserve("m", -1, NOBODY), lambda: bench.budget.settle(hold, -1)):
         with pytest.raises(ValueError, match="micro-dollars"):
             wrong()
     for unknown in ("999", "", "abc", "-1", "1.5"):
@@ -158,8 +159,8 @@ def test_amounts_and_holds_that_cannot_be(bench: Bench) -> None:
 def test_no_limit_given_lets_nothing_out_that_costs(tmp_path: Path) -> None:
     store = Store.open(tmp_path, FrozenClock(START))
     with pytest.raises(BudgetError):
-        store.budget.reserve("m", 1)
-    store.budget.settle(store.budget.reserve("m", 0), 0)
+        store.budget.reserve("m", 1, NOBODY)
+    store.budget.settle(store.budget.reserve("m", 0, NOBODY), 0)
     store.close()
 
 
@@ -193,7 +194,7 @@ def test_any_course_of_events_keeps_the_books_of_a_simple_model(shared: Bench, m
             shared.clock.moment += timedelta(seconds=detail)
         elif kind == "reserve":
             try:
-                hold = shared.budget.reserve("m", detail)
+                hold = shared.budget.reserve("m", detail, NOBODY)
             except BudgetError:
                 assert closed or settled + reserved + detail > LIMIT
             else:
@@ -224,7 +225,7 @@ def test_many_threads_never_pass_the_limit(bench: Bench) -> None:
 
     def turn(amount: int) -> int:
         try:
-            hold = bench.budget.reserve("m", amount)
+            hold = bench.budget.reserve("m", amount, NOBODY)
         except BudgetError:
             return 0
         bench.budget.settle(hold, amount // 2)
@@ -246,7 +247,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from domain.errors import BudgetError
+from domain.turn import Payer
 from store import Store
+NOBODY = Payer()
 class Clock:
     def now(self): return datetime(2026, 3, 1, 12, tzinfo=UTC)
     def monotonic(self): return 0.0
@@ -255,7 +258,7 @@ spent = lost = 0
 for number in range(80):
     amount = 20 + (number * int(sys.argv[2])) % 90
     try:
-        hold = budget.reserve("m", amount)
+        hold = budget.reserve("m", amount, NOBODY)
     except BudgetError:
         continue
     if number % 10 == 9:  # as if it were killed between the two
