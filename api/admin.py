@@ -6,7 +6,8 @@ that only the owner's files hold.
 """
 
 from collections.abc import Awaitable, Callable
-from inspect import Parameter
+from dataclasses import asdict
+from inspect import Parameter, signature
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -25,6 +26,7 @@ def make_router() -> APIRouter:
     """A route for every operation, and one for a turn."""
     router = APIRouter(prefix="/admin", include_in_schema=False)
     router.add_api_route("/ask", ask, methods=["POST"])
+    router.add_api_route("/progress", progress, methods=["GET"])
     for name, operation in OPERATIONS.items():
         path = f"/{name.replace('.', '/')}"
         router.add_api_route(path, _posted(name, operation), methods=["POST"], name=name)
@@ -38,11 +40,18 @@ async def ask(request: Request, body: AskBody, doors: Here) -> Response:
     return await whole(doors.turns.start(doors.service.desk.stream(body.question())), request)
 
 
+async def progress(doors: Here) -> Json:
+    """How far the long operation that runs now, or ran last, has come: {done, total}."""
+    return asdict(doors.gauge)
+
+
 def _posted(name: str, operation: Operation) -> Callable[..., Awaitable[Json]]:
     fields = _fields(name, operation, strict=True)
 
     async def work(body: fields, doors: Here) -> Json:  # type: ignore[valid-type]  # made from the operation's signature
-        return await run(doors.service, name, _given(body), who=OWNER)
+        if "progress" in signature(operation.work).parameters:
+            doors.gauge(0, 0)
+        return await run(doors.service, name, _given(body), who=OWNER, progress=doors.gauge)
 
     return work
 

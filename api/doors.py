@@ -1,7 +1,7 @@
 """What the routes share: the service behind them and what this door itself keeps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,6 +10,18 @@ from api.replays import Replays
 from api.turns import Turns
 from domain.ports import Clock, Ids
 from graph.service import Service
+
+
+@dataclass(slots=True)
+class Gauge:
+    """How far the long operation that runs now, or ran last, has come."""
+
+    done: int = 0
+    total: int = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take note of (done, total)."""
+        self.done, self.total = done, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,7 @@ class Doors:
     clock: Clock
     new_session: Callable[[], str]
     heartbeat: float
+    gauge: Gauge = field(default_factory=Gauge)
 
 
 def doors_of(request: Request) -> Doors:

@@ -17,8 +17,9 @@ Examples:
   frontdesk ingest desks/shop/knowledge
   frontdesk ingest articles.jsonl --desk ./mybank
 \b
-Markdown, HTML, PDF, CSV and JSONL ({"id", "title", "text", "audience"?, "language"?}). Run it again whenever
-the articles change: only what changed is read anew; what this PATH brought earlier and no longer holds goes."""
+Markdown, HTML, PDF, DOCX, CSV and JSONL ({"id", "title", "text", "audience"?, "language"?}). Run it again whenever
+the articles change: only what changed is learnt anew; what this PATH brought earlier and no longer holds goes. What cannot be taken is
+named with why, and a file that cannot be read keeps what it brought before."""
 
 LIST_EXAMPLES = """\b
 Example:
@@ -55,11 +56,13 @@ async def _ingest(settings: "Settings", path: Path, *, as_json: bool) -> None:
     async with open_office(settings) as office:
         with meter("reading the articles") as progress:
             report = await office.run("ingest", progress=progress, path=str(path))
-    for skip in report["skips"]:
-        note(f"{skip['where']}: not taken: {skip['why']}")
     if as_json:
+        for skip in report["skips"]:
+            note(f"{skip['where']}: not taken: {skip['why']}")
         show_json(report)
         return
+    if report["skips"]:
+        show_table(["not taken", "why"], [[skip["where"], skip["why"]] for skip in report["skips"]])
     counts = ", ".join(f"{report[name]} {name}" for name in ("added", "changed", "removed", "unchanged", "skipped"))
     show(f"{counts} in {report['seconds']:.1f} s; knowledge {report['version']} serves")
     for removed in report["removed_ids"]:

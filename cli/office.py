@@ -3,6 +3,7 @@
 Both give the same plain JSON objects, so a command need not know which one it has.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -33,6 +34,8 @@ Heard = Callable[[str], None]
 
 SPARE_SECONDS = 30.0
 """How much longer than a turn may take a command waits for the server."""
+GLANCE_SECONDS = 0.5
+"""Between two looks at how far a long operation of the server is."""
 LONG_SECONDS = 3_600.0
 """How long an operation may take that tells its progress."""
 ERRORS: dict[int, type[FrontdeskError]] = {
@@ -110,12 +113,19 @@ class RemoteOffice:
         return reply
 
     async def run(self, operation: str, *, progress: "Progress | None" = None, **fields: object) -> Json:
-        """Carry out an operation there; the server says nothing before it is done, so `progress` hears the end only."""
-        seconds = LONG_SECONDS if progress else None
-        report = await self._send("POST", f"/admin/{operation.replace('.', '/')}", fields, seconds=seconds)
-        if progress:
-            progress(1, 1)
-        return report
+        """Carry out an operation there; where `progress` is wanted, the server is asked meanwhile how far it is."""
+        path = f"/admin/{operation.replace('.', '/')}"
+        if not progress:
+            return await self._send("POST", path, fields)
+        running = asyncio.create_task(self._send("POST", path, fields, seconds=LONG_SECONDS))
+        try:
+            while not (await asyncio.wait({running}, timeout=GLANCE_SECONDS))[0]:
+                come = await self._send("GET", "/admin/progress")
+                if come["total"]:
+                    progress(come["done"], come["total"])
+            return running.result()
+        finally:
+            running.cancel()
 
     async def _send(self, method: str, path: str, body: Json | None = None, *, seconds: float | None = None) -> Json:
         import httpx  # noqa: PLC0415  # 0.2 s: only where a server is asked

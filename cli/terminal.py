@@ -1,9 +1,11 @@
 """How the terminal's door speaks: results on stdout, notices and errors on stderr, plain where nobody watches."""
 
 import json
+import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ Json = dict[str, Any]
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Characters that move a terminal's cursor or change its state; articles and models must not."""
 TENTHS = 10
+LEAST_SECONDS = 1.0
+"""Work must have gone on so long before its pace is told."""
 
 
 def clean(text: str) -> str:
@@ -89,21 +93,31 @@ def _plain_table(columns: Sequence[str], cells: list[list[str]], right: Sequence
 
 
 class Meter:
-    """Shows how far long work has come: a bar on a terminal, a line each tenth elsewhere. Close it."""
+    """Shows how far long work has come, its pace and the time left: a bar on a terminal, a line each tenth elsewhere.
 
-    def __init__(self, what: str) -> None:
+    A new total is a new stretch of work. Close it.
+    """
+
+    def __init__(self, what: str, seconds: Callable[[], float] = time.monotonic) -> None:
         self._what = what
+        self._seconds = seconds
+        self._total = -1
         self._tenth = -1
+        self._started = 0.0
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Take note of (done, total)."""
+        if total != self._total:
+            self.close()
+            self._total, self._tenth, self._started = total, -1, self._seconds()
+        pace = _pace(done, total, self._seconds() - self._started)
         if sys.stderr.isatty():
-            self._draw(done, total)
+            self._draw(done, total, pace)
         elif total and (tenth := TENTHS * done // total) != self._tenth:
             self._tenth = tenth
-            note(f"{self._what}: {done}/{total}")
+            note(f"{self._what}: {done}/{total}{', ' if pace else ''}{pace}")
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -111,19 +125,36 @@ class Meter:
             self._bar.stop()
             self._bar = None
 
-    def _draw(self, done: int, total: int) -> None:
+    def _draw(self, done: int, total: int, pace: str) -> None:
         if self._bar is None or self._task is None:
             if done >= total:
                 return
             from rich.console import Console  # noqa: PLC0415  # only where a bar is drawn
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
             from rich.progress import Progress as Bar  # noqa: PLC0415
 
-            self._bar = Bar(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(self._what, total=total)
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[pace]}"),
+            )
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(self._what, total=total, pace="")
             self._bar.start()
-        self._bar.update(self._task, completed=done, total=total)
+        self._bar.update(self._task, completed=done, total=total, pace=pace)
         if done >= total:
             self.close()
+
+
+def _pace(done: int, total: int, seconds: float) -> str:
+    """Rate and time left; nothing before there is something to tell them from."""
+    if seconds < LEAST_SECONDS or not 0 < done < total:
+        return ""
+    rate = done / seconds
+    left = math.ceil((total - done) / rate)
+    minutes, rest = divmod(left, 60)
+    return f"{rate:.1f}/s, {f'{minutes} min {rest:02} s' if minutes else f'{rest} s'} left"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Literal
 
 from domain.turn import Language
@@ -12,7 +13,7 @@ AUDIENCES: tuple[Audience, ...] = ("public", "internal")
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One article, whole. `root` is the PATH that brought it; dates are ISO 8601 or empty."""
+    """One article, whole. `root` is the PATH that brought it, `place` the file in it; dates are ISO 8601 or empty."""
 
     id: str
     title: str
@@ -23,6 +24,7 @@ class Article:
     review_by: str = ""
     url: str | None = None
     root: str = ""
+    place: str = ""
 
     @property
     def digest(self) -> str:
@@ -71,10 +73,20 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a PATH holds: the articles taken and what was not."""
+    """What a PATH holds: the articles taken and what was not.
+
+    `unread` are the files and folders (by their place in it) that are there and could not be read: what they
+    brought earlier is not gone.
+    """
 
     articles: list[Article]
     skipped: list[Skip]
+    unread: frozenset[str] = frozenset()
+
+    def may_hold(self, article: Article) -> bool:
+        """Whether the file that brought this article is there, unread."""
+        place = PurePosixPath(article.place)
+        return bool(article.place) and any(str(one) in self.unread for one in (place, *place.parents))
 
 
 @dataclass(frozen=True, slots=True)

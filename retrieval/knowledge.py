@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,11 +113,12 @@ class Knowledge:
     async def ingest(self, path: Path, progress: Progress | None = None) -> IngestReport:
         """Take what lies at `path`; what it brought earlier and holds no more is removed.
 
-        `progress` counts chunks to be embedded. Raises KnowledgeError when nothing at all could be
+        A file that is there but cannot be read keeps what it brought earlier. `progress` counts files while
+        they are read, then chunks while they are embedded. Raises KnowledgeError when nothing at all could be
         taken, and StoreError; in both cases the old version serves on.
         """
         async with self._writing:
-            reading, root = await asyncio.to_thread(_read_path, path)
+            reading, root = await asyncio.to_thread(_read_path, path, _from_thread(progress))
             if not reading.articles:
                 first = f", first {reading.skipped[0].where}: {reading.skipped[0].why}" if reading.skipped else ""
                 what = f"no article could be taken ({len(reading.skipped)} skipped{first})"
@@ -158,12 +160,14 @@ class Knowledge:
         """What is new, and all articles of the next version: those of other PATHs stay."""
         old = {article.id: article for article in self._articles}
         new = {article.id: article for article in reading.articles}
-        removed = [own_id for own_id, article in old.items() if article.root == root and own_id not in new]
+        missing = [article for article in old.values() if article.root == root and article.id not in new]
+        kept = [article.id for article in missing if reading.may_hold(article)]
+        removed = [article.id for article in missing if article.id not in kept]
         report = IngestReport(
             version="",
             added=[own_id for own_id in new if own_id not in old],
             changed=[own_id for own_id in new if own_id in old and new[own_id].digest != old[own_id].digest],
-            unchanged=[own_id for own_id in new if own_id in old and new[own_id].digest == old[own_id].digest],
+            unchanged=[own_id for own_id in new if own_id in old and new[own_id].digest == old[own_id].digest] + kept,
             removed=removed,
             skipped=reading.skipped,
         )
@@ -190,7 +194,13 @@ class Knowledge:
             chunks={audience: len(chunks[audience]) for audience in AUDIENCES},
         )
         pointer = self._pointer.with_new(record)
-        await asyncio.to_thread(self._write, record, articles, chunks, known)
+        try:
+            await asyncio.to_thread(self._write, record, articles, chunks, known)
+        except StoreError:
+            # A full disk: what was written of the new version is in the way of everything else.
+            with suppress(StoreError, OSError):
+                await asyncio.to_thread(_clean, self._files, self._store, self._pointer)
+            raise
         await asyncio.to_thread(self._files.point, pointer)
         await self._switch(pointer)
         await asyncio.to_thread(_clean, self._files, self._store, pointer)
@@ -252,8 +262,21 @@ class Knowledge:
         return _Opened(articles, Shelf(shelves[collection_name("public", record.version)]))
 
 
-def _read_path(path: Path) -> tuple[Reading, str]:
-    return read_articles(path), str(path.resolve())
+def _read_path(path: Path, progress: Progress | None) -> tuple[Reading, str]:
+    reading = read_articles(path, progress)
+    return reading, str(path.resolve())
+
+
+def _from_thread(progress: Progress | None) -> Progress | None:
+    """The same, called from the event loop whoever calls it."""
+    if progress is None:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def told(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(progress, done, total)
+
+    return told
 
 
 def _open_store(files: VersionFiles, pointer: Pointer) -> VectorStore:

@@ -1,101 +1,173 @@
-"""Files to articles. What cannot be taken is named with its file and line; the rest is taken.
+"""A PATH to articles. What cannot be taken is named with its file and line; the rest is taken."""
 
-The one place of langchain-community, which is sunset: its PDF and CSV loaders are used, no more.
-"""
-
-import csv
 import datetime as dt
-import json
 import os
-import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from domain.errors import KnowledgeError
+from domain.ports import Progress
 from domain.turn import Language
 from retrieval.articles import Article, Audience, Reading, Skip
+from retrieval.formats import FORMATS, Fields, Unreadable
 from retrieval.language import detect_language
 
-Row = tuple[str, Mapping[str, object]]
+Row = tuple[str, Fields]
 """Where a raw article stands (file:line) and its fields."""
+State = tuple[int, int, int]
+"""What tells whether a file is the one that it was: inode, size, time of change."""
 
 AUDIENCE_WORDS: dict[str, Audience] = {"": "public", "public": "public", "customer": "public", "internal": "internal"}
 LANGUAGES = frozenset(get_args(Language))
-BLANK_LINES = re.compile(r"\n\s*\n\s*")
-TITLE_COLUMNS = ("title", "question", "instruction")
-TEXT_COLUMNS = ("text", "answer", "response", "content")
-SNIFF = 8_192
+ARTICLE_CHARS = 5_000_000
+"""Longest article: a manual of 1,500 pages."""
+READS = 3
+"""Readings of a file that changes meanwhile, before it is left for the next run."""
+GONE = "the file has gone while the folder was read"
+CHANGING = "changes while it is read: run it again when it is at rest"
 
 
-class _Unreadable(Exception):  # noqa: N818  # never leaves this file: a reason to skip
-    """Why a file or a row is not taken; `line` (from 1) where it is known."""
+@dataclass(slots=True)
+class _Taking:
+    """What has been read so far."""
 
-    def __init__(self, why: str, line: int = 0) -> None:
-        self.why, self.line = why, line
-        super().__init__(why)
+    root: Path
+    articles: dict[str, Article] = field(default_factory=dict)
+    seen: dict[str, str] = field(default_factory=dict)
+    skipped: list[Skip] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
 
+    def skip_whole(self, place: str, why: str, line: int = 0) -> None:
+        """Leave a file out that is still there."""
+        self.skipped.append(Skip(f"{place}:{line}" if line else place, why))
+        self.unread.add(place)
 
-def read_articles(path: Path) -> Reading:
-    """Read a file or a folder of Markdown, HTML, PDF, CSV and JSONL. Raises KnowledgeError if `path` is not there."""
-    root = path.resolve()
-    if not root.exists():
-        raise KnowledgeError("no such file or folder", where=str(path), fix="give the path of your articles")
-    articles: dict[str, Article] = {}
-    seen: dict[str, str] = {}
-    skipped: list[Skip] = []
-    for file in _files(root):
-        for where, fields in _rows(file, root, skipped):
+    def take(self, place: str, rows: list[Row]) -> None:
+        """Check raw articles and keep the good ones."""
+        for where, fields in rows:
             try:
-                article = _article(fields, root)
-                if article.id in seen:
-                    raise _Unreadable(f"duplicate id {article.id!r}, first in {seen[article.id]}")  # noqa: TRY301  # one way to say why
-            except _Unreadable as reason:
-                skipped.append(Skip(where, reason.why))
+                article = _article(fields, self.root, place)
+                if article.id in self.seen:
+                    raise Unreadable(f"duplicate id {article.id!r}, first in {self.seen[article.id]}")  # noqa: TRY301  # one way to say why
+            except Unreadable as reason:
+                self.skipped.append(Skip(where, reason.why))
             else:
-                articles[article.id], seen[article.id] = article, where
-    return Reading(list(articles.values()), skipped)
+                self.articles[article.id], self.seen[article.id] = article, where
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Files in a stable order; links to folders are not followed, hidden files are not knowledge."""
-    if root.is_file():
+def read_articles(path: Path, progress: Progress | None = None) -> Reading:
+    """Read a file or a folder of Markdown, HTML, PDF, DOCX, CSV and JSONL; `progress` counts files.
+
+    Raises KnowledgeError if `path` is not there.
+    """
+    taking = _Taking(_root(path))
+    files = list(_files(taking))
+    for done, file in enumerate(files):
+        if progress:
+            progress(done, len(files))
+        _take_file(taking, file)
+    if progress and files:
+        progress(len(files), len(files))
+    return Reading(list(taking.articles.values()), taking.skipped, frozenset(taking.unread))
+
+
+def _root(path: Path) -> Path:
+    try:
+        root = path.resolve()
+        root.stat()
+    except (OSError, RuntimeError) as fault:
+        # RuntimeError: a link that leads back to itself.
+        absent = isinstance(fault, FileNotFoundError)
+        what = "no such file or folder" if absent else f"cannot be opened: {getattr(fault, 'strerror', fault)}"
+        raise KnowledgeError(what, where=str(path), fix="give the path of your articles") from fault
+    return root
+
+
+def _files(taking: _Taking) -> Iterator[Path]:
+    """Files in a stable order; links to folders are named and not followed, hidden files are not knowledge."""
+    root = taking.root
+    if not root.is_dir():
         yield root
         return
-    for folder, inner, names in os.walk(root):
+
+    def closed(fault: OSError) -> None:
+        taking.skip_whole(os.path.relpath(str(fault.filename), root), f"cannot be opened: {fault.strerror}")
+
+    for folder, inner, names in os.walk(root, onerror=closed):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for name in inner:
+            if (Path(folder) / name).is_symlink():
+                taking.skipped.append(
+                    Skip(os.path.relpath(Path(folder) / name, root), "a link to a folder: not followed")
+                )
         for name in sorted(names):
             if not name.startswith("."):
                 yield Path(folder) / name
 
 
-def _rows(file: Path, root: Path, skipped: list[Skip]) -> Iterator[Row]:
-    place = file.name if file == root else str(file.relative_to(root))
-    read = READERS.get(file.suffix.lower())
-    if read is None:
-        skipped.append(Skip(place, f"{file.suffix or 'no suffix'}: not one of {', '.join(sorted(READERS))}"))
-        return
+def _take_file(taking: _Taking, file: Path) -> None:
+    """Read one file as it is at one moment: one that changes meanwhile is read again."""
+    place = file.name if file == taking.root else file.relative_to(taking.root).as_posix()
+    complaints: list[Skip] = []
     try:
-        for line, fields in read(file, lambda line, why: skipped.append(Skip(f"{place}:{line}", why))):
-            yield f"{place}:{line}" if line else place, {"id": Path(place).with_suffix("").as_posix(), **fields}
-    except _Unreadable as reason:
-        skipped.append(Skip(f"{place}:{reason.line}" if reason.line else place, reason.why))
+        for _ in range(READS):
+            complaints.clear()
+            before = _state(file)
+            rows = _rows(file, place, before, lambda line, why: complaints.append(Skip(f"{place}:{line}", why)))
+            if _state(file) == before:
+                break
+        else:
+            taking.skip_whole(place, CHANGING)
+            return
+    except Unreadable as reason:
+        taking.skip_whole(place, reason.why, reason.line)
+    except FileNotFoundError:
+        taking.skipped.append(Skip(place, "a link that leads nowhere" if file.is_symlink() else GONE))
     except OSError as fault:
-        skipped.append(Skip(place, f"cannot be read: {fault.strerror}"))
+        taking.skip_whole(place, f"cannot be read: {fault.strerror}")
+    except MemoryError:
+        taking.skip_whole(place, "too large for this machine's memory")
+    else:
+        taking.take(place, rows)
+        taking.skipped += complaints
 
 
-def _article(fields: Mapping[str, object], root: Path) -> Article:
-    """Check one raw article. Raises _Unreadable."""
+def _state(file: Path) -> State:
+    """Raises OSError, and Unreadable for a pipe or a device, whose reading might never end."""
+    known = file.stat()
+    if not stat.S_ISREG(known.st_mode):
+        raise Unreadable("not a regular file")
+    return known.st_ino, known.st_size, known.st_mtime_ns
+
+
+def _rows(file: Path, place: str, state: State, complain: Callable[[int, str], None]) -> list[Row]:
+    kind = FORMATS.get(file.suffix.lower())
+    if kind is None:
+        raise Unreadable(f"{file.suffix or 'no suffix'}: not one of {', '.join(sorted(FORMATS))}")
+    size = state[1]
+    if size > kind.most_bytes:
+        raise Unreadable(f"{size:,} bytes: a {file.suffix.lower()} may have {kind.most_bytes:,}, split it")
+    own = {"id": Path(place).with_suffix("").as_posix()}
+    return [(f"{place}:{line}" if line else place, {**own, **fields}) for line, fields in kind.read(file, complain)]
+
+
+def _article(fields: Mapping[str, object], root: Path, place: str) -> Article:
+    """Check one raw article. Raises Unreadable."""
     text, title, own_id = (_text(fields, key) for key in ("text", "title", "id"))
     for name, value in (("id", own_id), ("title", title), ("text", text)):
         if not value:
-            raise _Unreadable(f"no {name}")  # the reason is the message
+            raise Unreadable(f"no {name}")  # the reason is the message
+    if len(text) > ARTICLE_CHARS:
+        raise Unreadable(f"{len(text):,} characters: an article may have {ARTICLE_CHARS:,}")
     audience = AUDIENCE_WORDS.get(_text(fields, "audience").lower())
     if audience is None:
-        raise _Unreadable(f"audience {_text(fields, 'audience')!r} is not public, customer or internal")
+        raise Unreadable(f"audience {_text(fields, 'audience')!r} is not public, customer or internal")
     language = _text(fields, "language").lower()[:2] or detect_language(f"{title}\n{text}")
     if language not in LANGUAGES:
-        raise _Unreadable(f"language {language!r} is not one of {', '.join(sorted(LANGUAGES))}")
+        raise Unreadable(f"language {language!r} is not one of {', '.join(sorted(LANGUAGES))}")
     return Article(
         id=own_id,
         title=" ".join(title.split()),
@@ -106,6 +178,7 @@ def _article(fields: Mapping[str, object], root: Path) -> Article:
         review_by=_date(fields, "review_by"),
         url=_text(fields, "url") or None,
         root=str(root),
+        place=place,
     )
 
 
@@ -114,7 +187,7 @@ def _text(fields: Mapping[str, object], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str | int | float | dt.date):
-        raise _Unreadable(f"{key} is not a text")
+        raise Unreadable(f"{key} is not a text")
     # A lone surrogate (from a JSON escape) can be neither stored nor embedded.
     return str(value).replace("\0", " ").encode("utf-8", "replace").decode("utf-8").strip()
 
@@ -124,120 +197,4 @@ def _date(fields: Mapping[str, object], key: str) -> str:
     try:
         return dt.date.fromisoformat(value[:10]).isoformat() if value else ""
     except ValueError:
-        raise _Unreadable(f"{key} {value!r} is not a date like 2026-01-31") from None
-
-
-Complain = Callable[[int, str], None]
-"""Called with (line, why) for a part of a file that is left out while the rest is read."""
-
-
-def _decoded(file: Path) -> str:
-    raw = file.read_bytes()
-    if b"\0" in raw[:SNIFF]:
-        raise _Unreadable("a binary file")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise _Unreadable("not UTF-8", raw[: fault.start].count(b"\n") + 1) from None
-
-
-def _markdown(file: Path, _: Complain) -> Iterator[tuple[int, Mapping[str, object]]]:
-    import frontmatter  # noqa: PLC0415  # only an ingest needs it
-    from yaml import MarkedYAMLError  # noqa: PLC0415
-
-    try:
-        post = frontmatter.loads(_decoded(file))
-    except MarkedYAMLError as fault:
-        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
-        raise _Unreadable(f"front matter: {fault.problem}", line) from None
-    yield 0, {**post.metadata, "text": post.content}
-
-
-def _html(file: Path, _: Complain) -> Iterator[tuple[int, Mapping[str, object]]]:
-    from bs4 import BeautifulSoup  # noqa: PLC0415  # only an ingest needs it
-
-    soup = BeautifulSoup(_decoded(file), "html.parser")
-    named = {str(tag.get("name", "")).lower(): str(tag.get("content", "")) for tag in soup.find_all("meta")}
-    heading = soup.find("h1")
-    title = (soup.title.get_text(" ", strip=True) if soup.title else "") or (
-        heading.get_text(" ", strip=True) if heading else ""
-    )
-    for tag in soup.find_all(["script", "style", "noscript", "template", "nav", "head"]):
-        tag.decompose()
-    # Headings become Markdown's, so that a page is cut as an article is.
-    for tag in soup.find_all(re.compile("^h[1-6]$")):
-        tag.replace_with(f"\n\n{'#' * int(tag.name[1])} {tag.get_text(' ', strip=True)}\n\n")
-    for tag in soup.find_all(["p", "div", "li", "tr", "br", "section"]):
-        tag.append("\n")
-    page = soup.html
-    language = str(page.get("lang", "")) if page else ""
-    fields: dict[str, object] = {key: named[key] for key in ("id", "audience", "updated", "review_by") if key in named}
-    yield 0, {**fields, "title": title, "language": language, "text": BLANK_LINES.sub("\n\n", soup.get_text())}
-
-
-def _pdf(file: Path, _: Complain) -> Iterator[tuple[int, Mapping[str, object]]]:
-    from langchain_community.document_loaders.pdf import PyPDFLoader  # noqa: PLC0415  # heavy: only an ingest
-    from pypdf.errors import PyPdfError  # noqa: PLC0415
-
-    try:
-        pages = PyPDFLoader(str(file)).load()
-    except (PyPdfError, ValueError, KeyError, AttributeError, TypeError) as fault:
-        # pypdf lets the errors of its parser through when a file is broken.
-        raise _Unreadable(f"not a readable PDF: {fault}") from None
-    text = "\n\n".join(page.page_content for page in pages).strip()
-    if not text:
-        raise _Unreadable("a PDF without text (scanned?)")
-    title = str(pages[0].metadata.get("title") or "") or file.stem.replace("-", " ").replace("_", " ")
-    yield 0, {"title": title, "text": text}
-
-
-def _csv(file: Path, complain: Complain) -> Iterator[tuple[int, Mapping[str, object]]]:
-    from langchain_community.document_loaders.csv_loader import CSVLoader  # noqa: PLC0415  # only an ingest
-
-    header = next(csv.reader(_decoded(file).splitlines()[:1]), [])
-    title = next((name for name in TITLE_COLUMNS if name in header), "")
-    text = next((name for name in TEXT_COLUMNS if name in header), "")
-    if not title or not text:
-        raise _Unreadable("no title and text columns in the first line", 1)
-    loader = CSVLoader(str(file), metadata_columns=header, content_columns=(text,), encoding="utf-8-sig")
-    try:
-        # The line is right as long as no cell above holds a line break: the loader counts rows.
-        for row in loader.lazy_load():
-            fields: dict[str, Any] = row.metadata
-            line = int(fields["row"]) + 2
-            given = {key: value for key, value in fields.items() if key not in {"source", "row"} and value}
-            yield line, {"id": f"{file.stem}-{line}", **given, "title": fields[title], "text": fields[text]}
-    except (RuntimeError, csv.Error) as fault:
-        complain(1, f"not a readable CSV: {fault.__cause__ or fault}")
-
-
-def _jsonl(file: Path, complain: Complain) -> Iterator[tuple[int, Mapping[str, object]]]:
-    with file.open("rb") as stream:
-        if b"\0" in stream.read(SNIFF):
-            raise _Unreadable("a binary file")
-        stream.seek(0)
-        for line, raw in enumerate(stream, start=1):
-            if not raw.strip():
-                continue
-            try:
-                row = json.loads(raw.decode("utf-8-sig" if line == 1 else "utf-8"))
-            except UnicodeDecodeError:
-                complain(line, "not UTF-8")
-            except (ValueError, RecursionError) as fault:
-                complain(line, f"not JSON: {fault}")
-            else:
-                if isinstance(row, dict):
-                    yield line, {"id": "", **row}
-                else:
-                    complain(line, "not a JSON object")
-
-
-READERS = {
-    ".md": _markdown,
-    ".markdown": _markdown,
-    ".html": _html,
-    ".htm": _html,
-    ".pdf": _pdf,
-    ".csv": _csv,
-    ".jsonl": _jsonl,
-}
+        raise Unreadable(f"{key} {value!r} is not a date like 2026-01-31") from None

@@ -224,6 +224,22 @@ def test_a_meter_away_from_a_terminal_speaks_each_tenth(capsys):
     assert (lines[0], lines[-1]) == ("reading: 0/100", "reading: 100/100")
 
 
+def test_a_meter_tells_pace_and_time_left_of_each_stretch(capsys):
+    now = [0.0]
+    gauge = Meter("reading", lambda: now[0])
+    for done, total, at in ((0, 2, 0), (1, 2, 4), (2, 2, 8), (0, 600, 10), (300, 600, 160), (599, 600, 300)):
+        now[0] = float(at)
+        gauge(done, total)
+    assert capsys.readouterr().err.splitlines() == [
+        "reading: 0/2",
+        "reading: 1/2, 0.2/s, 4 s left",
+        "reading: 2/2",
+        "reading: 0/600",
+        "reading: 300/600, 2.0/s, 2 min 30 s left",
+        "reading: 599/600, 2.1/s, 1 s left",
+    ]
+
+
 # checks
 
 

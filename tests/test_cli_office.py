@@ -108,3 +108,23 @@ def test_a_server_that_is_gone_is_named_with_its_address():
 
     with pytest.raises(FrontdeskError, match=r"http://127.0.0.1:9: the server .* does not answer"):
         through(gone, lambda office: office.run("route", question="q"))
+
+
+def test_an_ingest_through_a_server_tells_how_far_it_is():
+    """The server answers after three looks; what it says at each is heard here."""
+    looks, looked = [], asyncio.Event()
+
+    async def server(request):
+        if request.method == "GET":
+            looks.append(request.url.path)
+            if len(looks) == 3:
+                looked.set()
+            return httpx.Response(200, json={"done": len(looks), "total": 3})
+        await looked.wait()
+        return httpx.Response(200, json={"added": 3})
+
+    heard = []
+    report = through(server, lambda office: office.run("ingest", progress=lambda *at: heard.append(at), path="/data"))
+    assert report == {"added": 3}
+    assert looks == ["/admin/progress"] * 3
+    assert heard == [(1, 3), (2, 3), (3, 3)]

@@ -95,7 +95,8 @@ def test_bad_files_are_named_and_the_rest_is_taken(tmp_path):
     assert ".png" in why["photo.png"]
     assert "PDF" in why["broken.pdf"]
     assert "no title and text columns" in why["bad.csv:1"]
-    assert len(why) == 7
+    assert why["loop"] == "a link to a folder: not followed"
+    assert len(why) == 8
 
 
 def test_html_loses_its_scripts_and_keeps_its_headings(tmp_path):
