@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 
@@ -191,30 +190,29 @@ def test_links_pipes_and_closed_folders_end_no_reading(tmp_path):
         read_articles(tmp_path / "loop")
 
 
+GROW = """
+import sys
+with open(sys.argv[1], "a") as stream:
+    while True:
+        stream.write(" \\n")
+        stream.flush()
+"""
+
+
 def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(tmp_path):
     root = write(tmp_path / "kb", returns="Returns are free.")
     path = root / "log.jsonl"
-    row = json.dumps({"id": "{n}", "title": "T", "text": "a line " * 20, "language": "en"})
-    path.write_text("".join(row.replace("{n}", str(n)) + "\n" for n in range(3_000)), "utf-8")
-    stop = threading.Event()
-
-    def grow():
-        n = 3_000
-        while not stop.is_set():
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(row.replace("{n}", str(n)) + "\n")
-            n += 1
-
-    writer = threading.Thread(target=grow)
-    writer.start()
-    try:
+    rows = ({"id": str(n), "title": "T", "text": "a line " * 20, "language": "en"} for n in range(20_000))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    size = path.stat().st_size
+    with subprocess.Popen([sys.executable, "-c", GROW, str(path)]) as writer:
+        while path.stat().st_size == size:
+            time.sleep(0.01)
         reading = read_articles(root)
-    finally:
-        stop.set()
-        writer.join()
+        writer.kill()
     assert [article.id for article in reading.articles] == ["returns"]
     assert "changes while it is read" in reasons(reading)["log.jsonl"]
-    assert len(read_articles(root).articles) > 3_000
+    assert len(read_articles(root).articles) == 20_001
 
 
 def test_files_may_vanish_while_a_folder_is_read(tmp_path):
