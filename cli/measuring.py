@@ -16,10 +16,12 @@ Examples:
   frontdesk eval desk --desk clinic --json
   frontdesk eval desk --data cases.jsonl --report out.html
   frontdesk eval injection --data texts.jsonl --json
+  frontdesk eval scope --data rows.jsonl --examples examples.jsonl
 \b
 A row of --data for desk: {"id", "question", "outcome", "kind", "reason"?, "history"?, "language"?, "relevant"?: ["id"],
 "facts"?: [["one wording", "another"]], "must_not"?: ["..."]}. Of held-out cases only totals are shown.
-For injection, malicious, toxicity: {"text", "label": "attack|harmful|toxic" or "benign", "kind"?, "id"?}."""
+For injection, malicious, toxicity: {"text", "label": "attack|harmful|toxic" or "benign", "kind"?, "id"?}.
+For scope: {"text", "label": "in" or "out", "kind"?, "id"?}; --examples takes a few rows of the same shape."""
 
 
 class Split(StrEnum):
@@ -33,10 +35,13 @@ class Split(StrEnum):
 def evaluate(
     *,
     suite: Annotated[
-        str, typer.Argument(metavar="SUITE", help="What to measure: desk, injection, malicious, toxicity.")
+        str, typer.Argument(metavar="SUITE", help="What to measure: desk, injection, malicious, scope, toxicity.")
     ],
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FILE", help="Your own rows; else the desk's cases.")
+    ] = None,
+    examples: Annotated[
+        Path | None, typer.Option("--examples", metavar="FILE", help="scope: know the business by these rows alone.")
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="Which of the desk's own cases.")] = Split.DEV,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=32, help="Turns at a time.")] = 4,
@@ -54,9 +59,16 @@ def evaluate(
     measure = find_suite(readable(suite, "SUITE"))
     settings = desk_settings(desk)
     with meter("cases") as progress:
-        result = asyncio.run(
-            measure(Run(settings, data=data, split=split.value, parallel=parallel, say=note, progress=progress))
+        run = Run(
+            settings,
+            data=data,
+            examples=examples,
+            split=split.value,
+            parallel=parallel,
+            say=note,
+            progress=progress,
         )
+        result = asyncio.run(measure(run))
     if report:
         write_page(result, report)
         note(f"written to {report}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from domain.errors import UsageError
 from domain.turn import Verdict
@@ -29,12 +29,12 @@ SEED = 20261121
 
 
 class Row(BaseModel):
-    """A labelled text."""
+    """A labelled text. Its kind may be given as `intent` or `category`."""
 
     id: str
     text: str = Field(min_length=1)
     label: str
-    kind: str = "all"
+    kind: str = Field("all", validation_alias=AliasChoices("kind", "intent", "category"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,17 @@ DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One call of a suite. `data`: rows from outside instead of the desk's own cases, of which `split` is meant."""
+    """One call of a suite.
+
+    `data`: rows from outside instead of the desk's own cases, of which `split` is meant. `examples`: labelled rows
+    that a suite may learn a business from.
+    """
 
     settings: Settings
     say: Callable[[str], None]
     progress: Progress
     data: Path | None = None
+    examples: Path | None = None
     split: Split = "dev"
     parallel: int = 4
 

@@ -33,6 +33,7 @@ from models.weights import shipped_weights
 from nodes.deps import Deps
 from prompts import PromptLibrary, Replies
 from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
+from retrieval.reading import public_titles
 from scoring import LocalJudge
 from store import HomeLock, Store
 from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
@@ -132,6 +133,18 @@ async def open_rooms(
 def open_guards(settings: Settings) -> Guards:
     """The guards of a desk alone, as a turn runs them: for measuring, without its state. Raises DeskError."""
     return Guards.load(read_profile(find_desk(settings.desk)), max_chars=settings.max_message_chars)
+
+
+def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) -> tuple[ScopeFilter, str]:
+    """The scope filter alone, without the desk's state, and its embedder's name.
+
+    `folder` is the desk's, for the titles of its articles; None: the profile is all there is. Raises SettingsError.
+    """
+    config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
+    embedder = load_embedder(config.embedder.name)
+    articles = folder / "knowledge" if folder else None
+    titles = public_titles(articles) if articles and articles.is_dir() else []
+    return ScopeFilter(profile, embedder, topics=lambda: titles), embedder.name
 
 
 def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:

@@ -74,6 +74,11 @@ def read_articles(path: Path, progress: Progress | None = None) -> Reading:
     return Reading(list(taking.articles.values()), taking.skipped, frozenset(taking.unread))
 
 
+def public_titles(path: Path) -> list[str]:
+    """What the public articles of a folder are called. Raises KnowledgeError as `read_articles`."""
+    return [article.title for article in read_articles(path).articles if article.audience == "public"]
+
+
 def _root(path: Path) -> Path:
     try:
         root = path.resolve()
