@@ -170,10 +170,25 @@ async def check_model(settings: "Settings") -> Check:
         return Check("model", "off", "FRONTDESK_LLM=off: answers are quoted from the articles")
     if settings.llm_base_url:
         return await _check_server(settings)
-    if settings.openai_api_key.get_secret_value():
-        limit = f"at most ${settings.budget_usd_per_day:.2f} a day"
-        return Check("model", "ok", f"OpenAI, {limit} (FRONTDESK_BUDGET_USD_PER_DAY)")
+    if settings.providers:
+        return _check_providers(settings)
     return await asyncio.to_thread(_check_weights, settings)
+
+
+def _check_providers(settings: "Settings") -> Check:
+    """Models that cost money. A price nobody has compared with the provider's list is named."""
+    from models.catalog import load_catalog  # noqa: PLC0415  # as above
+
+    routes = load_catalog().routes(
+        openai_api_key=settings.openai_api_key.get_secret_value(),
+        anthropic_api_key=settings.anthropic_api_key.get_secret_value(),
+        gemini_api_key=settings.gemini_api_key.get_secret_value(),
+        model=settings.llm_model,
+    )
+    limit = f"at most ${settings.budget_usd_per_day:.2f} a day (FRONTDESK_BUDGET_USD_PER_DAY)"
+    unsure = [route.row.name for route in routes if not route.row.verified]
+    said = f"; prices not verified: {', '.join(unsure)}" if unsure else ""
+    return Check("model", "ok", f"{', '.join(settings.providers)}, {limit}{said}")
 
 
 async def _check_server(settings: "Settings") -> Check:

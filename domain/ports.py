@@ -1,6 +1,6 @@
 """What a room needs from another: protocols of one or two methods, and the values they exchange."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,12 +55,16 @@ class Searcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model that can be asked now. `weak`: small enough to need the checks of the hybrid form."""
+    """A model that can be asked now. `weak`: small enough to need the checks of the hybrid form.
+
+    `max_tokens` is how long an answer of its tier may become.
+    """
 
     name: str
     mode: Literal["local", "remote"]
     tier: Tier
     weak: bool = False
+    max_tokens: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +84,41 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """A model's words, every attempt that led to them, and P(choice) where choices were asked."""
+    """A model's words, every attempt that led to them, P(choice) where choices were asked, and who spoke.
+
+    `card` may be another model than the one that was asked for, where that one is down.
+    """
 
     text: str
     calls: list[Call]
     probabilities: dict[str, float] = field(default_factory=dict)
+    card: ModelCard | None = None
+
+
+class ChatStream(Protocol):
+    """A model's words as they come; iterate it once, and close it where you may leave before the end.
+
+    `calls` are the attempts booked so far, also after a failure or a closing. `reply` is the whole with its
+    exact usage, None until the words have ended. Iterating raises a ModelError, which carries the calls.
+    """
+
+    @property
+    def calls(self) -> list[Call]: ...
+    @property
+    def reply(self) -> ChatReply | None: ...
+    def __aiter__(self) -> AsyncIterator[str]: ...
+    async def aclose(self) -> None: ...
 
 
 class ChatModel(Protocol):
     """The one path to a model. `choose` gives None when none is up: quote instead.
 
-    `complete` raises a ModelError, which carries the attempts made.
+    `complete` raises a ModelError, which carries the attempts made. `stream` is the same word by word.
     """
 
     def choose(self, tier: Tier, confidence: float) -> ModelCard | None: ...
     async def complete(self, request: ChatRequest) -> ChatReply: ...
+    def stream(self, request: ChatRequest) -> ChatStream: ...
 
 
 class Budget(Protocol):

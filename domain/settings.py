@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"),
         description="OpenAI key; set, answers come from OpenAI under the daily budget.",
     )
+    anthropic_api_key: SecretStr = Field(
+        SecretStr(""), description="Anthropic key; its models join the catalog's choice, under the daily budget."
+    )
+    gemini_api_key: SecretStr = Field(
+        SecretStr(""), description="Google Gemini key; its models join the catalog's choice, under the daily budget."
+    )
     llm_timeout: float = Field(20.0, gt=0, description="Seconds one model call may take before the quoted answer.")
     llm_threads: int = Field(0, ge=0, description="Threads of the local model; 0: one per physical core.")
     weights_dir: Path | None = Field(None, description="Folder of downloaded weights; unset: the user's cache folder.")
@@ -92,6 +98,8 @@ class Settings(BaseSettings):
             "FRONTDESK_LLM_API_KEY": self.llm_api_key,
             "LANGFUSE_SECRET_KEY": self.langfuse_secret_key,
             "OPENAI_API_KEY": self.openai_api_key,
+            "FRONTDESK_ANTHROPIC_API_KEY": self.anthropic_api_key,
+            "FRONTDESK_GEMINI_API_KEY": self.gemini_api_key,
         }
         if self.environment != "dev":
             for name, secret in secrets.items():
@@ -99,6 +107,12 @@ class Settings(BaseSettings):
                     message = f"{name} still holds a placeholder"
                     raise ValueError(message)
         return self
+
+    @property
+    def providers(self) -> list[str]:
+        """The providers of paid models whose key is set."""
+        keys = {"OpenAI": self.openai_api_key, "Anthropic": self.anthropic_api_key, "Google": self.gemini_api_key}
+        return [name for name, key in keys.items() if key.get_secret_value()]
 
     @property
     def traces_to_langfuse(self) -> bool:

@@ -289,6 +289,8 @@ def _model_client(settings: Settings, store: Store, clock: Clock) -> ModelClient
     catalog = load_catalog()
     routes = catalog.routes(
         openai_api_key=settings.openai_api_key.get_secret_value(),
+        anthropic_api_key=settings.anthropic_api_key.get_secret_value(),
+        gemini_api_key=settings.gemini_api_key.get_secret_value(),
         base_url=settings.llm_base_url,
         model=settings.llm_model,
         api_key=settings.llm_api_key.get_secret_value(),
@@ -306,7 +308,7 @@ def _model_client(settings: Settings, store: Store, clock: Clock) -> ModelClient
 
 def _local_model(settings: Settings, chat: ModelClient, clock: Clock, ids: Ids) -> LocalModel | None:
     """The embedded model, not started yet; None where it is off or another server is configured."""
-    if settings.llm == "off" or settings.llm_base_url or settings.openai_api_key.get_secret_value():
+    if settings.llm == "off" or settings.llm_base_url or settings.providers:
         return None
     row = load_catalog().local()
     assert row.weights is not None  # local() gives a row with weights

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -20,10 +20,17 @@ MILLION = 1_000_000
 Ability = Literal["temperature", "logprobs", "json_schema"]
 Mode = Literal["local", "remote"]
 
+ANSWER_TOKENS = 300
+"""How long an answer may become where the catalog does not say it for the tier."""
+
 LOCAL = "local"
 """Name of the endpoint of the embedded server."""
 OPENAI = "openai"
 """Name of the endpoint that OPENAI_API_KEY opens."""
+ANTHROPIC = "anthropic"
+"""Name of the endpoint that FRONTDESK_ANTHROPIC_API_KEY opens."""
+GOOGLE = "google"
+"""Name of the endpoint that FRONTDESK_GEMINI_API_KEY opens."""
 CUSTOM = "custom"
 """Name of the endpoint at FRONTDESK_LLM_BASE_URL."""
 PRIVATE_NAMES = ("localhost", "host.docker.internal")
@@ -61,20 +68,42 @@ class WeightsRow(_Strict):
     lock: str = Field(pattern=r"^[\w.-]+\.lock$")
 
 
+class PriceChange(_Strict):
+    """A price that is announced for a later day."""
+
+    effective_from: date
+    prices: Prices
+
+
 class ModelRow(_Strict):
-    """One model. `weak`: it needs the checks of the hybrid form. `note` is shown to operators."""
+    """One model. `weak`: it needs the checks of the hybrid form. `note` is shown to operators.
+
+    `context` ends where a dearer tariff begins, so that `prices` hold for every request that fits.
+    `thinking_tokens` is room for what a reasoning model writes, and bills as output, before its answer.
+    `requests_per_minute` is what the provider's first paid level takes: a full model is asked last.
+    `seen` says where and when the prices were read; `verified` is False where they were not.
+    """
 
     name: str = Field(min_length=1)
     endpoint: str = Field(min_length=1)
     tier: Tier
     prices: Prices
     effective_from: date
+    later: PriceChange | None = None
     context: int = Field(gt=0)
     max_output: int = Field(gt=0)
+    thinking_tokens: int = Field(0, ge=0)
+    requests_per_minute: int | None = Field(None, gt=0)
     weak: bool = False
     abilities: frozenset[Ability] = frozenset()
     weights: WeightsRow | None = None
     note: str = ""
+    seen: str = ""
+    verified: bool = True
+
+    def prices_on(self, day: date) -> Prices:
+        """What it costs on that day."""
+        return self.later.prices if self.later and day >= self.later.effective_from else self.prices
 
 
 class EndpointRow(_Strict):
@@ -102,16 +131,18 @@ class Route:
 
     row: ModelRow
     endpoint: Endpoint
+    answer_tokens: int = ANSWER_TOKENS
 
     @property
     def card(self) -> ModelCard:
         """The route as the other rooms see it."""
-        return ModelCard(self.row.name, self.endpoint.mode, self.row.tier, weak=self.row.weak)
+        return ModelCard(self.row.name, self.endpoint.mode, self.row.tier, self.row.weak, self.answer_tokens)
 
 
 class Catalog(_Strict):
-    """The whole file. Names are unique, and every model's endpoint exists."""
+    """The whole file. Names are unique, every model's endpoint exists; `answer_tokens` by tier."""
 
+    answer_tokens: dict[Tier, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
     endpoints: list[EndpointRow]
     models: list[ModelRow] = Field(min_length=1)
 
@@ -124,6 +155,10 @@ class Catalog(_Strict):
         known = {row.name for row in self.endpoints}
         if strays := sorted({row.endpoint for row in self.models} - known):
             message = f"no endpoint named {', '.join(strays)}; there are {', '.join(sorted(known))}"
+            raise ValueError(message)
+        unseen = [row.name for row in self.models if row.verified and not row.seen and row.prices != FREE]
+        if unseen:
+            message = f"nobody says where the prices of {', '.join(unseen)} were seen: add seen, or verified: false"
             raise ValueError(message)
         return self
 
@@ -142,26 +177,48 @@ class Catalog(_Strict):
         self,
         *,
         openai_api_key: str = "",
+        anthropic_api_key: str = "",
+        gemini_api_key: str = "",
         base_url: str = "",
         model: str = "",
         api_key: str = "",
     ) -> list[Route]:
         """What the settings open, in order of preference; empty when neither a key nor a URL is set.
 
-        A `base_url` wins over the OpenAI key: an operator who names a server wants text to go there
-        only. `model` restricts the choice to one; empty means all of the catalog's OpenAI rows.
+        A `base_url` wins over the providers' keys: an operator who names a server wants text to go there
+        only. `model` restricts the choice to one; empty means all rows of the providers whose key is set.
+        Raises SettingsError for a `model` that none of those providers has.
         """
         if base_url:
             private = is_private(base_url)
             mode: Mode = "local" if private else "remote"
             endpoint = Endpoint(CUSTOM, base_url, mode, api_key, private=private)
-        elif openai_api_key:
-            row = next(row for row in self.endpoints if row.name == OPENAI)
-            endpoint = Endpoint(OPENAI, row.base_url, row.mode, openai_api_key)
-        else:
-            return []
-        rows = [self.custom(model, private=endpoint.private)] if model else self._of(OPENAI)
-        return [Route(row, endpoint) for row in rows]
+            rows = [self.custom(model, private=private)] if model else self._of(OPENAI)
+            return [self._route(row, endpoint) for row in rows]
+        keys = {OPENAI: openai_api_key, ANTHROPIC: anthropic_api_key, GOOGLE: gemini_api_key}
+        opened = [
+            self._route(row, Endpoint(each.name, each.base_url, each.mode, keys[each.name]))
+            for each in self.endpoints
+            if keys.get(each.name)
+            for row in self._of(each.name)
+        ]
+        if not model or not opened:
+            return opened
+        return self._picked(model, opened)
+
+    def _picked(self, model: str, opened: list[Route]) -> list[Route]:
+        """The one model, where it can be asked; one that only its provider knows is asked at OpenAI."""
+        if picked := [route for route in opened if route.row.name == model]:
+            return picked
+        known = self.find(model)
+        openai = next((route.endpoint for route in opened if route.endpoint.name == OPENAI), None)
+        if known is not None or openai is None:
+            names = ", ".join(route.row.name for route in opened)
+            raise SettingsError(f"no key is set for {model}", where="FRONTDESK_LLM_MODEL", fix=f"choose among {names}")
+        return [self._route(self.custom(model, private=False), openai)]
+
+    def _route(self, row: ModelRow, endpoint: Endpoint) -> Route:
+        return Route(row, endpoint, self.answer_tokens.get(row.tier, ANSWER_TOKENS))
 
     def custom(self, name: str, *, private: bool) -> ModelRow:
         """The row of a model that an operator named, at a price that is never too low.
@@ -184,6 +241,7 @@ class Catalog(_Strict):
             max_output=min(row.max_output for row in self.models),
             abilities=frozenset({"temperature", "logprobs"}),
             note=note,
+            verified=private,
         )
 
     def _of(self, endpoint: str) -> list[ModelRow]:

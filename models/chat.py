@@ -5,15 +5,17 @@ as a Call whether it worked or not.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from domain.errors import ModelDownError, ModelError, ModelGarbageError
+from domain.errors import BudgetError, ModelDownError, ModelError, ModelGarbageError
 from domain.ports import Budget, ChatReply, ChatRequest, Clock, ModelCard
 from domain.turn import Call, Tier
 from models.breaker import Breaker
-from models.catalog import LOCAL, TIERS, Endpoint, ModelRow, Route
+from models.catalog import LOCAL, TIERS, Endpoint, ModelRow, Prices, Route
+from models.pace import Pace
 from models.tokens import estimate_request, estimate_tokens
 from models.wire import Usage, WireError, WireReply, choice_probabilities
 
@@ -31,13 +33,18 @@ CHOICE_TOKENS = 4
 
 @dataclass(slots=True)
 class _Attempts:
-    """What one request has led to so far."""
+    """What one request has led to so far at one model. `calls` are those of the whole request."""
 
     route: Route
     request: ChatRequest
     deadline: float
     logprobs: bool
-    calls: list[Call] = field(default_factory=list)
+    streamed: bool
+    prices: Prices
+    calls: list[Call]
+    written: str = ""
+    endpoint_failed: bool = False
+    reply: ChatReply | None = None
 
     @property
     def where(self) -> str:
@@ -45,9 +52,11 @@ class _Attempts:
 
     @property
     def max_tokens(self) -> int:
+        """What is sent as the limit: the words asked for, and room for the thinking that is billed before them."""
+        row = self.route.row
         if self.request.choices:
-            return 1 if self.logprobs else CHOICE_TOKENS
-        return min(self.request.max_tokens, self.route.row.max_output)
+            return 1 if self.logprobs else CHOICE_TOKENS + row.thinking_tokens
+        return min(self.request.max_tokens + row.thinking_tokens, row.max_output)
 
     def down(self, what: str, *, fix: str = "") -> ModelDownError:
         """The error that ends the matter."""
@@ -57,7 +66,11 @@ class _Attempts:
         """The server's count where it gives a plausible one, else an upper bound of our own."""
         if said.usage is not None and said.usage.plausible(self.route.row.context):
             return said.usage
-        written = min(self.max_tokens, estimate_tokens(said.text))
+        return self.guess(said.text)
+
+    def guess(self, text: str) -> Usage:
+        """An upper bound of what `text` took, where nobody has counted."""
+        written = min(self.max_tokens, estimate_tokens(text) + self.route.row.thinking_tokens)
         return Usage(estimate_request(self.request.messages), written, 0)
 
     def probabilities(self, said: WireReply) -> dict[str, float]:
@@ -74,7 +87,23 @@ class _Attempts:
     @property
     def bound(self) -> int:
         """What the next attempt can cost at most, in micro-dollars."""
-        return self.route.row.prices.cost(estimate_request(self.request.messages), self.max_tokens)
+        return self.prices.cost(estimate_request(self.request.messages), self.max_tokens)
+
+
+@dataclass(slots=True)
+class StreamedReply:
+    """Implements domain.ports.ChatStream."""
+
+    calls: list[Call]
+    words: AsyncGenerator[str]
+    reply: ChatReply | None = None
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self.words
+
+    async def aclose(self) -> None:
+        """Leave: what was under way is settled and booked before this returns."""
+        await self.words.aclose()
 
 
 class ModelClient:
@@ -99,6 +128,7 @@ class ModelClient:
         self._budget, self._clock, self._jitter, self._sleep = budget, clock, jitter, sleep
         self._timeout = timeout
         self._breakers: dict[Endpoint, Breaker] = {}
+        self._paces: dict[tuple[Endpoint, str], Pace] = {}
         self._wires: dict[tuple[Endpoint, str], Wire] = {}
 
     def attach_local(self, base_url: str, api_key: str) -> None:
@@ -113,29 +143,39 @@ class ModelClient:
         """The tier's model, else the nearest lower one, else the nearest higher; None when none is up.
 
         A simple question goes to the cheapest tier only while retrieval is sure of its passages.
-        Configured models come before the embedded one.
+        Configured models come before the embedded one, and within a tier those whose minute is not used up.
         """
         wanted = TIERS.index("medium" if tier == "simple" and confidence < WEAK_RETRIEVAL else tier)
 
-        def distance(route: Route) -> tuple[bool, bool, int]:
+        def distance(route: Route) -> tuple[bool, bool, int, bool]:
             level = TIERS.index(route.row.tier)
-            return route.endpoint.name == LOCAL, level > wanted, abs(level - wanted)
+            full = self._pace(route).full
+            return route.endpoint.name == LOCAL, level > wanted, abs(level - wanted), full
 
         up = [route for route in self._all() if self._breaker(route.endpoint).allows()]
         return min(up, key=distance).card if up else None
 
     async def complete(self, request: ChatRequest) -> ChatReply:
-        """Ask, again where that is worth it, within the deadline. Raises a ModelError with the calls made."""
-        route = self._route(request.model)
-        deadline = self._clock.monotonic() + self._timeout
-        wire = await self._wire(route)
-        logprobs = bool(request.choices) and "logprobs" in route.row.abilities
-        attempts = _Attempts(route, request, deadline, logprobs)
-        try:
-            return await self._persist(wire, attempts)
-        except ModelError as fault:
-            fault.calls = attempts.calls
-            raise
+        """Ask, again where that is worth it, within the deadline; then the next of the chain.
+
+        Raises a ModelError with the calls made; ChatReply.model says who answered.
+        """
+        said = self.stream(request, streamed=False)
+        async with aclosing(said.words) as words:
+            async for _ in words:
+                pass
+        assert said.reply is not None  # the words ended without an error
+        return said.reply
+
+    def stream(self, request: ChatRequest, *, streamed: bool = True) -> StreamedReply:
+        """The same, word by word. After the first word nothing is tried again. `streamed` False: all at once.
+
+        Iterating raises a ModelError with the calls made, as `complete` does. Whoever may leave before the
+        end closes it (`contextlib.aclosing`): what was written so far is then paid for and in `calls`.
+        """
+        calls: list[Call] = []
+        reply = StreamedReply(calls, self._words(request, calls, lambda said: setattr(reply, "reply", said), streamed))
+        return reply
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -144,34 +184,74 @@ class ModelClient:
         for wire in wires:
             await wire.aclose()
 
-    async def _persist(self, wire: "Wire", attempts: _Attempts) -> ChatReply:
+    async def _words(
+        self,
+        request: ChatRequest,
+        calls: list[Call],
+        finish: Callable[[ChatReply], None],
+        streamed: bool,  # noqa: FBT001
+    ) -> AsyncGenerator[str]:
+        """Ask one model after the other until one has begun to speak."""
+        deadline = self._clock.monotonic() + self._timeout
+        failed: set[Endpoint] = set()
+        fault: ModelError | None = None
+        for route in self._chain(request.model):
+            late = self._clock.monotonic() >= deadline
+            if fault is not None and (late or route.endpoint in failed or not self._breaker(route.endpoint).allows()):
+                continue
+            logprobs = bool(request.choices) and "logprobs" in route.row.abilities
+            prices = route.row.prices_on(self._clock.now().date())
+            attempts = _Attempts(route, request, deadline, logprobs, streamed, prices, calls)
+            try:
+                async with aclosing(self._persist(await self._wire(route), attempts)) as words:
+                    async for word in words:
+                        yield word
+            except ModelError as error:
+                fault, fault.calls = error, calls
+                if attempts.endpoint_failed:
+                    failed.add(route.endpoint)
+                if attempts.written or isinstance(error, BudgetError):
+                    raise
+            else:
+                assert attempts.reply is not None  # the attempt ended without an error
+                finish(attempts.reply)
+                return
+        assert fault is not None  # the chain holds one route at least
+        raise fault
+
+    async def _persist(self, wire: "Wire", attempts: _Attempts) -> AsyncGenerator[str]:
         for number in range(ATTEMPTS):
             breaker = self._breaker(attempts.route.endpoint)
             if not breaker.admit():
                 raise attempts.down("left alone after repeated failures")
             try:
-                return await self._attempt(wire, attempts, breaker)
+                async with aclosing(self._attempt(wire, attempts, breaker)) as words:
+                    async for word in words:
+                        yield word
             except WireError as fault:
                 pause = self._pause(fault, number, attempts)
+            else:
+                return
             finally:
                 breaker.abandoned()
             await self._sleep(pause)
         raise attempts.down("out of retries")
 
-    async def _attempt(self, wire: "Wire", attempts: _Attempts, breaker: Breaker) -> ChatReply:
+    async def _attempt(self, wire: "Wire", attempts: _Attempts, breaker: Breaker) -> AsyncGenerator[str]:
         """One request: held, made, judged, booked. Raises WireError, or a ModelError that ends the matter."""
         hold = await self._hold(attempts)
         began = self._clock.monotonic()
         usage, error = Usage(0, 0, 0), "cancelled"
+        self._pace(attempts.route).take()
+        said = _ask(wire, attempts)
         try:
-            seconds = max(0.0, attempts.deadline - began)
-            async with asyncio.timeout(seconds):
-                said = await wire.ask(
-                    attempts.request.messages, max_tokens=attempts.max_tokens, logprobs=attempts.logprobs
-                )
-            usage, error = attempts.usage(said), ""
+            async with aclosing(said):
+                while isinstance(piece := await self._piece(said, attempts), str):
+                    attempts.written += piece
+                    yield piece
+            usage, error = attempts.usage(piece), ""
             breaker.succeeded()
-            probabilities = attempts.probabilities(said)
+            probabilities = attempts.probabilities(piece)
         except WireError as fault:
             error = fault.what
             breaker.succeeded() if fault.rejected else breaker.failed()
@@ -179,13 +259,21 @@ class ModelClient:
         except TimeoutError as fault:
             error = "timed out"
             breaker.failed()
+            attempts.endpoint_failed = True
             raise attempts.down(f"no answer within {self._timeout:g} s", fix="raise FRONTDESK_LLM_TIMEOUT") from fault
         except ModelGarbageError as fault:
             error = fault.what
             raise
         finally:
+            if error and attempts.written and not usage.output:
+                usage = attempts.guess(attempts.written)
             await self._book(attempts, hold, usage, error, began)
-        return ChatReply(said.text, attempts.calls, probabilities)
+        attempts.reply = ChatReply(piece.text, attempts.calls, probabilities, attempts.route.card)
+
+    async def _piece(self, said: AsyncIterator[str | WireReply], attempts: _Attempts) -> str | WireReply:
+        """The next word, or the whole at the end. The deadline holds for each: no timer runs while others work."""
+        async with asyncio.timeout(max(0.0, attempts.deadline - self._clock.monotonic())):
+            return await anext(said)
 
     async def _hold(self, attempts: _Attempts) -> str:
         """Reserve the next attempt's upper bound. Raises BudgetError."""
@@ -203,7 +291,7 @@ class ModelClient:
     async def _book(self, attempts: _Attempts, hold: str, usage: Usage, error: str, began: float) -> None:
         """Settle the hold and append the Call. Not to be interrupted: the money is spent already."""
         row = attempts.route.row
-        cost = row.prices.cost(usage.input, usage.output, usage.cached)
+        cost = attempts.prices.cost(usage.input, usage.output, usage.cached)
         attempts.calls.append(
             Call(
                 purpose=attempts.request.purpose,
@@ -221,6 +309,9 @@ class ModelClient:
 
     def _pause(self, fault: WireError, number: int, attempts: _Attempts) -> float:
         """Seconds until the next attempt. Raises a ModelError when there shall be none."""
+        attempts.endpoint_failed = fault.retry and not fault.busy
+        if attempts.written:
+            raise attempts.down(f"{fault.what} in the middle of its answer") from fault
         if fault.rejected and attempts.logprobs:
             # Some servers refuse a request for probabilities: ask in words, at once.
             attempts.logprobs = False
@@ -245,6 +336,19 @@ class ModelClient:
             self._wires.setdefault(key, make(route))
         return self._wires[key]
 
+    def _chain(self, model: str) -> Iterator[Route]:
+        """The model that was asked for, then the others of its tier, then the tiers below it.
+
+        A weak model needs prompts and checks of its own, so it never stands in for another.
+        """
+        first = self._route(model)
+        yield first
+        level = TIERS.index(first.row.tier)
+        for tier in reversed(TIERS[: level + 1]):
+            for route in self._all():
+                if route.row.tier == tier and route.row.weak == first.row.weak and route is not first:
+                    yield route
+
     def _route(self, model: str) -> Route:
         for route in self._all():
             if route.row.name == model:
@@ -257,6 +361,21 @@ class ModelClient:
 
     def _breaker(self, endpoint: Endpoint) -> Breaker:
         return self._breakers.setdefault(endpoint, Breaker(self._clock))
+
+    def _pace(self, route: Route) -> Pace:
+        key = (route.endpoint, route.row.name)
+        return self._paces.setdefault(key, Pace(self._clock, route.row.requests_per_minute))
+
+
+async def _ask(wire: "Wire", attempts: _Attempts) -> AsyncGenerator[str | WireReply]:
+    """Words, then the whole; of an answer that is not streamed only the whole. Raises WireError."""
+    request, limit = attempts.request, attempts.max_tokens
+    if not attempts.streamed:
+        yield await wire.ask(request.messages, max_tokens=limit, logprobs=attempts.logprobs)
+        return
+    async with aclosing(wire.stream(request.messages, max_tokens=limit)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def _import_wire() -> type["Wire"]:

@@ -3,14 +3,15 @@
 Imported lazily by models/chat.py (the import costs 0.8 s). Nothing is retried, timed or paid here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from math import exp
 from typing import Any
 
 import httpx
 import openai
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
@@ -21,7 +22,8 @@ from models.wire import Usage, WireError, WireReply
 TOP = 10
 """Alternatives asked for one token: all spellings of a choice ("Yes", " yes", "YES") are among them."""
 BAD_REQUEST = frozenset({400, 413, 422})
-RETRYABLE = frozenset({408, 409, 429})
+BUSY = 429
+RETRYABLE = frozenset({408, 409, BUSY})
 FIRST_SERVER_ERROR = 500
 KINDS: dict[Role, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
@@ -47,27 +49,64 @@ class Wire:
 
     async def ask(self, messages: Sequence[Message], *, max_tokens: int, logprobs: bool) -> WireReply:
         """One request, one response. Raises WireError."""
-        options: dict[str, Any] = {"max_tokens": max_tokens}
-        if self._legacy:
-            # Ollama and older servers know the limit only by its first name; OpenAI refuses both at once.
-            options["extra_body"] = {"max_tokens": max_tokens}
+        options = self._limit(max_tokens)
         if logprobs:
             options |= {"logprobs": True, "top_logprobs": TOP}
-        try:
+        with _faults():
             said = await self._chat.ainvoke([_shaped(message) for message in messages], **options)
-        except openai.APIStatusError as fault:
-            raise _refused(fault) from fault
-        except (openai.APIConnectionError, httpx.HTTPError) as fault:
-            raise WireError(f"no connection: {type(_root(fault)).__name__}", retry=True) from fault
-        except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
-            # The libraries read the response without checking it: any of these is a body of another shape.
-            raise WireError(f"the response is no chat completion: {type(fault).__name__}", garbage=True) from fault
-        text = said.content if isinstance(said.content, str) else ""
-        return WireReply(text, _usage(said), _top(said))
+            return WireReply(_text(said), _usage(said), _top(said))
+
+    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str | WireReply]:
+        """One request; its words as they come, then the whole with the usage. Raises WireError.
+
+        A stream that ends without saying why it ended was cut off.
+        """
+        words, usage, ended = list[str](), None, False
+        options = self._limit(max_tokens) | {"stream_usage": True}
+        with _faults():
+            async for chunk in self._chat.astream([_shaped(message) for message in messages], **options):
+                said = _chunk(chunk)
+                ended = ended or bool(said.response_metadata.get("finish_reason"))
+                usage = _usage(said) or usage
+                if word := _text(said):
+                    words.append(word)
+                    yield word
+        if not ended:
+            raise WireError("the stream was cut off", retry=True)
+        yield WireReply("".join(words), usage, {})
+
+    def _limit(self, max_tokens: int) -> dict[str, Any]:
+        # Ollama and older servers know the limit only by its first name; OpenAI refuses both at once.
+        return {"max_tokens": max_tokens} | ({"extra_body": {"max_tokens": max_tokens}} if self._legacy else {})
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """What the libraries raise, as a WireError."""
+    try:
+        yield
+    except openai.APIStatusError as fault:
+        raise _refused(fault) from fault
+    except (openai.APIConnectionError, httpx.HTTPError) as fault:
+        raise WireError(f"no connection: {type(_root(fault)).__name__}", retry=True) from fault
+    except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
+        # The libraries read the response without checking it: any of these is a body of another shape.
+        raise WireError(f"the response is no chat completion: {type(fault).__name__}", garbage=True) from fault
+
+
+def _text(said: AIMessage) -> str:
+    return said.content if isinstance(said.content, str) else ""
+
+
+def _chunk(chunk: BaseMessage) -> AIMessageChunk:
+    if not isinstance(chunk, AIMessageChunk):
+        message = f"a {type(chunk).__name__} in a stream"
+        raise TypeError(message)
+    return chunk
 
 
 def _shaped(message: Message) -> BaseMessage:
@@ -80,6 +119,7 @@ def _refused(fault: openai.APIStatusError) -> WireError:
         f"answered {status}",
         rejected=status in BAD_REQUEST,
         retry=status in RETRYABLE or status >= FIRST_SERVER_ERROR,
+        busy=status == BUSY,
         wait=_retry_after(fault.response.headers),
     )
 

@@ -33,13 +33,22 @@ class WireError(Exception):
     """A request without a usable response.
 
     `rejected`: the server is well but does not take this request. `garbage`: it is no chat server.
-    `retry`: the same request may succeed later, not before `wait` seconds.
+    `retry`: the same request may succeed later, not before `wait` seconds. `busy`: this model has too much
+    to do, the server as such is well.
     """
 
-    def __init__(
-        self, what: str, *, rejected: bool = False, garbage: bool = False, retry: bool = False, wait: float = 0.0
+    def __init__(  # each is a separate thing to be known of a failure
+        self,
+        what: str,
+        *,
+        rejected: bool = False,
+        garbage: bool = False,
+        retry: bool = False,
+        busy: bool = False,
+        wait: float = 0.0,
     ) -> None:
-        self.what, self.rejected, self.garbage, self.retry, self.wait = what, rejected, garbage, retry, wait
+        self.what, self.rejected, self.garbage = what, rejected, garbage
+        self.retry, self.busy, self.wait = retry, busy, wait
         super().__init__(what)
 
 

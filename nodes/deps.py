@@ -16,7 +16,7 @@ class Deps:
 
     `grey` is the band of retrieval confidence in which the passages may or may not hold the answer:
     below it the desk does not know, above it they do. `history_tokens` bounds what a model is shown
-    of the conversation, `answer_tokens` how much it may say.
+    of the conversation.
     """
 
     profile: DeskProfile
@@ -33,4 +33,3 @@ class Deps:
     grey: tuple[float, float]
     top_k: int
     history_tokens: int = 800
-    answer_tokens: int = 300

@@ -51,12 +51,14 @@ class _Written:
     """What a model made of the passages: a text, or that they do not hold the answer, or nothing.
 
     `short`: the budget had no room for it.
+    `card`: who wrote it, where that is another than was asked.
     """
 
     text: str
     calls: list[Call]
     knows: bool = True
     short: BudgetError | None = None
+    card: ModelCard | None = None
 
 
 async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> GenerateUpdate:
@@ -96,8 +98,8 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
     return quoted | {
         "draft": written.text,
         "sources": _sources(await quote(written.text, passages, embedder=deps.embedder)),
-        "mode": card.mode,
-        "model": card.name,
+        "mode": (written.card or card).mode,
+        "model": (written.card or card).name,
         "prompt": prompt.label,
         "calls": written.calls,
     }
@@ -166,12 +168,12 @@ async def _write(
             calls += sure.calls
             if sure.probabilities.get(YES, 0.0) < SURE_ENOUGH:
                 return _Written("", calls, knows=False)
-        reply = await deps.chat.complete(ChatRequest("answer", card.name, messages, deps.answer_tokens, (), payer))
+        reply = await deps.chat.complete(ChatRequest("answer", card.name, messages, card.max_tokens, (), payer))
     except ModelError as fault:
         short = fault if isinstance(fault, BudgetError) else None
         return _Written("", [*calls, *fault.calls], short=short)
     text = reply.text.strip()
-    return _Written(text, [*calls, *reply.calls], knows=not text.lower().startswith(DONT_KNOW.lower()))
+    return _Written(text, [*calls, *reply.calls], not text.lower().startswith(DONT_KNOW.lower()), card=reply.card)
 
 
 def _does_not_know(turn: Turn, calls: list[Call]) -> GenerateUpdate:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -103,6 +103,32 @@ class ScriptedChat:
         if isinstance(line, Exception):
             raise line
         return ChatReply(line, [call])
+
+    def stream(self, request: ChatRequest) -> "ScriptedStream":
+        async def words() -> AsyncGenerator[str]:
+            said = await self.complete(request)
+            for word in re.findall(r"\S+\s*", said.text):
+                yield word
+            stream.calls.extend(said.calls)
+            stream.reply = said
+
+        stream = ScriptedStream(words())
+        return stream
+
+
+@dataclass
+class ScriptedStream:
+    """A line word by word."""
+
+    words: AsyncGenerator[str]
+    calls: list[Call] = field(default_factory=list)
+    reply: ChatReply | None = None
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self.words
+
+    async def aclose(self) -> None:
+        await self.words.aclose()
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The catalog: prices in whole micro-dollars, rows that settings open, and messages for a wrong file."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.errors import SettingsError
 from models import load_catalog
-from models.catalog import MILLION, TIERS, Prices, is_private
+from models.catalog import MILLION, TIERS, Catalog, Prices, is_private
 
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "catalog.yaml"
 
@@ -61,6 +62,51 @@ def test_an_openai_key_opens_the_openai_rows():
     assert {route.card.mode for route in routes} == {"remote"}
     (one,) = load_catalog().routes(openai_api_key="sk-1", model="gpt-4.1")
     assert (one.card.name, one.card.tier) == ("gpt-4.1", "complex")
+
+
+def test_every_key_opens_its_own_provider_and_sees_no_other_one():
+    catalog = load_catalog()
+    for name, keys in {
+        "openai": {"openai_api_key": "k1"},
+        "anthropic": {"anthropic_api_key": "k2"},
+        "google": {"gemini_api_key": "k3"},
+    }.items():
+        routes = catalog.routes(**keys)
+        assert {route.endpoint.name for route in routes} == {name}
+        assert {route.row.tier for route in routes} == set(TIERS)
+        assert {route.endpoint.api_key for route in routes} == set(keys.values())
+        assert all(route.endpoint.base_url.startswith("https://") for route in routes)
+    both = catalog.routes(openai_api_key="k1", gemini_api_key="k3")
+    assert {route.endpoint.name: route.endpoint.api_key for route in both} == {"openai": "k1", "google": "k3"}
+    (one,) = catalog.routes(openai_api_key="k1", gemini_api_key="k3", model="gemini-3.8-flash")
+    assert one.endpoint.api_key == "k3"
+    (unknown,) = catalog.routes(openai_api_key="k1", model="gpt-99")
+    assert (unknown.row.name, unknown.endpoint.name, unknown.row.verified) == ("gpt-99", "openai", False)
+    with pytest.raises(SettingsError, match=r"no key is set for gemini-3\.8-flash"):
+        catalog.routes(openai_api_key="k1", model="gemini-3.8-flash")
+
+
+def test_a_price_says_where_it_was_seen_or_that_it_was_not_verified():
+    paid = [row for row in load_catalog().models if row.endpoint != "local"]
+    assert all(row.seen for row in paid)
+    assert [row.name for row in paid if not row.verified] == ["gemini-3.1-pro-preview"]
+    catalog = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    del catalog["models"][0]["seen"]
+    with pytest.raises(ValueError, match=r"nobody says where the prices of gpt-4\.1-nano were seen"):
+        Catalog.model_validate(catalog)
+    catalog["models"][0]["verified"] = False
+    assert Catalog.model_validate(catalog).models[0].verified is False
+
+
+def test_a_price_that_was_announced_holds_from_its_day():
+    row = load_catalog().find("gemini-3.8-flash")
+    assert row.prices_on(date(2026, 12, 31)) == row.prices
+    assert row.prices_on(date(2027, 1, 1)).input == 2 * row.prices.input
+
+
+def test_a_harder_tier_may_answer_at_greater_length():
+    cards = {route.card.tier: route.card.max_tokens for route in load_catalog().routes(openai_api_key="k")}
+    assert cards["simple"] < cards["medium"] < cards["complex"]
 
 
 def test_a_base_url_wins_and_never_sees_the_openai_key():
