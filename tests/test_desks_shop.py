@@ -1,0 +1,46 @@
+"""The shop's data: large enough, consistent in form, its cases split by the stated rule."""
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+from retrieval.reading import read_articles
+
+SHOP = Path(__file__).parents[1] / "desks" / "shop"
+MOVED = {"shop-002", "shop-005", "shop-006"}
+REPLACING = {"shop-154", "shop-155", "shop-156"}
+
+
+def cases(split):
+    return [json.loads(line) for line in (SHOP / "cases" / f"{split}.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_the_articles_are_all_taken_and_dated():
+    reading = read_articles(SHOP / "knowledge")
+    assert reading.skipped == []
+    assert len(reading.articles) >= 80
+    assert sum(article.audience == "internal" for article in reading.articles) >= 10
+    assert sum(article.language == "vi" for article in reading.articles) >= 12
+    assert all(article.updated and article.review_by > article.updated for article in reading.articles)
+    assert all(article.id == Path(article.place).stem for article in reading.articles)
+
+
+def test_every_case_points_at_public_articles():
+    public = {article.id for article in read_articles(SHOP / "knowledge").articles if article.audience == "public"}
+    rows = cases("dev") + cases("held_out")
+    assert [row["id"] for row in rows if not set(row["relevant"]) <= public] == []
+    assert max(Counter(row["id"] for row in rows).values()) == 1
+    assert len(rows) >= 150
+
+
+def test_the_split_follows_its_rule():
+    def drawn(own_id):
+        return int(hashlib.sha256(own_id.encode()).hexdigest(), 16) % 10 < 3
+
+    dev, held_out = ({row["id"] for row in cases(split)} for split in ("dev", "held_out"))
+    assert dev >= MOVED
+    assert held_out >= REPLACING
+    later = {own_id for own_id in dev | held_out if own_id > "shop-090"} - REPLACING
+    assert {own_id for own_id in later if drawn(own_id)} == later & held_out
+    assert 0.28 < len(held_out) / len(dev | held_out) < 0.33
