@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from cli import asking, health, judging, knowing, measuring, receipts, serving
+from cli import asking, health, judging, knowing, measuring, money, receipts, serving
 from cli.terminal import note
 from domain.errors import FrontdeskError, UsageError
 
@@ -83,6 +83,9 @@ def build() -> typer.Typer:
     app.command("route", epilog=judging.ROUTE_EXAMPLES)(judging.route)
     app.command("eval", epilog=measuring.EXAMPLES)(measuring.evaluate)
     app.command("receipt", epilog=receipts.EXAMPLES)(receipts.receipt)
+    app.command("costs", epilog=money.COSTS_EXAMPLES)(money.costs)
+    app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)
+    app.add_typer(_budget(), name="budget")
     app.command("doctor", epilog=health.EXAMPLES)(health.doctor)
     return app
 
@@ -91,6 +94,13 @@ def _knowledge() -> typer.Typer:
     group = typer.Typer(help="The versions of the knowledge.", no_args_is_help=True, rich_markup_mode=None)
     group.command("list", epilog=knowing.LIST_EXAMPLES)(knowing.list_versions)
     group.command("rollback", epilog=knowing.ROLLBACK_EXAMPLES)(knowing.rollback)
+    return group
+
+
+def _budget() -> typer.Typer:
+    group = typer.Typer(help="What may be spent on models.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("set", epilog=money.SET_EXAMPLES)(money.set_budget)
+    group.command("show", epilog=money.SHOW_EXAMPLES)(money.show_budgets)
     return group
 
 

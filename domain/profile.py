@@ -1,9 +1,9 @@
 """One business as data: the shape of `desk.yaml`. Reading the file is graph/profiles.py's work."""
 
-from typing import Literal
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from domain.turn import Language
 
@@ -84,6 +84,26 @@ class Department(_Strict):
     handles: list[str] = Field(default_factory=list)
 
 
+class BudgetRow(_Strict):
+    """A budget that holds until an operator sets another. `name`: a model, a user's hash, a key, or `each`."""
+
+    scope: Literal["total", "model", "user", "key"] = "total"
+    name: str = ""
+    period: Literal["day", "month", "ever"] = "day"
+    kind: Literal["hard", "soft"] = "hard"
+    usd: float = Field(ge=0, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if (self.scope == "total") != (not self.name):
+            message = "the total has no name; a model, a user and a key have one (each: every one)"
+            raise ValueError(message)
+        if self.scope == "user" and self.period == "ever":
+            message = "a user's budget is for a day or a month"
+            raise ValueError(message)
+        return self
+
+
 class DeskProfile(_Strict):
     """A whole desk.yaml; `name` and `scope.describe` suffice."""
 
@@ -96,3 +116,4 @@ class DeskProfile(_Strict):
     contact: Contact = Contact()
     domains: list[str] = Field(default_factory=list)
     departments: list[Department] = Field(default_factory=list)
+    budgets: list[BudgetRow] = Field(default_factory=list)

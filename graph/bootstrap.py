@@ -18,6 +18,7 @@ from domain.settings import Settings
 from graph.build import Graph, build_judge, build_service, build_studio
 from graph.desk import Desk, Limits
 from graph.judging import Judging
+from graph.money import limits_of
 from graph.profiles import find_desk, read_profile
 from graph.record import Labels
 from graph.service import Service
@@ -36,6 +37,7 @@ from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
 from retrieval.reading import public_titles
 from scoring import LocalJudge
 from store import HomeLock, Store
+from store.limits import Limit, Slot
 from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
 
 RELEASE = "built-in"
@@ -181,6 +183,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     await _let_go(store, saver, clock.now() - timedelta(days=settings.retention_days))
     rooms = await open_rooms(settings, desk_folder, state, clock, opened, say=say, progress=progress)
 
+    store.budget.default_to(_desk_budgets(settings, rooms.profile))
     chat = _model_client(settings, store, clock)
     opened.push_async_callback(chat.aclose)
     local = _local_model(settings, chat, clock, ids)
@@ -271,6 +274,12 @@ async def _let_go(store: Store, saver: AsyncSqliteSaver, before: datetime) -> No
 
 def _daily_limit(settings: Settings) -> int:
     return round(settings.budget_usd_per_day * MICRO)
+
+
+def _desk_budgets(settings: Settings, profile: DeskProfile) -> list[Limit]:
+    """The budgets of desk.yaml; the environment has the last word on the daily total where it says one."""
+    said = "budget_usd_per_day" in settings.model_fields_set
+    return [limit for limit in limits_of(profile.budgets) if not (said and limit.slot == Slot())]
 
 
 def _judge_rate(settings: Settings, chat: ModelClient) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from domain.errors import NotFoundError
 from domain.ports import Progress
-from graph import operators
+from graph import figures, money, operators
 from graph.service import Service
 
 Json = dict[str, Any]
@@ -45,6 +45,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "ingest": Operation(operators.ingest),
     "knowledge": Operation(operators.knowledge, "analyst", reads=True),
     "knowledge.rollback": Operation(operators.rollback),
+    "stats": Operation(figures.stats, "analyst", reads=True),
+    "costs": Operation(money.costs, "analyst", reads=True),
+    "budget": Operation(money.budget, "analyst", reads=True),
+    "budget.set": Operation(money.set_budget),
 }
 
 

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -12,11 +12,13 @@ from domain.errors import StoreError
 from domain.ports import Clock
 from store.audit import Audit
 from store.budget import Budgets
+from store.costs import Costs
 from store.engine import Database
 from store.feedback import FeedbackBook
+from store.figures import FigureBook
 from store.ledger import Ledger
 from store.migrate import bring_up_to_date
-from store.tables import calls, feedback, receipts, threads, tickets, vault
+from store.tables import budget_accounts, calls, feedback, holds, receipts, threads, tickets, vault
 from store.threads import Threads
 from store.tickets import Tickets
 from store.vault import Vault, bound_key, read_secret
@@ -24,6 +26,7 @@ from store.vault import Vault, bound_key, read_secret
 FILE = "desk.sqlite3"
 
 ATTEMPTS = 10
+MONTH = timedelta(days=31)
 PAUSE = 0.05
 """Seconds between two looks at a file that is empty."""
 
@@ -45,6 +48,8 @@ class Store:
     def __init__(self, database: Database, clock: Clock, secret: bytes, daily_limit: int) -> None:
         self._database = database
         self.ledger = Ledger(database)
+        self.costs = Costs(database, clock)
+        self.figures = FigureBook(database)
         self.budget = Budgets(database, clock, daily_limit)
         self.vault = Vault(database, clock, secret)
         self.threads = Threads(database, clock)
@@ -127,4 +132,8 @@ def _purge(connection: Connection, before: datetime) -> Purged:
     known = connection.execute(delete(threads).where(threads.c.touched_at < before)).rowcount
     handed = connection.execute(delete(tickets).where(tickets.c.touched_at < before)).rowcount
     connection.execute(update(calls).where(calls.c.at < before).values(user_hash="", error=""))
+    connection.execute(update(holds).where(holds.c.at < before).values(user_hash=""))
+    # A user's month may have begun before what is kept begins.
+    ended = budget_accounts.c.starts < (before - MONTH).date()
+    connection.execute(delete(budget_accounts).where(budget_accounts.c.scope == "user", ended))
     return Purged(receipts=kept, feedback=rated, tickets=handed, vault=sealed, threads=known)

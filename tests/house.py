@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from fakes import CountingIds, FrozenClock, ListTracer, ScriptedChat, ShelfSearch, WordEmbedder
 
@@ -91,9 +92,10 @@ async def open_house(  # each is a part that some test replaces
     judge_rate: float = 1.0,
     limits: Limits | None = None,
     adjust: Callable[[Deps], Deps] = lambda deps: deps,
+    tracer: Any = None,
 ) -> AsyncIterator[House]:
     """A desk over `folder`; without a `chat` it answers by quotation."""
-    clock, tracer, embedder = FrozenClock(), ListTracer(), WordEmbedder()
+    clock, tracer, embedder = FrozenClock(), tracer or ListTracer(), WordEmbedder()
     shelf = shelf or ShelfSearch([RETURNS])
     chat = chat or ScriptedChat(card=None)
     store = Store.open(folder, clock, daily_limit=1_000_000)
