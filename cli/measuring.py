@@ -17,11 +17,14 @@ Examples:
   frontdesk eval desk --data cases.jsonl --report out.html
   frontdesk eval injection --data texts.jsonl --json
   frontdesk eval scope --data rows.jsonl --examples examples.jsonl
+  frontdesk eval retrieval --kb articles.jsonl --data questions.jsonl
+  frontdesk eval retrieval --kb articles.jsonl --data questions.jsonl --compare english-256 english-512
 \b
 A row of --data for desk: {"id", "question", "outcome", "kind", "reason"?, "history"?, "language"?, "relevant"?: ["id"],
 "facts"?: [["one wording", "another"]], "must_not"?: ["..."]}. Of held-out cases only totals are shown.
 For injection, malicious, toxicity: {"text", "label": "attack|harmful|toxic" or "benign", "kind"?, "id"?}.
-For scope: {"text", "label": "in" or "out", "kind"?, "id"?}; --examples takes a few rows of the same shape."""
+For scope: {"text", "label": "in" or "out", "kind"?, "id"?}; --examples takes a few rows of the same shape.
+For retrieval: --data {"id", "text", "relevant": ["id"]}, --kb {"id", "title", "text"}."""
 
 
 class Split(StrEnum):
@@ -35,13 +38,23 @@ class Split(StrEnum):
 def evaluate(
     *,
     suite: Annotated[
-        str, typer.Argument(metavar="SUITE", help="What to measure: desk, injection, malicious, scope, toxicity.")
+        str,
+        typer.Argument(
+            metavar="SUITE", help="What to measure: desk, injection, malicious, retrieval, scope, toxicity."
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FILE", help="Your own rows; else the desk's cases.")
     ] = None,
     examples: Annotated[
         Path | None, typer.Option("--examples", metavar="FILE", help="scope: know the business by these rows alone.")
+    ] = None,
+    kb: Annotated[
+        Path | None, typer.Option("--kb", metavar="FILE", help="Articles of your own to search (retrieval).")
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="A B", help="Two RAG configurations on the same rows (retrieval)."),
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="Which of the desk's own cases.")] = Split.DEV,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=32, help="Turns at a time.")] = 4,
@@ -67,6 +80,8 @@ def evaluate(
             parallel=parallel,
             say=note,
             progress=progress,
+            kb=kb,
+            compare=compare,
         )
         result = asyncio.run(measure(run))
     if report:

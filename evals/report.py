@@ -34,6 +34,8 @@ def page(result: Result) -> str:
 
 
 def _plot(figures: Sequence[Figure]) -> str:
+    # Differences of a comparison may lie below 0, counts above 1: those stand in the table only.
+    figures = [figure for figure in figures if figure.ci and 0 <= figure.ci[0] <= figure.ci[1] <= 1]
     rows = [_bar(place, figure) for place, figure in enumerate(figures)]
     size = f'width="{LEFT + WIDTH + RIGHT}" height="{ROW * len(figures) + 8}"'
     return f'<svg role="img" aria-label="shares with intervals" {size}>{"".join(rows)}</svg>'

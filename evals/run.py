@@ -14,6 +14,8 @@ from evals import suites
 from evals.stats import wilson
 
 Split = Literal["dev", "held_out", "all"]
+Table = tuple[str, list[str], list[list[object]]]
+"""Title, columns, rows."""
 DIGITS = 4
 
 
@@ -22,7 +24,8 @@ class Run:
     """One call of a suite.
 
     `data`: rows from outside instead of the desk's own cases, of which `split` is meant. `examples`: labelled rows
-    that a suite may learn a business from.
+    that a suite may learn a business from. `kb`: articles from outside, for suites that search. `compare`: two
+    variants to measure on the same rows.
     """
 
     settings: Settings
@@ -32,6 +35,8 @@ class Run:
     examples: Path | None = None
     split: Split = "dev"
     parallel: int = 4
+    kb: Path | None = None
+    compare: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,10 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a suite measured. `about` says on what; `failed` holds a line for each gate that did not hold."""
+    """What a suite measured. `about` says on what; `failed` holds a line for each gate that did not hold.
+
+    `more` holds tables of the suite's own.
+    """
 
     suite: str
     about: dict[str, Any]
@@ -73,6 +81,7 @@ class Result:
     by_kind: dict[str, list[Figure]] = field(default_factory=dict)
     misses: list[Miss] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    more: list[Table] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Flat figures by their names, `<name>_n` and `<name>_ci` beside them."""
@@ -83,17 +92,22 @@ class Result:
             kind: {name: value for figure in figures for name, value in _flat(figure).items()}
             for kind, figures in self.by_kind.items()
         }
+        if self.more:
+            flat["tables"] = {
+                title: [dict(zip(columns, row, strict=True)) for row in rows] for title, columns, rows in self.more
+            }
         flat["misses"] = [{"id": miss.id, "kind": miss.kind, "why": miss.why} for miss in self.misses]
         return flat
 
-    def tables(self) -> list[tuple[str, list[str], list[list[object]]]]:
+    def tables(self) -> list[Table]:
         """Title, columns and rows of everything, for people."""
         about = ", ".join(f"{name} {value}" for name, value in self.about.items())
         rows: list[list[object]] = [[one.name, one.shown, one.n, one.shown_ci] for one in self.figures]
-        tables = [(f"{self.suite}: {about}", ["figure", "value", "n", "95 % interval"], rows)]
+        tables: list[Table] = [(f"{self.suite}: {about}", ["figure", "value", "n", "95 % interval"], rows)]
         if self.by_kind:
             names = list(dict.fromkeys(figure.name for figures in self.by_kind.values() for figure in figures))
             tables.append(("by kind", ["kind", "n", *names], [_row(*each, names) for each in self.by_kind.items()]))
+        tables += self.more
         if self.misses:
             misses: list[list[object]] = [[miss.id, miss.kind, miss.why] for miss in self.misses]
             tables.append(("not as it should be", ["case", "kind", "why"], misses))

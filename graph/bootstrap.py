@@ -149,6 +149,11 @@ def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) ->
     return ScopeFilter(profile, embedder, topics=lambda: titles), embedder.name
 
 
+async def open_knowledge(folder: Path, config: RagConfig) -> Knowledge:
+    """Knowledge alone under a configuration, in a folder of its own: for measuring. Raises KnowledgeError, StoreError."""
+    return await Knowledge.open(folder, config, load_embedder(config.embedder.name), SystemClock())
+
+
 def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
     """What the nodes of a graph may use."""
     prompts = PromptLibrary.load()

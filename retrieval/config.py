@@ -100,10 +100,13 @@ def default_rag_config(languages: Sequence[Language]) -> str:
 
 
 def load_rag_config(name: str) -> RagConfig:
-    """Read a configuration by its name, or by the path of a YAML file. Raises KnowledgeError."""
+    """Read a configuration by its name, or by the path of a YAML file. Raises KnowledgeError.
+
+    `extends: NAME` takes what the file does not say from a shipped configuration.
+    """
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     try:
-        return RagConfig.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        return RagConfig.model_validate(_raw(path))
     except FileNotFoundError as fault:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise KnowledgeError("no such RAG configuration", where=str(path), fix=f"one of {known}") from fault
@@ -114,3 +117,12 @@ def load_rag_config(name: str) -> RagConfig:
         first = fault.errors()[0]
         what = f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
         raise KnowledgeError(what, where=str(path), fix="compare with english.yaml") from fault
+
+
+def _raw(path: Path) -> object:
+    """The file's fields over those of the one that it `extends`, which must be whole."""
+    fields = yaml.safe_load(path.read_text("utf-8"))
+    if not isinstance(fields, dict) or "extends" not in fields:
+        return fields
+    base = yaml.safe_load((FOLDER / f"{fields.pop('extends')}.yaml").read_text("utf-8"))
+    return {**base, **fields}

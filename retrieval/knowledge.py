@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from domain.errors import KnowledgeError, StoreError
-from domain.ports import Clock, Embedder, Progress, Searcher, Vector
+from domain.ports import Clock, Embedder, Progress, Vector
 from retrieval.articles import (
     AUDIENCES,
     Article,
@@ -80,7 +80,7 @@ class Knowledge:
         return record.version if record is not None and self._fits(record) else ""
 
     @property
-    def public(self) -> Searcher:
+    def public(self) -> PublicSearch:
         """The one thing a customer's turn is given: it knows the public collection only."""
         return self._search
 

@@ -49,6 +49,10 @@ class PublicSearch:
 
     async def search(self, question: str, k: int = 5) -> Found:
         """The `k` best passages. Raises KnowledgeError where the knowledge was built for another configuration."""
+        return await self.search_without(question, k, frozenset())
+
+    async def search_without(self, question: str, k: int, without: Collection[str]) -> Found:
+        """Search as if the articles `without` were not there: what is said where the answer is missing."""
         shelf = self._shelf
         if shelf is None:
             if self._why_not is not None:
@@ -57,7 +61,7 @@ class PublicSearch:
         if not question.strip() or not shelf.chunks:
             return Found([], 0.0)
         vector = await self._embedder.query(question)
-        return await asyncio.to_thread(find, shelf, question, vector, self._config, k=k)
+        return await asyncio.to_thread(find, shelf, question, vector, self._config, k=k, without=without)
 
 
 def find(
