@@ -3,12 +3,15 @@
 import asyncio
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import AsJson, Desk, desk_settings, readable
 from cli.terminal import meter, note, show, show_json, show_table
+
+if TYPE_CHECKING:
+    from evals.run import Result
 
 EXAMPLES = """\b
 Examples:
@@ -87,6 +90,12 @@ def evaluate(
     if report:
         write_page(result, report)
         note(f"written to {report}")
+    _shown(result, as_json=as_json)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _shown(result: "Result", *, as_json: bool) -> None:
     if as_json:
         show_json(result.as_json())
     else:
@@ -95,5 +104,3 @@ def evaluate(
             show()
     for failure in result.failed:
         note(failure)
-    if result.failed:
-        raise typer.Exit(1)
