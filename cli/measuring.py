@@ -19,6 +19,7 @@ Examples:
   frontdesk eval desk --desk clinic --json
   frontdesk eval desk --data cases.jsonl --report out.html
   frontdesk eval injection --data texts.jsonl --json
+  frontdesk eval pii --data texts.jsonl
   frontdesk eval scope --data rows.jsonl --examples examples.jsonl
   frontdesk eval retrieval --kb articles.jsonl --data questions.jsonl
   frontdesk eval retrieval --kb articles.jsonl --data questions.jsonl --compare english-256 english-512
@@ -26,6 +27,7 @@ Examples:
 A row of --data for desk: {"id", "question", "outcome", "kind", "reason"?, "history"?, "language"?, "relevant"?: ["id"],
 "facts"?: [["one wording", "another"]], "must_not"?: ["..."]}. Of held-out cases only totals are shown.
 For injection, malicious, toxicity: {"text", "label": "attack|harmful|toxic" or "benign", "kind"?, "id"?}.
+For pii: {"text", "spans": [{"type", "start", "end"}], "id"?}, places counted in characters.
 For scope: {"text", "label": "in" or "out", "kind"?, "id"?}; --examples takes a few rows of the same shape.
 For retrieval: --data {"id", "text", "relevant": ["id"]}, --kb {"id", "title", "text"}."""
 
@@ -43,7 +45,7 @@ def evaluate(
     suite: Annotated[
         str,
         typer.Argument(
-            metavar="SUITE", help="What to measure: desk, injection, malicious, retrieval, scope, toxicity."
+            metavar="SUITE", help="What to measure: desk, injection, malicious, pii, retrieval, scope, toxicity."
         ),
     ],
     data: Annotated[

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     weights_dir: Path | None = Field(None, description="Folder of downloaded weights; unset: the user's cache folder.")
     budget_usd_per_day: float = Field(1.0, ge=0, description="Hard limit on paid model calls per UTC day.")
 
+    ner: Literal["on", "off"] = Field(
+        "on", description="off: people's names are masked by rules alone, without the small English model (60 MB)."
+    )
+
     rag_config: str = Field("", description="RAG configuration in retrieval/configs; empty: by the desk's languages.")
     judge_sample: float | None = Field(
         None, ge=0, le=1, description="Share of turns judged; unset: 1 with the local judge, 0.1 with a paid model."

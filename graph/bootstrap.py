@@ -3,10 +3,11 @@
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -25,6 +26,7 @@ from graph.service import Service
 from graph.system import SystemClock, Uuid7
 from graph.threads import close_saver, open_saver
 from guards import Guards, ScopeFilter
+from guards.names import capitalised_words
 from models.catalog import load_catalog
 from models.chat import ModelClient
 from models.embedded import LocalModel
@@ -127,14 +129,21 @@ async def open_rooms(
         say(f"{why} of {profile.name}: reading its articles in {articles}")
         report = await knowledge.ingest(articles, progress)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
-    guards = Guards.load(profile, max_chars=settings.max_message_chars, internal=knowledge.internal_texts)
+    guards = Guards.load(
+        profile,
+        max_chars=settings.max_message_chars,
+        internal=knowledge.internal_texts,
+        vocabulary=_vocabulary(knowledge),
+        ner=settings.ner == "on",
+    )
     scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge))
     return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter())
 
 
 def open_guards(settings: Settings) -> Guards:
     """The guards of a desk alone, as a turn runs them: for measuring, without its state. Raises DeskError."""
-    return Guards.load(read_profile(find_desk(settings.desk)), max_chars=settings.max_message_chars)
+    profile = read_profile(find_desk(settings.desk))
+    return Guards.load(profile, max_chars=settings.max_message_chars, ner=settings.ner == "on")
 
 
 def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) -> tuple[ScopeFilter, str]:
@@ -293,6 +302,12 @@ def _judge_rate(settings: Settings, chat: ModelClient) -> float:
         return settings.judge_sample
     card = chat.choose("simple", 1.0)
     return PAID_JUDGE_SAMPLE if card and card.mode == "remote" else 1.0
+
+
+def _vocabulary(knowledge: Knowledge) -> Callable[[], Collection[str]]:
+    """The words that the public articles write with a capital, read once for each state of the knowledge."""
+    words = lru_cache(maxsize=1)(lambda _version: capitalised_words(knowledge.public_texts()))
+    return lambda: words(knowledge.version)
 
 
 def _topics(knowledge: Knowledge) -> list[str]:

@@ -7,7 +7,7 @@ edit. Its file says in its docstring what it is for, and shows it in `EXAMPLES`,
 import importlib
 import pkgutil
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
@@ -74,11 +74,18 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class DeskView:
-    """What a guard may know of the desk. `internal` gives the texts of internal articles."""
+    """What a guard may know of the desk.
+
+    internal: gives the texts of internal articles
+    vocabulary: gives the words (lower case) that the public articles write with a capital: products, brands, towns
+    ner: whether the small English model looks for people's names
+    """
 
     profile: DeskProfile
     max_chars: int = 4000
     internal: Callable[[], Sequence[str]] = tuple
+    vocabulary: Callable[[], Collection[str]] = frozenset
+    ner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

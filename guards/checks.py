@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from domain.profile import DeskProfile
@@ -68,13 +68,19 @@ class Guards:
 
     @classmethod
     def load(
-        cls, profile: DeskProfile, *, max_chars: int = 4000, internal: Callable[[], Sequence[str]] = tuple
+        cls,
+        profile: DeskProfile,
+        *,
+        max_chars: int = 4000,
+        internal: Callable[[], Sequence[str]] = tuple,
+        vocabulary: Callable[[], Collection[str]] = frozenset,
+        ner: bool = False,
     ) -> "Guards":
-        """Build every guard of the folder for a desk. `internal` gives the texts of its internal articles.
+        """Build every guard of the folder for a desk; what they know of it is told in `DeskView`.
 
         Raises DeskError for a rule that cannot be.
         """
-        desk = DeskView(profile, max_chars, internal)
+        desk = DeskView(profile, max_chars, internal, vocabulary, ner)
         built = [(found.spec, found.make(desk)) for found in discover()]
         pii = next(made for _, made in built if isinstance(made, Pii))
         return cls(built, pii, max_chars=max_chars)

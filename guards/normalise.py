@@ -9,7 +9,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 from guards.base import Evidence, Inspected
@@ -77,6 +77,49 @@ def fold(text: str) -> str:
         return BLANKS.sub(" ", text.lower())
     plain = unicodedata.normalize("NFD", text.lower()).translate(_marks())
     return BLANKS.sub(" ", plain)
+
+
+def fold_each(text: str) -> str:
+    """`text` without diacritics, letter by letter: case and every position stay."""
+    if text.isascii():
+        return text
+    return "".join([_base(letter) if letter > "\x7f" else letter for letter in text])
+
+
+@lru_cache(maxsize=4_096)
+def _base(letter: str) -> str:
+    if letter in "đĐ":
+        return "d" if letter == "đ" else "D"
+    plain = unicodedata.normalize("NFD", letter)
+    return plain[0] if len(plain) > 1 and all(mark in _marks() for mark in map(ord, plain[1:])) else letter
+
+
+def composed(text: str) -> tuple[str, list[int] | None]:
+    """`text` with each letter and its combining marks as one character, and where each came from.
+
+    None instead of places: nothing was to be composed. A list has one entry more than characters: the end.
+    """
+    if unicodedata.is_normalized("NFC", text):
+        return text, None
+    letters: list[str] = []
+    places: list[int] = []
+    for place, letter in enumerate(text):
+        both = unicodedata.normalize("NFC", letters[-1] + letter) if letters and unicodedata.combining(letter) else ""
+        if len(both) == 1:
+            letters[-1] = both
+        else:
+            letters.append(letter)
+            places.append(place)
+    return "".join(letters), [*places, len(text)]
+
+
+def _capitals() -> str:
+    """The capital letters of the Latin, Greek and Cyrillic scripts, as a class of a pattern."""
+    places = [*range(0x41, 0x530), *range(0x1E00, 0x2000)]
+    return "".join(chr(place) for place in places if chr(place).isupper())
+
+
+UPPER = f"[{_capitals()}]"
 
 
 @cache

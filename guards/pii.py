@@ -1,4 +1,4 @@
-"""Personal data: numbers and addresses that lead to a person.
+"""Personal data: what leads to a person.
 
 E-mail, phone, card, IBAN, bank account, national id (CCCD, SSN, passport), tax code, number plate, IP address and
 wallet, in Vietnamese and international forms.
@@ -6,19 +6,23 @@ wallet, in Vietnamese and international forms.
 In a question they become placeholders before anything else sees the text (`guards/placeholders.py`). In an answer,
 what is neither the customer's own, nor in a passage that is cited, nor the desk's contact, is taken out.
 Microsoft Presidio runs the recognisers; what a number means without a checksum is decided by the words before it.
-Order numbers, prices and dates are no personal data. Names and addresses need a model and come with it.
+People's names and street addresses come from `guards/names.py`, `guards/addresses.py` and, unless it is switched off,
+the small English model of `guards/ner.py`. Order numbers, prices, dates, places and products are no personal data.
 """
 
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from domain.profile import DeskProfile
+from guards.addresses import addresses
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
 from guards.domain_rules import desk_texts
-from guards.normalise import fold
+from guards.names import Names, capitalised_words
+from guards.ner import NameModel
+from guards.normalise import composed, fold
 from guards.placeholders import PLACEHOLDER, Span
 
 if TYPE_CHECKING:
@@ -48,7 +52,10 @@ PHONES = (
 PATTERNS = {
     "EMAIL": (E_MAIL, SPOKEN_MAIL),
     "PHONE": PHONES,
-    "PHONE?": (rf"{EDGE}\+?\(?\d(?:[ .()/-]{{0,2}}\d){{6,14}}{END}",),
+    "PHONE?": (
+        rf"{EDGE}\+?\(?\d(?:[ .()/-]{{0,2}}\d){{6,14}}(?: ?(?:x|ext\.?) ?\d{{1,5}})?{END}",
+        rf"{EDGE}\d\d [0-9]{{2}} \d\d{END}",
+    ),
     "CARD?": (rf"{EDGE}\d(?:[ -]?\d){{11,18}}{END}",),
     "IBAN?": (r"(?<!\w)[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){3,8}(?!\w)",),
     "SSN?": (rf"{EDGE}\d{{3}}[ -]?\d{{2}}[ -]?\d{{4}}{END}",),
@@ -98,7 +105,14 @@ EXAMPLES = (
 class Finder:
     """Finds personal data with Presidio. The engine is built at first use (or `warm`), once."""
 
-    def __init__(self, profile: DeskProfile) -> None:
+    def __init__(
+        self, profile: DeskProfile, *, vocabulary: Callable[[], Collection[str]] = frozenset, model: bool = True
+    ) -> None:
+        """`vocabulary` gives the words (lower case) that the desk's articles write with a capital."""
+        self._vocabulary = vocabulary
+        self._own_words = capitalised_words(desk_texts(profile))
+        self._names = Names(self._is_vocabulary)
+        self._model = NameModel(self._is_vocabulary) if model else None
         self._engine: AnalyzerEngine | None = None
         self._building = threading.Lock()
         self._ours = desk_values(profile)
@@ -110,15 +124,33 @@ class Finder:
         with self._building:
             if self._engine is None:
                 self._engine = _build_engine()
+        if self._model:
+            self._model.warm()
 
     def __call__(self, text: str) -> list[Span]:
         """Personal data in `text`, the desk's own contact left out. Blocking."""
+        whole, places = composed(text)
+        found = {*self._numbers(whole), *addresses(whole), *self._names(whole)}
+        if self._model:
+            found |= set(self._model(whole))
+        if places is None:
+            return sorted(found)
+        return sorted(Span(places[span.start], places[span.end], span.kind) for span in found)
+
+    def _numbers(self, text: str) -> Iterator[Span]:
         if not any(letter.isdigit() or letter in "@([{" for letter in text):
-            return []
-        self.warm()
+            return
+        if self._engine is None:
+            self.warm()
         assert self._engine is not None  # warm() has set it
-        judged = {self._judge(text, span) for span in _windowed(self._engine, text)}
-        return sorted(span for span in judged if span is not None)
+        for found in _windowed(self._engine, text):
+            span = self._judge(text, found)
+            if span is not None:
+                yield span
+
+    def _is_vocabulary(self, word: str) -> bool:
+        plain = word.lower().removesuffix("'s")
+        return plain in self._own_words or plain in self._vocabulary()
 
     def _judge(self, text: str, span: Span) -> Span | None:
         """The find under our name for it, or None where the words before it, or its owner, speak against it."""
@@ -147,7 +179,7 @@ class Pii:
     """Takes other people's data out of an answer."""
 
     def __init__(self, desk: DeskView) -> None:
-        self._find = Finder(desk.profile)
+        self._find = Finder(desk.profile, vocabulary=desk.vocabulary, model=desk.ner)
         self._said_by_desk = canonical(" \n ".join(desk_texts(desk.profile)))
 
     def warm(self) -> None:

@@ -58,6 +58,19 @@ def mask(text: str, known: Mapping[str, str], find: Find, *, escape: bool = True
     raise GuardFaultError(f"text still changes after {MAX_PASSES} passes of masking", where="pii")
 
 
+def masked_spans(masked: Masked) -> list[Span]:
+    """Where in the text before masking (`clean`ed) each placeholder's original stood."""
+    spans: list[Span] = []
+    grown = 0
+    for match in PLACEHOLDER.finditer(masked.text):
+        original = masked.secrets.get(match[0])
+        if original is not None:
+            start = match.start() + grown
+            spans.append(Span(start, start + len(original), match[1]))
+            grown += len(original) - len(match[0])
+    return spans
+
+
 class _Names:
     """Gives placeholders; the same value always gets the same one."""
 

@@ -96,6 +96,10 @@ class Knowledge:
         """The texts of the internal articles, for the guard that keeps them in."""
         return [article.text for article in self._articles if article.audience == "internal"]
 
+    def public_texts(self) -> list[str]:
+        """Title and text of the public articles: what customers may read anyway."""
+        return [f"{article.title}\n{article.text}" for article in self._articles if article.audience == "public"]
+
     def versions(self) -> list[KnowledgeVersion]:
         """The kept versions, newest first."""
         return [
