@@ -42,6 +42,8 @@ from store import HomeLock, Store
 from store.limits import Limit, Slot
 from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
 
+VECTORS = "vectors"
+"""Folder of a desk in which vectors of its articles may ship."""
 RELEASE = "built-in"
 """The release that ships: the library's newest prompts and the default RAG configuration."""
 
@@ -121,7 +123,7 @@ async def open_rooms(
     profile = read_profile(desk_folder)
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
     embedder = load_embedder(config.embedder.name)
-    knowledge = await Knowledge.open(state / "knowledge", config, embedder, clock)
+    knowledge = await Knowledge.open(state / "knowledge", config, embedder, clock, shipped=desk_folder / VECTORS)
     opened.push_async_callback(knowledge.close)
     articles = desk_folder / "knowledge"
     if not knowledge.version and articles.is_dir():

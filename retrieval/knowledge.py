@@ -25,6 +25,7 @@ from retrieval.language import detect_language
 from retrieval.reading import read_articles
 from retrieval.search import PublicSearch
 from retrieval.shelf import Shelf
+from retrieval.shipped import key_of, read_vectors
 from retrieval.vectors import VectorStore, probe
 from retrieval.versions import Pointer, VersionFiles, VersionRecord, collection_name
 
@@ -43,9 +44,16 @@ class Knowledge:
     """One knowledge folder, owned by this process: the caller holds the lock of the home it lies in."""
 
     def __init__(
-        self, files: VersionFiles, store: VectorStore, config: RagConfig, embedder: Embedder, clock: Clock
+        self,
+        files: VersionFiles,
+        store: VectorStore,
+        config: RagConfig,
+        embedder: Embedder,
+        clock: Clock,
+        *,
+        shipped: Path | None,
     ) -> None:
-        self._files, self._store = files, store
+        self._files, self._store, self._shipped = files, store, shipped
         self._config, self._embedder, self._clock = config, embedder, clock
         self._pointer = Pointer()
         self._articles: list[Article] = []
@@ -53,9 +61,12 @@ class Knowledge:
         self._writing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, folder: Path, config: RagConfig, embedder: Embedder, clock: Clock) -> "Knowledge":
+    async def open(
+        cls, folder: Path, config: RagConfig, embedder: Embedder, clock: Clock, *, shipped: Path | None = None
+    ) -> "Knowledge":
         """Open a folder (made if absent) and serve its current version.
 
+        `shipped` is the desk's folder of vectors made in advance (retrieval/shipped.py).
         Raises StoreError for a damaged folder. A version that another configuration filled is not
         served: `version` is "", every search raises KnowledgeError, and the next ingest rebuilds it.
         """
@@ -65,7 +76,7 @@ class Knowledge:
         files = VersionFiles(folder)
         pointer = await asyncio.to_thread(files.pointer)
         store = await asyncio.to_thread(_open_store, files, pointer)
-        knowledge = cls(files, store, config, embedder, clock)
+        knowledge = cls(files, store, config, embedder, clock, shipped=shipped)
         try:
             await knowledge._switch(pointer)
         except StoreError:
@@ -188,6 +199,8 @@ class Knowledge:
         everything = [chunk for audience in AUDIENCES for chunk in chunks[audience]]
         known = await asyncio.to_thread(self._known_vectors)
         missing = list(dict.fromkeys(chunk.embedded for chunk in everything if chunk.embedded not in known))
+        known |= await asyncio.to_thread(self._shipped_vectors, missing)
+        missing = [text for text in missing if text not in known]
         known.update(zip(missing, await self._embedder.passages(missing, progress), strict=True))
         record = VersionRecord(
             version=self._name(articles),
@@ -236,6 +249,12 @@ class Knowledge:
             vectors = shelf.vectors()
             known.update({chunk.embedded: vectors[chunk.id] for chunk in shelf.chunks()})
         return known
+
+    def _shipped_vectors(self, texts: Sequence[str]) -> dict[str, Vector]:
+        if self._shipped is None or not texts:
+            return {}
+        ready = read_vectors(self._shipped, self._config.embedder)
+        return {text: ready[key_of(text)] for text in texts if key_of(text) in ready}
 
     def _name(self, articles: Sequence[Article]) -> str:
         """Time and content, so that no cache takes one version for another: 20260131T120000-1a2b3c4d."""

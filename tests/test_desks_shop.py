@@ -5,7 +5,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from retrieval import load_rag_config
+from retrieval.chunking import chunk_articles
 from retrieval.reading import read_articles
+from retrieval.shipped import key_of, read_vectors
 
 SHOP = Path(__file__).parents[1] / "desks" / "shop"
 MOVED = {"shop-002", "shop-005", "shop-006"}
@@ -44,3 +49,15 @@ def test_the_split_follows_its_rule():
     later = {own_id for own_id in dev | held_out if own_id > "shop-090"} - REPLACING
     assert {own_id for own_id in later if drawn(own_id)} == later & held_out
     assert 0.28 < len(held_out) / len(dev | held_out) < 0.33
+
+
+@pytest.mark.parametrize("name", ["shop", "clinic"])
+def test_the_vectors_of_every_article_ship_with_the_desk(name):
+    config = load_rag_config("multilingual")
+    chunks = chunk_articles(read_articles(SHOP.parent / name / "knowledge").articles, config.chunking)
+    texts = {chunk.embedded for rows in chunks.values() for chunk in rows}
+    ready = read_vectors(SHOP.parent / name / "vectors", config.embedder)
+    missing = sum(key_of(text) not in ready for text in texts)
+    assert missing == 0, (
+        f"{missing} of {len(texts)}: run `frontdesk knowledge vectors --desk {name}` and commit the file"
+    )
