@@ -21,6 +21,7 @@ from api.turns import Turns
 from domain.errors import FrontdeskError
 from domain.ports import Clock, Ids, Progress
 from domain.settings import Settings
+from graph.alerts import open_watch
 from graph.bootstrap import Say, close_service, open_service
 from graph.health import banner
 from graph.service import Service
@@ -117,12 +118,14 @@ async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress 
 
         app = create_app(service, owner_token=token)
         beside = asyncio.create_task(_beside(service), name="warm up")
+        watching = asyncio.create_task(open_watch(service).run(), name="alerts")
         try:
             await listen(app, listener, grace=settings.shutdown_timeout, ready=ready)
             await app.state.doors.turns.settled()
         finally:
             beside.cancel()
-            await asyncio.gather(beside, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(beside, watching, return_exceptions=True)
             await close_service(service)
 
 

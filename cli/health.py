@@ -85,6 +85,7 @@ async def _examine(desk: str | None) -> AsyncIterator[Check]:
     async for check in _running(settings, folder):
         yield check
     yield await check_langfuse(settings)
+    yield check_alerts(settings)
 
 
 def _desk(settings: "Settings") -> "tuple[Path, str]":
@@ -240,6 +241,17 @@ async def check_langfuse(settings: "Settings") -> Check:
     if said.fault:
         return Check("langfuse", "degraded", said.fault, "start it, or mend LANGFUSE_HOST")
     return Check("langfuse", "ok", f"{settings.langfuse_host}, version {said.version}")
+
+
+def check_alerts(settings: "Settings") -> Check:
+    """Where alerts go. The rules were read with desk.yaml; the webhook is not called for a check."""
+    from urllib.parse import urlsplit  # noqa: PLC0415  # as above
+
+    url = settings.alert_webhook.get_secret_value()
+    if not url:
+        return Check("alerts", "off", "no webhook: they stand in the log only (FRONTDESK_ALERT_WEBHOOK)")
+    signed = "signed" if settings.alert_webhook_secret.get_secret_value() else "unsigned"
+    return Check("alerts", "ok", f"posted to {urlsplit(url).hostname}, {signed}")
 
 
 def _failed(name: str, fault: FrontdeskError) -> Check:

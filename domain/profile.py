@@ -1,6 +1,7 @@
 """One business as data: the shape of `desk.yaml`. Reading the file is graph/profiles.py's work."""
 
-from typing import Literal, Self
+from datetime import timedelta
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -104,6 +105,62 @@ class BudgetRow(_Strict):
         return self
 
 
+Watched = Literal[
+    "budget",
+    "budget_closed",
+    "guard_rate",
+    "dont_know_rate",
+    "error_rate",
+    "p95_ms",
+    "judge_safety",
+    "langfuse",
+]
+SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+Span = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[mhd]$")]
+"""A length of time such as 15m, 1h or 7d."""
+
+
+class AlertRule(_Strict):
+    """When operators are told. `above` or `below` is what breaks it (a budget's share: reaching it).
+
+    Figures are those of the last `window`, and count from `turns` requests on. Told again after `cooldown`.
+    """
+
+    id: str = Field(min_length=1, max_length=60)
+    watch: Watched
+    above: float | None = None
+    below: float | None = None
+    window: Span = "1h"
+    turns: int = Field(20, ge=1)
+    cooldown: Span = "1h"
+    off: bool = False
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Self:
+        given = (self.above is not None) + (self.below is not None)
+        if self.watch in ("budget_closed", "langfuse"):
+            if given:
+                message = f"{self.watch} takes no threshold"
+                raise ValueError(message)
+        elif given != 1:
+            message = "needs one of above and below"
+            raise ValueError(message)
+        if self.watch == "budget" and self.above is None:
+            message = "a budget's share is watched with above (0.8 is 80 %)"
+            raise ValueError(message)
+        return self
+
+    @property
+    def threshold(self) -> float:
+        """What breaks it; 0 where there is none."""
+        return self.above if self.above is not None else self.below or 0.0
+
+    @property
+    def cooldown_time(self) -> timedelta:
+        """The cool-down as a time."""
+        return int(self.cooldown[:-1]) * SPANS[self.cooldown[-1]]
+
+
 class DeskProfile(_Strict):
     """A whole desk.yaml; `name` and `scope.describe` suffice."""
 
@@ -117,3 +174,4 @@ class DeskProfile(_Strict):
     domains: list[str] = Field(default_factory=list)
     departments: list[Department] = Field(default_factory=list)
     budgets: list[BudgetRow] = Field(default_factory=list)
+    alerts: list[AlertRule] = Field(default_factory=list)

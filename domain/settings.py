@@ -5,6 +5,7 @@
 
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -63,6 +64,13 @@ class Settings(BaseSettings):
     ner: Literal["on", "off"] = Field(
         "on", description="off: people's names are masked by rules alone, without the small English model (60 MB)."
     )
+    alert_webhook: SecretStr = Field(
+        SecretStr(""),
+        description="Address that alerts are posted to (Slack's incoming webhooks do); empty: the log alone.",
+    )
+    alert_webhook_secret: SecretStr = Field(SecretStr(""), description="Signs what is posted there; empty: unsigned.")
+    alert_private: bool = Field(False, description="Whether the webhook may be on this machine or a private network.")
+    alert_seconds: float = Field(60.0, gt=0, description="Seconds between two looks at the alert rules.")
 
     rag_config: str = Field("", description="RAG configuration in retrieval/configs; empty: by the desk's languages.")
     judge_sample: float | None = Field(
@@ -95,6 +103,16 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value.rstrip("/")
 
+    @field_validator("alert_webhook")
+    @classmethod
+    def _web_address(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        parts = urlsplit(url)
+        if url and not (parts.scheme in ("http", "https") and parts.hostname):
+            message = "must be an address like https://hooks.example/path"
+            raise ValueError(message)
+        return value
+
     @model_validator(mode="after")
     def _no_placeholders(self) -> Self:
         secrets = {
@@ -102,6 +120,7 @@ class Settings(BaseSettings):
             "FRONTDESK_LLM_API_KEY": self.llm_api_key,
             "LANGFUSE_SECRET_KEY": self.langfuse_secret_key,
             "OPENAI_API_KEY": self.openai_api_key,
+            "FRONTDESK_ALERT_WEBHOOK_SECRET": self.alert_webhook_secret,
             "FRONTDESK_ANTHROPIC_API_KEY": self.anthropic_api_key,
             "FRONTDESK_GEMINI_API_KEY": self.gemini_api_key,
         }

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from domain.errors import StoreError
 from domain.ports import Clock
+from store.alerts import AlertBook
 from store.audit import Audit
 from store.budget import Budgets
 from store.costs import Costs
@@ -56,6 +57,7 @@ class Store:
         self.tickets = Tickets(database, clock)
         self.feedback = FeedbackBook(database, clock)
         self.audit = Audit(database, clock)
+        self.alerts = AlertBook(database, clock)
 
     @classmethod
     def open(cls, folder: Path, clock: Clock, *, vault_key: str = "", daily_limit: int = 0) -> Self:

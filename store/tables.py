@@ -230,6 +230,14 @@ uncompared_holds = Index(
     postgresql_where=text("paid IS NOT NULL AND NOT compared"),
 )
 
+alerts = Table(
+    "alerts", metadata, _column("id", Words, primary_key=True), _column("sent_at", UtcTime), _column("text", Words)
+)
+"""When each alert went out last."""
+
+leases = Table("leases", metadata, _column("name", String, primary_key=True), _column("until", UtcTime))
+"""What one process does for all, and until when it is the one."""
+
 threads = Table(
     "threads",
     metadata,
