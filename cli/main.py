@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from cli import asking, health, judging, knowing, measuring, money, receipts, serving
+from cli import asking, gaps, health, judging, knowing, measuring, money, receipts, serving
 from cli.terminal import note
 from domain.errors import FrontdeskError, UsageError
 
@@ -86,6 +86,7 @@ def build() -> typer.Typer:
     app.command("costs", epilog=money.COSTS_EXAMPLES)(money.costs)
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)
     app.add_typer(_budget(), name="budget")
+    app.command("gaps", epilog=gaps.EXAMPLES)(gaps.gaps)
     app.command("doctor", epilog=health.EXAMPLES)(health.doctor)
     return app
 

@@ -233,6 +233,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
         scope=rooms.scope,
         router=rooms.router,
         knowledge=rooms.knowledge,
+        embedder=rooms.embedder,
         store=store,
         chat=chat,
         local=local,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from domain.errors import NotFoundError
 from domain.ports import Progress
-from graph import figures, money, operators
+from graph import figures, gaps, money, operators
 from graph.service import Service
 
 Json = dict[str, Any]
@@ -45,6 +45,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "ingest": Operation(operators.ingest),
     "knowledge": Operation(operators.knowledge, "analyst", reads=True),
     "knowledge.rollback": Operation(operators.rollback),
+    "gaps": Operation(gaps.gaps, "analyst", reads=True),
     "stats": Operation(figures.stats, "analyst", reads=True),
     "costs": Operation(money.costs, "analyst", reads=True),
     "budget": Operation(money.budget, "analyst", reads=True),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from domain.ports import Clock, Tracer
+from domain.ports import Clock, Embedder, Tracer
 from domain.profile import DeskProfile
 from domain.settings import Settings
 from graph.desk import Desk
@@ -44,6 +44,7 @@ class Service:
     scope: ScopeFilter
     router: ComplexityRouter
     knowledge: Knowledge
+    embedder: Embedder
     store: Store
     chat: ModelClient
     local: LocalModel | None

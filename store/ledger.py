@@ -105,6 +105,17 @@ class Ledger:
         with self._database.read() as connection:
             return _read(connection, connection.execute(newest).mappings().all())
 
+    def between(self, since: datetime, until: datetime, most: int) -> list[Receipt]:
+        """Give the receipts of a span of time, newest first, `most` of them, without their calls and scores."""
+        asked = (
+            select(receipts.c.body)
+            .where(receipts.c.at >= since, receipts.c.at < until)
+            .order_by(receipts.c.at.desc(), receipts.c.turn_id.desc())
+            .limit(most)
+        )
+        with self._database.read() as connection:
+            return [_receipt(body, [], []) for body in connection.execute(asked).scalars()]
+
     def totals(self, since: datetime) -> Totals:
         """Sum up the turns and calls from `since` on."""
         outcomes = select(receipts.c.outcome, func.count()).where(receipts.c.at >= since).group_by(receipts.c.outcome)

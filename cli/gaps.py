@@ -1,0 +1,86 @@
+"""`gaps`: what customers asked and the articles do not say."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import AsJson, Desk, desk_settings, readable
+from cli.terminal import Json, note, show, show_json, show_table
+
+if TYPE_CHECKING:
+    from domain.settings import Settings
+
+EXAMPLES = """\b
+Examples:
+  frontdesk gaps
+  frontdesk gaps --since 30d --json"""
+
+SHOWN = 20
+QUESTION_LENGTH = 70
+
+
+def gaps(
+    *,
+    since: Annotated[
+        str, typer.Option("--since", metavar="SPAN", help="24h, 7d, 2w, or a date such as 2026-11-01.")
+    ] = "7d",
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the knowledge lacks: unanswered questions grouped by meaning, and how retrieval does.
+
+    Questions are masked. Write an article for the first rows, then ingest it.
+    """
+    found = asyncio.run(_gaps(desk_settings(desk), readable(since, "--since")))
+    if as_json:
+        show_json(found)
+    else:
+        _show(found)
+
+
+async def _gaps(settings: "Settings", since: str) -> Json:
+    from cli.office import open_office  # noqa: PLC0415  # --help need not wait for it
+
+    async with open_office(settings) as office:
+        note("reading receipts and grouping questions by meaning")
+        return await office.run("gaps", since=since)
+
+
+def _show(found: Json) -> None:
+    rows = [
+        [gap["count"], gap["users"], _cut(gap["example"]), gap["nearest"], gap["confidence"], gap["last"][:16]]
+        for gap in found["gaps"][:SHOWN]
+    ]
+    if rows:
+        show_table(["asked", "users", "for example", "nearest article", "confidence", "last (UTC)"], rows)
+    if len(found["gaps"]) > SHOWN:
+        show(f"and {len(found['gaps']) - SHOWN} more (--json)")
+    show(f"since {found['since'][:16]} UTC: {found['unanswered']} of {found['turns']} turns without a sure answer")
+    show(f"retrieval   {_ms(found['retrieval_ms_p50'])} p50, {_ms(found['retrieval_ms_p95'])} p95")
+    spread = " / ".join(_plain(found[f"confidence_p{share}"]) for share in (10, 50, 90))
+    show(f"confidence  {spread} (10 / 50 / 90 of 100 questions)")
+    show(f"shares      don't know {_percent(found['dont_know_rate'])}, no passage {_percent(found['no_passage_rate'])}")
+    if found["drift_alarm"] is None:
+        show(f"drift       too few questions to tell ({found['searches']} now, {found['reference_searches']} before)")
+        return
+    verdict = "the questions have changed: see the table" if found["drift_alarm"] else "none"
+    low = _percent(found["drift_low_share"])
+    show(f"drift       {verdict} (PSI {found['drift_psi']:.2f}, {low} below the mark of 10% of the four weeks before)")
+
+
+def _cut(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= QUESTION_LENGTH else plain[: QUESTION_LENGTH - 1] + "…"
+
+
+def _ms(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1f} ms"
+
+
+def _plain(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1%}"
