@@ -1,4 +1,4 @@
-"""The door to everything that a desk remembers: one SQLite file and the rooms' views of it."""
+"""The door to everything that a desk remembers: one database and the rooms' views of it."""
 
 import time
 from dataclasses import dataclass
@@ -31,6 +31,9 @@ MONTH = timedelta(days=31)
 PAUSE = 0.05
 """Seconds between two looks at a file that is empty."""
 
+MIGRATION_SECONDS = 300
+"""How long a process that starts waits for another that is migrating the database."""
+
 
 @dataclass(frozen=True, slots=True)
 class Purged:
@@ -60,19 +63,19 @@ class Store:
         self.alerts = AlertBook(database, clock)
 
     @classmethod
-    def open(cls, folder: Path, clock: Clock, *, vault_key: str = "", daily_limit: int = 0) -> Self:
-        """Open `folder/desk.sqlite3`, made and migrated as needed.
+    def open(cls, folder: Path, clock: Clock, *, url: str = "", vault_key: str = "", daily_limit: int = 0) -> Self:
+        """Open the Postgres database at `url`, or `folder/desk.sqlite3` without one; made and migrated as needed.
 
-        `vault_key` empty: the key is in the file vault.key beside it, generated at the first time.
+        `vault_key` empty: the key is in the file vault.key in the folder, generated at the first time.
         `daily_limit` is the budget in micro-dollars a UTC day; 0 lets nothing go out that costs money.
         Raises StoreError, in one line, for whatever stands against it.
         """
-        path = folder / FILE
-        _look_at(path)
-        database = Database(path)
+        if not url:
+            _look_at(folder / FILE)
+        database = Database(url or folder / FILE)
         try:
-            with database.write() as connection:
-                bring_up_to_date(connection, path)
+            with database.write("migrations", patience=MIGRATION_SECONDS) as connection:
+                bring_up_to_date(connection, database.where)
                 fresh = bound_key(connection) is None
             store = cls(database, clock, read_secret(folder, vault_key, may_create=fresh), daily_limit)
             store.vault.check_key()
@@ -82,7 +85,7 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Close the file; the store cannot be used afterwards."""
+        """Close the database; the store cannot be used afterwards."""
         self._database.close()
 
     def purge(self, before: datetime) -> Purged:

@@ -1,68 +1,66 @@
-"""One SQLite file as two kinds of transaction; whatever its driver says against it becomes a StoreError."""
+"""One database as two kinds of transaction; whatever its driver says against it becomes a StoreError."""
 
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from domain.errors import StoreError
-
-BUSY_SECONDS = 10
-"""How long a transaction waits for another process's."""
-
-PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=NORMAL",
-    "foreign_keys=ON",
-    "secure_delete=ON",  # what retention removes must not lie on in free pages
-    "recursive_triggers=ON",  # else INSERT OR REPLACE passes by the audit log's trigger
-)
-
-FIXES = {
-    sqlite3.SQLITE_NOTADB: "restore a backup, or move the file away to start afresh",
-    sqlite3.SQLITE_CORRUPT: "restore a backup, or move the file away to start afresh",
-    sqlite3.SQLITE_READONLY: "make the folder and its files writable for this user",
-    sqlite3.SQLITE_CANTOPEN: "make the folder writable for this user",
-    sqlite3.SQLITE_BUSY: "another process is writing: try again",
-    sqlite3.SQLITE_FULL: "free some space on the disk",
-    sqlite3.SQLITE_IOERR: "look after the disk",
-}
+from store import postgres, sqlite
 
 
 class Database:
-    """A database that may be used from many threads. Transactions must not be nested."""
+    """A database that may be used from many threads: a file, or a Postgres server. Transactions must not be nested."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._engine = _engine(path)
-        # Threads queue here rather than in SQLite, whose busy handler sleeps and is unfair.
-        self._writing = threading.Lock()
+    def __init__(self, target: Path | str) -> None:
+        """Take a path for SQLite, a postgresql:// URL for Postgres. Nothing is connected yet."""
+        if isinstance(target, Path):
+            self.where, self.shared = str(target), False
+            self._engine = sqlite.open_engine(target)
+            self._fix_of = sqlite.fix_of
+            # Threads queue here rather than in SQLite, whose busy handler sleeps and is unfair.
+            self._writing: threading.Lock | nullcontext[None] = threading.Lock()
+        else:
+            url = postgres.parse(target)
+            self.where, self.shared = f"{url.host or url.query.get('host', 'localhost')}/{url.database or ''}", True
+            self._engine = postgres.open_engine(url)
+            self._fix_of = postgres.fix_of
+            self._writing = nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a transaction that sees one state of the data. Raises StoreError."""
-        with self._faults(), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Give a transaction that is alone in writing, all or nothing. Raises StoreError."""
-        with self._faults(), self._writing, self._engine.connect() as connection:
-            connection.execution_options(immediate=True)
+        with self._faults(), self._engine.connect() as connection:
+            if self.shared:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 yield connection
 
+    @contextmanager
+    def write(self, alone: str = "", *, patience: int = postgres.LOCK_SECONDS) -> Iterator[Connection]:
+        """Give a transaction that writes all or nothing. Raises StoreError.
+
+        In SQLite it is alone in writing. In Postgres it is alone only among those that gave the same `alone`,
+        for which it waits `patience` seconds: name what is looked at before it is written.
+        """
+        with self._faults(), self._writing, self._engine.connect() as connection:
+            if not self.shared:
+                connection.execution_options(immediate=True)
+            with connection.begin():
+                if self.shared and alone:
+                    postgres.lock(connection, alone, patience)
+                yield connection
+
     def truncate_log(self) -> None:
-        """Bring the write-ahead log's content into the database and empty the log."""
+        """Empty SQLite's write-ahead log into the database; Postgres looks after its own."""
+        if self.shared:
+            return
         with self._faults(), self._writing, self._engine.connect() as connection:
             connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
@@ -77,36 +75,15 @@ class Database:
         except StatementError as fault:
             if isinstance(fault.orig, StoreError):
                 raise fault.orig from fault
-            code = getattr(fault.orig, "sqlite_errorcode", 0) & 0xFF
-            raise StoreError(str(fault.orig), where=str(self.path), fix=FIXES.get(code, "")) from fault
+            raise StoreError(
+                postgres.one_line(fault.orig), where=self.where, fix=self._fix_of(fault.orig)
+            ) from fault
         except PoolTimeoutError as fault:
-            raise StoreError("every connection is taken", where=str(self.path), fix="ask less at once") from fault
+            raise StoreError("every connection is taken", where=self.where, fix="ask less at once") from fault
 
 
-def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def upsert(connection: Connection, table: Table) -> sqlite_dialect.Insert | postgresql_dialect.Insert:
     """Give an INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update` in this database."""
     if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
-
-
-def _engine(path: Path) -> Engine:
-    url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    return engine
-
-
-def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    # The driver must not begin transactions by itself: _on_begin does, and says which kind.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _on_begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        return postgresql_dialect.insert(table)
+    return sqlite_dialect.insert(table)

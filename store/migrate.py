@@ -19,7 +19,7 @@ def revision(connection: Connection) -> str:
     return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() or "")
 
 
-def bring_up_to_date(connection: Connection, where: Path) -> bool:
+def bring_up_to_date(connection: Connection, where: str) -> bool:
     """Run what is missing inside the caller's transaction; whether anything was.
 
     Raises StoreError when a newer Frontdesk wrote the database.
@@ -31,7 +31,7 @@ def bring_up_to_date(connection: Connection, where: Path) -> bool:
         msg = f"the database has version {found}, this Frontdesk knows {HEAD}"
         raise StoreError(
             msg,
-            where=str(where),
+            where=where,
             fix="start the newer Frontdesk, or restore a backup of before",
         )
     _upgrade(connection)

@@ -21,6 +21,9 @@ ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 SIGNS = 5
 """Signs of a ticket's id: 33 million of them, the next candidate is taken where one is in use."""
 
+ALONE = "tickets"
+"""Who opens a ticket or speaks in one looks first whether it is there: one at a time, whatever the database."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -58,7 +61,7 @@ class Tickets:
     def open(self, thread: str, turn_id: str, user: str, *, department: str, reason: str, summary: str) -> Ticket:
         """Open a ticket, or join the thread's open one. The same turn gives the same ticket, however often."""
         now = self._clock.now()
-        with self._database.write() as connection:
+        with self._database.write(ALONE) as connection:
             row = _of_turn(connection, turn_id) or _of_thread(connection, thread)
             if row is None:
                 row = _create(
@@ -81,7 +84,7 @@ class Tickets:
 
     def say(self, ticket: str, author: Author, text: str, turn_id: str = "") -> None:
         """Add a message to an open ticket; a turn that has already spoken adds nothing. Raises NotFoundError."""
-        with self._database.write() as connection:
+        with self._database.write(ALONE) as connection:
             row = _get(connection, ticket)
             if row["closed_at"] is not None:
                 raise NotFoundError("the ticket is closed", where=row["id"], fix="a new handoff opens a new one")

@@ -43,7 +43,7 @@ class Vault:
         """Add placeholders and their originals to what the thread has."""
         if not secrets:
             return
-        with self._database.write() as connection:
+        with self._database.write(f"vault of {thread}") as connection:
             known = self._opened(connection, thread)
             together = {**known, **secrets}
             if together != known:
@@ -70,7 +70,7 @@ class Vault:
                 connection.execute(upsert(connection, meta).values(row).on_conflict_do_nothing())
                 bound = bound_key(connection)
         if bound != self._fingerprint:
-            raise _wrong_key(self._database.path)
+            raise _wrong_key(self._database.where)
 
     def _opened(self, connection: Connection, thread: str) -> dict[str, str]:
         sealed = connection.execute(select(vault.c.sealed).where(vault.c.thread == thread)).scalar_one_or_none()
@@ -81,9 +81,9 @@ class Vault:
         try:
             plain = json.loads(self._fernet().decrypt(sealed))
         except InvalidToken as fault:
-            raise _wrong_key(self._database.path) from fault
+            raise _wrong_key(self._database.where) from fault
         if plain["thread"] != thread:
-            raise StoreError("a vault row was moved to another thread", where=str(self._database.path))
+            raise StoreError("a vault row was moved to another thread", where=self._database.where)
         return dict(plain["secrets"])
 
     def _sealed(self, thread: str, secrets: Mapping[str, str]) -> bytes:
@@ -159,9 +159,9 @@ def _damaged(path: Path) -> StoreError:
     return StoreError("the vault's key is damaged", where=str(path), fix="restore the file from a backup")
 
 
-def _wrong_key(path: Path) -> StoreError:
+def _wrong_key(where: str) -> StoreError:
     return StoreError(
         "the vault's key is not the one that this store was written with",
-        where=str(path),
-        fix="restore vault.key or FRONTDESK_VAULT_KEY; without it, move desk.sqlite3 away to start afresh",
+        where=where,
+        fix="restore vault.key or FRONTDESK_VAULT_KEY; without it, start afresh with an empty database",
     )

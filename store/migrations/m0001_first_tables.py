@@ -6,6 +6,8 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     """Run inside the transaction of store/migrate.py. There is no way back but a backup."""
@@ -50,7 +52,7 @@ def _receipts() -> None:
 def _what_hangs_on_receipts() -> None:
     op.create_table(
         "calls",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("turn_id", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("desk", sa.Text(), nullable=False),
@@ -71,7 +73,7 @@ def _what_hangs_on_receipts() -> None:
     op.create_index(op.f("ix_calls_turn_id"), "calls", ["turn_id"], unique=False)
     op.create_table(
         "scores",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("turn_id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Float(), nullable=True),
@@ -107,7 +109,7 @@ def _money() -> None:
     )
     op.create_table(
         "budget_holds",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
@@ -173,7 +175,7 @@ def _conversations() -> None:
     op.create_index(op.f("ix_tickets_touched_at"), "tickets", ["touched_at"], unique=False)
     op.create_table(
         "ticket_messages",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("ticket", sa.String(), nullable=False),
         sa.Column("turn_id", sa.Text(), nullable=True),
         sa.Column("author", sa.String(), nullable=False),
@@ -195,7 +197,7 @@ def _house() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
@@ -208,6 +210,16 @@ def _house() -> None:
 
 
 def _protect_audit() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$"
+        )
+        op.execute(
+            "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+        return
     for verb in ("UPDATE", "DELETE"):
         op.execute(
             f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "

@@ -8,6 +8,8 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     """Run inside the transaction of store/migrate.py. There is no way back but a backup."""
@@ -54,7 +56,7 @@ def _accounts() -> None:
 def _holds() -> None:
     op.create_table(
         "holds",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
