@@ -70,8 +70,7 @@ class Store:
         `daily_limit` is the budget in micro-dollars a UTC day; 0 lets nothing go out that costs money.
         Raises StoreError, in one line, for whatever stands against it.
         """
-        if not url:
-            _look_at(folder / FILE)
+        _look_at(folder / FILE, here=not url)
         database = Database(url or folder / FILE)
         try:
             with database.write("migrations", patience=MIGRATION_SECONDS) as connection:
@@ -100,13 +99,13 @@ class Store:
         return purged
 
 
-def _look_at(path: Path) -> None:
-    """Refuse what SQLite would silently take for a new database, and what it explains badly."""
+def _look_at(path: Path, *, here: bool) -> None:
+    """Make the folder; refuse what SQLite, if it is used here, would take for a new database or explains badly."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.is_dir():
+        if here and path.is_dir():
             raise StoreError("is a folder where the database should be", where=str(path), fix="move it away")
-        if path.exists() and _stays_empty(path):
+        if here and path.exists() and _stays_empty(path):
             raise StoreError(
                 "the database is empty: it was cut off", where=str(path), fix="restore a backup, or delete the file"
             )

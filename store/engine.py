@@ -75,9 +75,7 @@ class Database:
         except StatementError as fault:
             if isinstance(fault.orig, StoreError):
                 raise fault.orig from fault
-            raise StoreError(
-                postgres.one_line(fault.orig), where=self.where, fix=self._fix_of(fault.orig)
-            ) from fault
+            raise StoreError(postgres.one_line(fault.orig), where=self.where, fix=self._fix_of(fault.orig)) from fault
         except PoolTimeoutError as fault:
             raise StoreError("every connection is taken", where=self.where, fix="ask less at once") from fault
 

@@ -62,6 +62,7 @@ def open_engine(url: URL) -> Engine:
         pool_size=POOL,
         max_overflow=OVERFLOW,
         pool_pre_ping=True,
+        execution_options={"preserve_rowcount": True},  # an INSERT that did nothing says so, as in SQLite
     )
     event.listen(engine, "connect", _on_connect)
     return engine

@@ -4,12 +4,14 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from places import KINDS, Place, PostgresServer, running_postgres
 
 LOOPBACK = ("127.", "::1", "localhost")
 KEYS = ("OPENAI_API_KEY", "LANGSMITH_API_KEY", "LANGCHAIN_API_KEY")
@@ -56,3 +58,34 @@ def no_loop_left_open() -> Iterator[None]:
     """A test that leaves an event loop set would lend it to the next."""
     yield
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real Postgres server, started by the first test that asks for it."""
+    with running_postgres() as server:
+        yield server
+
+
+def _place(request: pytest.FixtureRequest, folder: Path) -> Place:
+    return Place(folder, request.getfixturevalue("postgres").migrated() if request.param == "postgres" else "")
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Where a store may be opened: a test that takes it runs on SQLite and on Postgres."""
+    with closing(_place(request, tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def lasting_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place that all tests of a file share."""
+    with closing(_place(request, tmp_path_factory.mktemp("place"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def new_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
+    """Gives a place of its own at each call: for the examples of one test."""
+    return lambda: _place(request, tmp_path_factory.mktemp("place"))

@@ -2,11 +2,12 @@
 
 import os
 import signal
-import sqlite3
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fakes import FrozenClock
-from sqlalchemy import create_engine
+from places import KINDS, Kind, Place, PostgresServer
 
 from domain.errors import NotFoundError, SettingsError, StoreError
 from domain.receipt import Receipt
@@ -51,17 +52,13 @@ def receipt(turn_id: str, at: datetime = START, question: str = "Where is <ORDER
     )
 
 
-def fails_in_one_line(folder: Path, *words: str) -> None:
+def fails_in_one_line(folder: Path, *words: str, url: str = "") -> None:
     with pytest.raises(StoreError) as caught:
-        Store.open(folder, FrozenClock(START)).ledger.recent(1000)
+        Store.open(folder, FrozenClock(START), url=url).ledger.recent(1000)
     line = str(caught.value)
     assert "\n" not in line
-    for word in (str(folder), *words):
+    for word in words if url else (str(folder), *words):
         assert word in line
-
-
-def bytes_of(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
 
 
 @pytest.fixture
@@ -74,27 +71,24 @@ def used(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_opens_in_a_folder_that_does_not_exist_and_finds_everything_again(tmp_path: Path) -> None:
-    folder = tmp_path / "home" / "shop"
-    store = Store.open(folder, FrozenClock(START))
+def test_opens_in_a_folder_that_does_not_exist_and_finds_everything_again(place: Place) -> None:
+    place.folder = folder = place.folder / "home" / "shop"
+    store = place.open()
     store.ledger.save(receipt("turn-1"))
     hashed = store.vault.user_hash("mai")
     store.close()
-    again = Store.open(folder, FrozenClock(START))
+    again = place.open()
     assert again.ledger.get("turn-1") == receipt("turn-1")
     assert again.vault.user_hash("mai") == hashed
     assert folder.stat().st_mode & 0o777 == 0o700
-    again.close()
 
 
-def test_migrations_end_in_the_declared_tables(tmp_path: Path) -> None:
-    Store.open(tmp_path, FrozenClock(START)).close()
-    engine = create_engine(f"sqlite:///{tmp_path / 'desk.sqlite3'}")
-    with engine.connect() as connection:
+def test_migrations_end_in_the_declared_tables(place: Place) -> None:
+    store = place.open()
+    with store._database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_heads() == (HEAD,)
-    engine.dispose()
     assert ScriptDirectory(MIGRATIONS, version_locations=[MIGRATIONS]).get_current_head() == HEAD
 
 
@@ -114,7 +108,11 @@ print(len(store.ledger.recent(1000)), "alembic" in sys.modules)
     assert done.stdout.split() == ["200", "False"]
 
 
-def test_processes_that_open_a_new_folder_at_once_all_get_the_same_store(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_processes_that_open_a_new_store_at_once_all_get_the_same(
+    kind: Kind, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgres").empty() if kind == "postgres" else ""
     program = f"""
 from datetime import datetime, UTC
 from pathlib import Path
@@ -122,22 +120,86 @@ from store import Store
 class Clock:
     def now(self): return datetime(2026, 3, 1, tzinfo=UTC)
     def monotonic(self): return 0.0
-print(Store.open(Path({str(tmp_path)!r}), Clock()).vault.user_hash("mai"))
+print(Store.open(Path({str(tmp_path)!r}), Clock(), url={url!r}).vault.user_hash("mai"))
 """
     running = [
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
+        for _ in range(3)
     ]
     said = [process.communicate() for process in running]
-    assert [errors for _, errors in said] == ["", ""]
+    assert [errors for _, errors in said] == [""] * 3
     assert len({out for out, _ in said}) == 1
 
 
-def test_a_newer_database_is_left_alone(used: Path) -> None:
-    with sqlite3.connect(used / "desk.sqlite3") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
-    fails_in_one_line(used, "9999", HEAD)
+def test_a_newer_database_is_left_alone(place: Place) -> None:
+    place.open().close()
+    place.sql("UPDATE alembic_version SET version_num = '9999'")
+    fails_in_one_line(place.folder, "9999", HEAD, url=place.url)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_migration_that_was_cut_off_leaves_nothing_and_runs_again(
+    kind: Kind, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    place = Place(tmp_path, request.getfixturevalue("postgres").empty() if kind == "postgres" else "")
+    # What a later migration wants to make is in the way: the first has run by then, in the same transaction.
+    place.sql("CREATE TABLE budget_limits (x INTEGER)")
+    fails_in_one_line(tmp_path, "budget_limits", url=place.url)
+    place.sql("DROP TABLE budget_limits")
+    place.open().ledger.save(receipt("turn-1"))
+    assert place.sql("SELECT version_num FROM alembic_version") == [(HEAD,)]
+    place.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("user=postgres", "user=nobody_here"), ("nobody_here", "create")),
+        (("/desk", "/no_such_desk"), ("no_such_desk", "does not exist")),
+        (("?host=", "?host=/no/such/place&x="), ("invalid",)),
+    ],
+    ids=["user", "database", "option"],
+)
+def test_an_address_that_leads_nowhere(
+    postgres: PostgresServer, tmp_path: Path, change: tuple[str, str], words: tuple[str, ...]
+) -> None:
+    url = postgres.url("desk").replace("postgresql://postgres:@/", "postgresql:///") + "&user=postgres"
+    fails_in_one_line(tmp_path, *words, url=url.replace(*change))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://u:hidden@127.0.0.1:1/desk", ("127.0.0.1", "refused", "running")),
+        ("postgresql://u:hidden@127.0.0.1:1/desk?sslmode=nonsense", ("sslmode",)),
+        ("mysql://u:hidden@127.0.0.1/desk", ("mysql", "FRONTDESK_DATABASE_URL", "postgresql://")),
+        ("nonsense", ("nonsense", "FRONTDESK_DATABASE_URL")),
+        ("postgresql://u:hidden@127.0.0.1:port/desk", ("FRONTDESK_DATABASE_URL",)),
+    ],
+    ids=["nobody", "tls-mode", "mysql", "nonsense", "port"],
+)
+def test_a_wrong_address_is_refused_without_its_password(tmp_path: Path, url: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store.open(tmp_path, FrozenClock(START), url=url)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "hidden" not in line
+    for word in words:
+        assert word in line
+
+
+def test_a_server_that_speaks_no_tls(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(8)
+                connection.sendall(b"N")
+
+        pool.submit(refuse)
+        url = f"postgresql://u:hidden@127.0.0.1:{server.getsockname()[1]}/desk?sslmode=require"
+        fails_in_one_line(tmp_path, "SSL", "sslmode", url=url)
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
@@ -213,14 +275,14 @@ def test_a_store_that_became_read_only(outer_folder: Path) -> None:
         fails_in_one_line(folder, "writable")
 
 
-def test_kill_9_in_the_middle_of_saves_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+def test_kill_9_in_the_middle_of_saves_loses_nothing_that_was_committed(place: Place) -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_store import FrozenClock, receipt
 from store import Store
-store = Store.open(Path({str(tmp_path)!r}), FrozenClock())
+store = Store.open(Path({str(place.folder)!r}), FrozenClock(), url={place.url!r})
 for number in range(1_000_000):
     store.ledger.save(receipt(f"turn-{{number}}"))
     print(number, flush=True)
@@ -231,18 +293,17 @@ for number in range(1_000_000):
             running.stdout.readline()
         running.send_signal(signal.SIGKILL)
         last = 59 + len([line for line in running.stdout.read().split("\n") if line])
-    store = Store.open(tmp_path, FrozenClock(START))
+    store = place.open()
     for number in range(last + 1):
         assert store.ledger.get(f"turn-{number}") == receipt(f"turn-{number}")
     turns = store.ledger.totals(START).turns
     assert last + 1 <= turns <= last + 2
     assert store.ledger.totals(START).cost_microusd == 7 * turns
-    store.close()
 
 
-def test_purge_removes_what_is_old_and_the_books_still_add_up(tmp_path: Path) -> None:
+def test_purge_removes_what_is_old_and_the_books_still_add_up(place: Place) -> None:
     clock = FrozenClock(START)
-    store = Store.open(tmp_path, clock)
+    store = place.open(clock)
 
     def a_turn(name: str) -> None:
         store.ledger.save(receipt(name, clock.now(), question=f"question of {name}"))
@@ -258,11 +319,11 @@ def test_purge_removes_what_is_old_and_the_books_still_add_up(tmp_path: Path) ->
     store.threads.claim("thread-of-used-again", "user")
     before = clock.now() - timedelta(days=90)
     books = store.ledger.totals(START - timedelta(days=1))
-    assert b"summary of old" in bytes_of(tmp_path)
+    assert b"summary of old" in place.content()
     purged = store.purge(before)
     assert (purged.receipts, purged.feedback, purged.tickets, purged.vault, purged.threads) == (2, 2, 2, 1, 1)
     for lost in ("question of old", "comment on old", "summary of old", "question of used-again"):
-        assert lost.encode() not in bytes_of(tmp_path)
+        assert lost.encode() not in place.content()
     with pytest.raises(NotFoundError):
         store.ledger.get("old")
     assert store.ledger.get("new").question == "question of new"
@@ -270,10 +331,7 @@ def test_purge_removes_what_is_old_and_the_books_still_add_up(tmp_path: Path) ->
     assert store.vault.read("thread-of-old") == {}
     after = store.ledger.totals(START - timedelta(days=1))
     assert (after.cost_microusd, after.calls, after.turns) == (books.cost_microusd, 3, 1)
-    store.close()
-    with sqlite3.connect(tmp_path / "desk.sqlite3") as connection:
-        whose = connection.execute("SELECT user_hash, error FROM calls ORDER BY id").fetchall()
-    connection.close()
+    whose = place.sql("SELECT user_hash, error FROM calls ORDER BY id")
     assert whose == [("", ""), ("", ""), ("ab" * 16, "late")]
 
 

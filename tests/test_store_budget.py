@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,10 +14,10 @@ import pytest
 from fakes import FrozenClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import Place
 
 from domain.errors import BudgetError, NotFoundError
 from domain.turn import Payer
-from store import Store
 from store.budget import LEASE, BudgetState
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -30,11 +29,11 @@ NOBODY = Payer()
 class Bench:
     """A store with a limit of 1,000 and a clock in the test's hand."""
 
-    folder: Path
+    place: Place
     clock: FrozenClock = field(default_factory=lambda: FrozenClock(START))
 
     def __post_init__(self) -> None:
-        self.store = Store.open(self.folder, self.clock, daily_limit=LIMIT)
+        self.store = self.place.open(self.clock, daily_limit=LIMIT)
         self.budget = self.store.budget
 
     def books(self) -> tuple[int, int, bool]:
@@ -43,17 +42,13 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.store.close()
+def bench(place: Place) -> Bench:
+    return Bench(place)
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    made = Bench(tmp_path_factory.mktemp("budget"))
-    yield made
-    made.store.close()
+def shared(lasting_place: Place) -> Bench:
+    return Bench(lasting_place)
 
 
 def test_a_hold_counts_until_it_is_settled(bench: Bench) -> None:
@@ -125,9 +120,10 @@ def test_the_day_is_utc_and_a_hold_is_booked_on_its_day(bench: Bench) -> None:
     assert bench.books() == (LIMIT, 0, False)
 
 
-def test_calls_that_cost_nothing_leave_the_database_alone(bench: Bench) -> None:
+def test_calls_that_cost_nothing_leave_the_database_alone(tmp_path: Path) -> None:
+    bench = Bench(Place(tmp_path))
     bench.store.close()
-    database = bench.folder / "desk.sqlite3"
+    database = tmp_path / "desk.sqlite3"
     before = database.stat()
     holds = [bench.budget.reserve("local", 0, NOBODY) for _ in range(3)]
     for hold in holds:
@@ -156,12 +152,11 @@ def test_amounts_and_holds_that_cannot_be(bench: Bench) -> None:
     assert bench.books() == (0, 10, False)
 
 
-def test_no_limit_given_lets_nothing_out_that_costs(tmp_path: Path) -> None:
-    store = Store.open(tmp_path, FrozenClock(START))
+def test_no_limit_given_lets_nothing_out_that_costs(place: Place) -> None:
+    store = place.open()
     with pytest.raises(BudgetError):
         store.budget.reserve("m", 1, NOBODY)
     store.budget.settle(store.budget.reserve("m", 0, NOBODY), 0)
-    store.close()
 
 
 moves = st.lists(
@@ -253,7 +248,7 @@ NOBODY = Payer()
 class Clock:
     def now(self): return datetime(2026, 3, 1, 12, tzinfo=UTC)
     def monotonic(self): return 0.0
-budget = Store.open(Path(sys.argv[1]), Clock(), daily_limit=5_000).budget
+budget = Store.open(Path(sys.argv[1]), Clock(), url=sys.argv[3], daily_limit=5_000).budget
 spent = lost = 0
 for number in range(80):
     amount = 20 + (number * int(sys.argv[2])) % 90
@@ -272,12 +267,12 @@ print(spent, lost)
 """
 
 
-def test_several_processes_never_pass_the_limit(tmp_path: Path) -> None:
+def test_several_processes_never_pass_the_limit(place: Place) -> None:
     clock = FrozenClock(START)
-    store = Store.open(tmp_path, clock, daily_limit=5_000)
+    store = place.open(clock, daily_limit=5_000)
+    command = [sys.executable, "-c", HAMMER, str(place.folder)]
     running = [
-        subprocess.Popen([sys.executable, "-c", HAMMER, str(tmp_path), str(step)], stdout=subprocess.PIPE, text=True)
-        for step in (7, 11, 13)
+        subprocess.Popen([*command, str(step), place.url], stdout=subprocess.PIPE, text=True) for step in (7, 11, 13)
     ]
     while any(process.poll() is None for process in running):
         state = store.budget.state()
@@ -290,4 +285,3 @@ def test_several_processes_never_pass_the_limit(tmp_path: Path) -> None:
     assert 4_900 < state.settled + state.reserved <= 5_000
     clock.moment += LEASE
     assert store.budget.state().reserved == 0
-    store.close()

@@ -1,6 +1,6 @@
 """Budgets of a model, a user, a key, a month: each is a brake of its own, and all books say the same."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +12,11 @@ from alembic.script import ScriptDirectory
 from fakes import FrozenClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import Place
 from sqlalchemy import create_engine, text
 
 from domain.errors import BudgetError, UsageError
 from domain.turn import Payer
-from store import Store
 from store.limits import EACH, Limit, Slot
 from store.migrate import MIGRATIONS
 
@@ -26,11 +26,11 @@ ANN, BOB = Payer("a" * 32, "", "turn-1"), Payer("b" * 32, "key-1", "turn-2")
 
 @dataclass
 class Bench:
-    folder: Path
+    place: Place
     clock: FrozenClock = field(default_factory=lambda: FrozenClock(START))
 
     def __post_init__(self) -> None:
-        self.store = Store.open(self.folder, self.clock, daily_limit=10_000)
+        self.store = self.place.open(self.clock, daily_limit=10_000)
         self.budget = self.store.budget
 
     def pay(self, amount: int, payer: Payer = ANN, model: str = "m") -> None:
@@ -42,10 +42,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.store.close()
+def bench(place: Place) -> Bench:
+    return Bench(place)
 
 
 @pytest.mark.parametrize(
@@ -138,11 +136,10 @@ def test_a_budget_that_cannot_be_is_refused(wrong: tuple) -> None:
 
 
 def test_limits_are_shared_between_processes_at_once(bench: Bench) -> None:
-    other = Store.open(bench.folder, bench.clock, daily_limit=10_000)
+    other = bench.place.open(bench.clock, daily_limit=10_000)
     other.budget.change(Slot(), 10, "ops")
     with pytest.raises(BudgetError):
         bench.pay(11)
-    other.close()
 
 
 calls = st.lists(
@@ -153,9 +150,9 @@ calls = st.lists(
 @settings(max_examples=10, deadline=None)
 @given(made=calls)
 def test_every_limit_holds_and_every_account_is_the_sum_of_its_calls(
-    tmp_path_factory: pytest.TempPathFactory, made: list
+    new_place: Callable[[], Place], made: list
 ) -> None:
-    bench = Bench(tmp_path_factory.mktemp("scopes"))
+    bench = Bench(new_place())
     limits = {("user", ANN.user): 200, ("model", "m"): 300, ("total", ""): 400}
     for (scope, name), amount in limits.items():
         bench.budget.change(Slot(scope, name), amount, "owner")
@@ -196,7 +193,7 @@ def test_books_of_the_first_version_are_carried_over(tmp_path: Path) -> None:
             )
         )
     engine.dispose()
-    bench = Bench(tmp_path)
+    bench = Bench(Place(tmp_path))
     state = bench.budget.state()
     assert (state.settled, state.reserved, state.closed) == (40, 25, True)
     bench.budget.change(Slot(period="ever"), 10_000, "owner")

@@ -1,14 +1,12 @@
 """Receipts come back as they went in, and their numbers add up."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from fakes import FrozenClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import Place
 
 from domain.errors import NotFoundError, StoreError
 from domain.receipt import Receipt
@@ -19,17 +17,13 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = Store.open(tmp_path_factory.mktemp("ledger"), FrozenClock(START))
-    yield opened
-    opened.close()
+def store(lasting_place: Place) -> Store:
+    return lasting_place.open()
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path, FrozenClock(START))
-    yield opened
-    opened.close()
+def empty(place: Place) -> Store:
+    return place.open()
 
 
 anything = st.text(st.characters(), max_size=20)  # halves of surrogate pairs and NUL too

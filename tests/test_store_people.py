@@ -1,8 +1,6 @@
 """What the store keeps about people: secrets, threads, tickets, thumbs; and what admins did."""
 
 import itertools
-import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +9,7 @@ import pytest
 from fakes import FrozenClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import Place
 
 from domain.errors import NotFoundError, StoreError
 from domain.receipt import Receipt
@@ -27,17 +26,13 @@ def clock() -> FrozenClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: FrozenClock) -> Iterator[Store]:
-    opened = Store.open(tmp_path, clock)
-    yield opened
-    opened.close()
+def store(place: Place, clock: FrozenClock) -> Store:
+    return place.open(clock)
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = Store.open(tmp_path_factory.mktemp("people"), FrozenClock(START))
-    yield opened
-    opened.close()
+def shared(lasting_place: Place) -> Store:
+    return lasting_place.open()
 
 
 def handoff(store: Store, thread: str, turn: str, summary: str = "wants a person") -> Ticket:
@@ -63,41 +58,36 @@ def test_the_vault_gives_back_what_was_put_in(
     assert shared.vault.read(thread) == {**first, **second}
 
 
-def test_no_personal_data_lies_on_the_disk_in_plain(store: Store, tmp_path: Path) -> None:
+def test_no_personal_data_lies_in_the_database_in_plain(store: Store, place: Place) -> None:
     store.vault.write("thread-1", SECRETS)
     store.vault.write("thread-1", {"<EMAIL_2>": "second@example.com"})
     store.threads.claim("thread-1", store.vault.user_hash("mai.nguyen"))
     store.audit.record("somebody", "positive-control", None, None)
 
-    def on_disk() -> bytes:
-        return b"".join(path.read_bytes() for path in tmp_path.iterdir())
-
     for _ in range(2):  # once with the write-ahead log, once without it
-        content = on_disk()
+        content = place.content()
         assert b"positive-control" in content
         for secret in (*SECRETS.values(), "second@example.com", "mai.nguyen"):
             for form in (secret.encode(), secret.encode("utf-16-le"), ascii(secret).strip("'").encode()):
                 assert form not in content
         store.close()
-    assert (tmp_path / "vault.key").stat().st_mode & 0o777 == 0o600
+    assert (place.folder / "vault.key").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_sealed_row_opens_in_its_own_thread_only(store: Store, tmp_path: Path) -> None:
+def test_a_sealed_row_opens_in_its_own_thread_only(store: Store, place: Place) -> None:
     store.vault.write("mine", SECRETS)
-    with sqlite3.connect(tmp_path / "desk.sqlite3") as connection:
-        connection.execute("UPDATE vault SET thread = 'yours'")
-    connection.close()
+    place.sql("UPDATE vault SET thread = 'yours'")
     with pytest.raises(StoreError, match="moved"):
         store.vault.read("yours")
 
 
-def test_a_forged_row_is_refused(store: Store, tmp_path: Path) -> None:
+def test_a_forged_row_is_refused(store: Store, place: Place) -> None:
     store.vault.write("mine", SECRETS)
-    with sqlite3.connect(tmp_path / "desk.sqlite3") as connection:
-        connection.execute(
-            "UPDATE vault SET sealed = CAST(substr(sealed, 1, 60) || 'AAAA' || substr(sealed, 65) AS BLOB)"
-        )
-    connection.close()
+    place.sql(
+        "UPDATE vault SET sealed = overlay(sealed PLACING 'AAAA'::bytea FROM 61)"
+        if place.url
+        else "UPDATE vault SET sealed = CAST(substr(sealed, 1, 60) || 'AAAA' || substr(sealed, 65) AS BLOB)"
+    )
     with pytest.raises(StoreError, match="key"):
         store.vault.read("mine")
 
@@ -297,15 +287,15 @@ def test_the_audit_log_tells_who_changed_what(store: Store, clock: FrozenClock) 
     assert store.audit.recent(1) == [newest]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE audit SET who = 'somebody else'",
-        "DELETE FROM audit",
-        "INSERT OR REPLACE INTO audit SELECT id, at, 'somebody else', what, before, after FROM audit",
-    ],
-)
-def test_no_entry_can_be_changed_or_removed(store: Store, change: str) -> None:
+CHANGES = {
+    "sqlite": "INSERT OR REPLACE INTO audit SELECT id, at, 'somebody else', what, before, after FROM audit",
+    "postgres": "TRUNCATE audit",
+}
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit SET who = 'somebody else'", "DELETE FROM audit", ""])
+def test_no_entry_can_be_changed_or_removed(store: Store, place: Place, change: str) -> None:
+    change = change or CHANGES[place.kind]
     store.audit.record("key-1", "budget.set", 1, 5)
     with pytest.raises(StoreError, match="append-only"), store._database.write() as connection:
         connection.exec_driver_sql(change)

