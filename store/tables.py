@@ -60,12 +60,13 @@ class Words(TypeDecorator[str]):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
-RowId = BigInteger().with_variant(Integer, "sqlite")
-"""A number that the database gives. SQLite counts in 64 bits only under the name INTEGER."""
-
-
 def _column(name: str, *rest: Any, nullable: bool = False, **options: Any) -> Column[Any]:
     return Column(name, *rest, nullable=nullable, **options)
+
+
+def _row_id() -> Column[Any]:
+    # A number that the database gives. SQLite counts in 64 bits only under the name INTEGER.
+    return _column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
 
 
 metadata = MetaData(
@@ -132,7 +133,7 @@ receipts_for_figures = Index(
 calls = Table(
     "calls",
     metadata,
-    _column("id", RowId, primary_key=True),
+    _row_id(),
     _column("turn_id", Words, index=True),
     _column("at", UtcTime, index=True),
     _column("desk", Words),
@@ -154,7 +155,7 @@ calls = Table(
 scores = Table(
     "scores",
     metadata,
-    _column("id", RowId, primary_key=True),
+    _row_id(),
     _column("turn_id", Words, ForeignKey("receipts.turn_id", ondelete="CASCADE"), index=True),
     _column("name", Words),
     _column("value", Float, nullable=True),
@@ -202,7 +203,7 @@ accounts_of_a_period = Index(
 holds = Table(
     "holds",
     metadata,
-    _column("id", RowId, primary_key=True),
+    _row_id(),
     _column("at", UtcTime),
     _column("day", Date, index=True),
     _column("model", Words),
@@ -285,7 +286,7 @@ one_open_ticket = Index(
 ticket_messages = Table(
     "ticket_messages",
     metadata,
-    _column("id", RowId, primary_key=True),
+    _row_id(),
     _column("ticket", String, ForeignKey("tickets.id", ondelete="CASCADE"), index=True),
     _column("turn_id", Words, nullable=True, unique=True),
     _column("author", String),
@@ -296,7 +297,7 @@ ticket_messages = Table(
 audit = Table(
     "audit",
     metadata,
-    _column("id", RowId, primary_key=True),
+    _row_id(),
     _column("at", UtcTime),
     _column("who", Words),
     _column("what", Words),

@@ -6,8 +6,6 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
 
 def upgrade() -> None:
     """Run inside the transaction of store/migrate.py. There is no way back but a backup."""
@@ -52,7 +50,7 @@ def _receipts() -> None:
 def _what_hangs_on_receipts() -> None:
     op.create_table(
         "calls",
-        sa.Column("id", ROW_ID, nullable=False),
+        _row_id(),
         sa.Column("turn_id", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("desk", sa.Text(), nullable=False),
@@ -73,7 +71,7 @@ def _what_hangs_on_receipts() -> None:
     op.create_index(op.f("ix_calls_turn_id"), "calls", ["turn_id"], unique=False)
     op.create_table(
         "scores",
-        sa.Column("id", ROW_ID, nullable=False),
+        _row_id(),
         sa.Column("turn_id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Float(), nullable=True),
@@ -109,7 +107,7 @@ def _money() -> None:
     )
     op.create_table(
         "budget_holds",
-        sa.Column("id", ROW_ID, nullable=False),
+        _row_id(),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
@@ -175,7 +173,7 @@ def _conversations() -> None:
     op.create_index(op.f("ix_tickets_touched_at"), "tickets", ["touched_at"], unique=False)
     op.create_table(
         "ticket_messages",
-        sa.Column("id", ROW_ID, nullable=False),
+        _row_id(),
         sa.Column("ticket", sa.String(), nullable=False),
         sa.Column("turn_id", sa.Text(), nullable=True),
         sa.Column("author", sa.String(), nullable=False),
@@ -197,7 +195,7 @@ def _house() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column("id", ROW_ID, nullable=False),
+        _row_id(),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
@@ -225,3 +223,8 @@ def _protect_audit() -> None:
             f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
             "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
         )
+
+
+def _row_id() -> "sa.Column[int]":
+    # SQLite counts in 64 bits only under the name INTEGER.
+    return sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False)

@@ -8,8 +8,6 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
 
 def upgrade() -> None:
     """Run inside the transaction of store/migrate.py. There is no way back but a backup."""
@@ -56,7 +54,7 @@ def _accounts() -> None:
 def _holds() -> None:
     op.create_table(
         "holds",
-        sa.Column("id", ROW_ID, nullable=False),
+        _row_id(),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
@@ -106,3 +104,8 @@ def _carry_over() -> None:
 
 def _table(name: str) -> sa.Table:
     return sa.Table(name, sa.MetaData(), autoload_with=op.get_bind())
+
+
+def _row_id() -> "sa.Column[int]":
+    # SQLite counts in 64 bits only under the name INTEGER.
+    return sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False)
