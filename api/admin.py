@@ -1,8 +1,8 @@
 """The operators' routes: what the terminal asks of the server that owns the desk's state.
 
 Each operation of graph/operations.py is `POST /admin/<its name>`, dots as slashes; those that change nothing
-answer GET too. Bodies and results are the CLI's `--json` objects. The gate lets nobody in without the token
-that only the owner's files hold.
+answer GET too. Bodies and results are the CLI's `--json` objects. The gate lets nobody in without a key for
+operators, or the token that only the owner's files hold; each operation says which scope it takes.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,13 +13,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, create_model
 
+from api import problems
 from api.chat import whole
 from api.doors import Here
+from api.identity import identity_of
+from api.problems import ProblemError
 from api.schemas import AskBody
-from graph.operations import OPERATIONS, Json, Operation, run
-
-OWNER = "owner"
-"""Who stands in the audit log: the token proves that it is the owner of this machine's files."""
+from graph.operations import OPERATIONS, Json, Operation, OperatorScope, run
 
 
 def make_router() -> APIRouter:
@@ -37,21 +37,32 @@ def make_router() -> APIRouter:
 
 async def ask(request: Request, body: AskBody, doors: Here) -> Response:
     """One turn, as `POST /v1/chat`; a long message ends in the typed refusal, as in the terminal."""
+    _operator(request, "admin")
     return await whole(doors.turns.start(doors.service.desk.stream(body.question())), request)
 
 
-async def progress(doors: Here) -> Json:
+async def progress(request: Request, doors: Here) -> Json:
     """How far the long operation that runs now, or ran last, has come: {done, total}."""
+    _operator(request, "admin")
     return asdict(doors.gauge)
+
+
+def _operator(request: Request, scope: OperatorScope) -> str:
+    """Who asks, as the audit log names it. Raises ProblemError for a key without this scope."""
+    identity = identity_of(request)
+    if not identity.may(scope):
+        raise ProblemError(problems.WRONG_SCOPE.saying(f"this needs a key with the scope {scope} or admin"))
+    return identity.who
 
 
 def _posted(name: str, operation: Operation) -> Callable[..., Awaitable[Json]]:
     fields = _fields(name, operation, strict=True)
 
-    async def work(body: fields, doors: Here) -> Json:  # type: ignore[valid-type]  # made from the operation's signature
+    async def work(request: Request, body: fields, doors: Here) -> Json:  # type: ignore[valid-type]  # made from the operation's signature
+        who = _operator(request, operation.scope)
         if "progress" in signature(operation.work).parameters:
             doors.gauge(0, 0)
-        return await run(doors.service, name, _given(body), who=OWNER, progress=doors.gauge)
+        return await run(doors.service, name, _given(body), who=who, progress=doors.gauge)
 
     return work
 
@@ -60,8 +71,8 @@ def _fetched(name: str, operation: Operation) -> Callable[..., Awaitable[Json]]:
     # Not strict: in a query everything is a string.
     fields = _fields(name, operation, strict=False)
 
-    async def work(query: Annotated[fields, Query()], doors: Here) -> Json:  # type: ignore[valid-type]  # as above
-        return await run(doors.service, name, _given(query), who=OWNER)
+    async def work(request: Request, query: Annotated[fields, Query()], doors: Here) -> Json:  # type: ignore[valid-type]  # as above
+        return await run(doors.service, name, _given(query), who=_operator(request, operation.scope))
 
     return work
 

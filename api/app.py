@@ -5,20 +5,23 @@ import secrets
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import admin, chat, openai, pages, probes, problems
 from api.doors import Doors
-from api.gate import Gate
+from api.gate import Gate, is_loopback
+from api.identity import Doorkeeper, UserTokens
 from api.replays import Replays
 from api.server import address_of, listen, open_listener
 from api.turns import Turns
-from domain.errors import FrontdeskError
+from domain.errors import FrontdeskError, UsageError
 from domain.ports import Clock, Ids, Progress
 from domain.settings import Settings
 from graph.alerts import open_watch
@@ -27,6 +30,7 @@ from graph.health import banner
 from graph.service import Service
 from graph.system import Uuid7
 from graph.warming import start_model, warm
+from store import Store
 from tracing import configure_logging
 
 HEARTBEAT = 10.0
@@ -45,7 +49,7 @@ def create_app(
     ids: Ids | None = None,
     heartbeat: float = HEARTBEAT,
 ) -> FastAPI:
-    """The application over an open service. `owner_token` opens /admin; without one it stays closed."""
+    """The application over an open service. `owner_token` opens /admin, as do keys with the scope for it."""
     # No /docs: its page loads scripts from elsewhere, which our content policy forbids.
     app = FastAPI(
         title=f"Frontdesk: {service.profile.name}",
@@ -62,7 +66,23 @@ def create_app(
     for kind in (FrontdeskError, problems.ProblemError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, problems.on_error)
     app.add_middleware(Backstop, ids=ids)
-    app.add_middleware(Gate, ids=ids, owner_token=owner_token, max_body_bytes=service.settings.max_body_bytes)
+    settings = service.settings
+    app.add_middleware(
+        Gate,
+        ids=ids,
+        doorkeeper=Doorkeeper(service.store.keys, UserTokens.of(settings), owner_token),
+        hosts=_listed(settings.hosts),
+        origins=_listed(settings.origins),
+        max_body_bytes=settings.max_body_bytes,
+    )
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(_listed(settings.origins)),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Thread-Id"],
+            expose_headers=["X-Trace-Id", "Retry-After"],
+        )
     return app
 
 
@@ -90,6 +110,11 @@ class Backstop:
                 await problems.respond(problems.INTERNAL, occurrence, scope["path"])(scope, receive, send)
 
 
+def _listed(names: str) -> frozenset[str]:
+    """Names that a setting lists with commas."""
+    return frozenset(name.strip().lower().rstrip("/") for name in names.split(",") if name.strip())
+
+
 def to_stderr(line: str) -> None:
     """Say a line to whoever started the server."""
     sys.stderr.write(f"{line}\n")
@@ -108,7 +133,7 @@ async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress 
     with open_listener(settings.host, settings.port) as listener:
         configure_logging(settings.log_level)
         address = address_of(listener, settings.host)
-        service = await open_service(settings, say=say, progress=progress)
+        service = await open_service(settings, say=say, progress=progress, vet=partial(_fit_for_others, settings))
         token = secrets.token_urlsafe(32)
 
         def ready() -> None:
@@ -127,6 +152,17 @@ async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress 
             watching.cancel()
             await asyncio.gather(beside, watching, return_exceptions=True)
             await close_service(service)
+
+
+def _fit_for_others(settings: Settings, store: Store) -> None:
+    """Raises UsageError when other machines could reach a desk that asks nobody who they are."""
+    if is_loopback(settings.host) or UserTokens.of(settings) or store.keys.any():
+        return
+    raise UsageError(
+        "other machines could reach this address, and there is no API key yet",
+        where=f"--host {settings.host}",
+        fix="make one first: frontdesk keys create NAME --scope server",
+    )
 
 
 async def _beside(service: Service) -> None:

@@ -12,6 +12,7 @@ from fastapi.sse import format_sse_event
 
 from api import problems
 from api.doors import Doors, Here
+from api.identity import identity_of
 from api.replays import Slot
 from api.responses import EVENT_HEADERS, HEARTBEAT, events, finished, reply_response, streamed
 from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
@@ -45,6 +46,10 @@ def _chat_problems() -> dict[int | str, dict[str, Any]]:
     return problems.documented(
         problems.UNREADABLE,
         problems.WRONG_REQUEST,
+        problems.KEY_NEEDED,
+        problems.UNKNOWN_KEY,
+        problems.UNKNOWN_TOKEN,
+        problems.WRONG_SCOPE,
         problems.NOT_FOUND,
         problems.THREAD_BUSY,
         problems.REQUEST_RUNNING,
@@ -135,9 +140,24 @@ async def desk(doors: Here) -> DeskOut:
 
 
 def caller(request: Request, named: str | None) -> str:
-    """Whose request it is: who the caller says, else the page's anonymous session, else anyone."""
-    session = request.cookies.get(SESSION_COOKIE, "")
-    return named or (session if SESSION.fullmatch(session) else ANONYMOUS)
+    """Whose request it is: a signed user, who a trusted server says, the page's anonymous session, or a key itself.
+
+    On a desk without keys the caller is believed. Raises ProblemError where a key is needed, or another one.
+    """
+    identity = identity_of(request)
+    cookie = request.cookies.get(SESSION_COOKIE, "")
+    session = cookie if SESSION.fullmatch(cookie) else ""
+    if identity.kind == "token":
+        return identity.user
+    if identity.open:
+        return named or session or ANONYMOUS
+    if identity.may("server"):
+        return named or ANONYMOUS
+    if identity.key and identity.may("chat"):
+        return session or f"key-{identity.key.id}"
+    if session and identity.kind == "nobody":
+        return session
+    raise problems.ProblemError(problems.WRONG_SCOPE if identity.scope else problems.KEY_NEEDED)
 
 
 async def whole(turn: RunningTurn, request: Request) -> Response:

@@ -1,6 +1,5 @@
 """What every request passes before a route sees it: host, origin, owner, media type, size; and security headers."""
 
-import hmac
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -11,11 +10,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
-from api.problems import Problem
+from api.identity import Doorkeeper, Identity
+from api.problems import Problem, ProblemError
 from domain.ports import Ids
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 ADMIN = "/admin"
+API = "/v1"
+ANALYSTS = ("/metrics", "/openapi.json")
+"""What tells of the desk as a whole: open on this machine alone, an analyst's where there are keys."""
 ADMIN_BODY_BYTES = 1_048_576
 """The owner may ask about longer texts than a customer."""
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
@@ -46,11 +49,16 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """ASGI middleware. `owner_token` opens /admin; an empty one opens it to nobody."""
+    """ASGI middleware: who may pass; who it is then stands in the request's state as `identity`.
+
+    `hosts` and `origins` are those that the settings name beside the desk's own.
+    """
 
     app: ASGIApp
     ids: Ids
-    owner_token: str
+    doorkeeper: Doorkeeper
+    hosts: frozenset[str]
+    origins: frozenset[str]
     max_body_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,28 +73,67 @@ class Gate:
                     headers.setdefault(name, value)
             await send(message)
 
-        limit = ADMIN_BODY_BYTES if _is_admin(scope) else self.max_body_bytes
-        problem = self._objection(scope, Headers(scope=scope), limit)
-        if problem:
-            await problems.respond(problem, self.ids.new(), scope["path"])(scope, receive, guarded)
+        limit = ADMIN_BODY_BYTES if _under(ADMIN, scope) else self.max_body_bytes
+        try:
+            await self._admit(scope, Headers(scope=scope), limit)
+        except ProblemError as refusal:
+            response = problems.respond(refusal.problem, self.ids.new(), scope["path"])
+            await response(scope, receive, guarded)
         else:
             await self.app(scope, _limited(receive, limit), guarded)
 
-    def _objection(self, scope: Scope, headers: Headers, limit: int) -> Problem | None:
+    async def _admit(self, scope: Scope, headers: Headers, limit: int) -> None:
+        """Raises ProblemError for whoever may not pass."""
         host = headers.get("host", "")
-        if not _is_ours(host):
+        if not await self._is_ours(host):
             # A foreign name that leads here is how another site reads what only this machine may (DNS rebinding).
-            return problems.WRONG_HOST.saying("open it as http://127.0.0.1 or http://localhost with its port")
-        if scope["method"] not in READING and not _same_origin(headers, host):
-            return problems.FOREIGN_ORIGIN
-        if _is_admin(scope) and not self._is_owner(headers.get("authorization", "")):
-            return problems.NOT_OWNER
-        return _body_objection(headers, limit)
+            raise ProblemError(
+                problems.WRONG_HOST.saying("open it as http://127.0.0.1 or http://localhost with its port")
+            )
+        if scope["method"] not in READING and not self._same_origin(headers, host):
+            raise ProblemError(problems.FOREIGN_ORIGIN)
+        scope.setdefault("state", {})["identity"] = await self._identity(scope, headers.get("authorization", ""))
+        if problem := _body_objection(headers, limit):
+            raise ProblemError(problem)
 
-    def _is_owner(self, authorization: str) -> bool:
-        scheme, _, token = authorization.partition(" ")
-        same = hmac.compare_digest(token.encode(), self.owner_token.encode())
-        return bool(self.owner_token) and same and scheme.lower() == "bearer"
+    async def _identity(self, scope: Scope, authorization: str) -> Identity:
+        """Who asks, where that matters. Raises ProblemError for whoever may not come this far."""
+        inside, telling = _under(ADMIN, scope), scope["path"] in ANALYSTS
+        if not (inside or telling or _under(API, scope)):
+            return Identity()
+        try:
+            identity = await self.doorkeeper.identify(authorization)
+        except ProblemError:
+            if inside:
+                raise ProblemError(problems.NOT_OWNER) from None
+            raise
+        if inside and identity.scope is None:
+            raise ProblemError(problems.NOT_OWNER)
+        if inside and identity.scope in ("chat", "server"):
+            raise ProblemError(problems.WRONG_SCOPE)
+        if telling and not (identity.open or identity.may("analyst")):
+            raise ProblemError(problems.WRONG_SCOPE if identity.scope else problems.KEY_NEEDED)
+        return identity
+
+    async def _is_ours(self, host: str) -> bool:
+        """Whether a Host header names this desk. Its port is not compared: a tunnel may have another."""
+        found = HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = found["name"].strip("[]").lower()
+        return is_loopback(name) or name in self.hosts or (not self.hosts and await self.doorkeeper.keyed())
+
+    def _same_origin(self, headers: Headers, host: str) -> bool:
+        """Whether the page that sends this was served from here; programs that are no browser name no origin."""
+        origin = headers.get("origin")
+        if origin is None:
+            return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        if origin in self.origins:
+            return True
+        try:
+            return urlsplit(origin).netloc.lower() == host.lower()
+        except ValueError:
+            return False
 
 
 def _body_objection(headers: Headers, limit: int) -> Problem | None:
@@ -120,23 +167,6 @@ def _limited(receive: Receive, limit: int) -> Receive:
     return measured
 
 
-def _is_admin(scope: Scope) -> bool:
+def _under(folder: str, scope: Scope) -> bool:
     path: str = scope["path"]
-    return path == ADMIN or path.startswith(f"{ADMIN}/")
-
-
-def _is_ours(host: str) -> bool:
-    """Whether a Host header names this machine. Its port is not compared: an SSH tunnel may have another."""
-    found = HOST.fullmatch(host)
-    return found is not None and is_loopback(found["name"].strip("[]").lower())
-
-
-def _same_origin(headers: Headers, host: str) -> bool:
-    """Whether the page that sends this was served from here; programs that are no browser name no origin."""
-    origin = headers.get("origin")
-    if origin is None:
-        return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-    try:
-        return urlsplit(origin).netloc.lower() == host.lower()
-    except ValueError:
-        return False
+    return path == folder or path.startswith(f"{folder}/")

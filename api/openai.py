@@ -150,6 +150,9 @@ async def model(model: str, doors: Here) -> Model:
     responses=problems.documented(
         problems.UNREADABLE,
         problems.WRONG_REQUEST,
+        problems.KEY_NEEDED,
+        problems.UNKNOWN_KEY,
+        problems.WRONG_SCOPE,
         problems.NOT_FOUND,
         problems.NO_MODEL,
         problems.THREAD_BUSY,

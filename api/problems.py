@@ -61,6 +61,11 @@ class Problem:
 UNREADABLE = Problem("unreadable-body", 400, "The body is not valid JSON in UTF-8")
 WRONG_REQUEST = Problem("wrong-request", 400, "The request cannot be carried out")
 NOT_OWNER = Problem("owner-only", 401, "Only this machine's owner may do this", headers={"WWW-Authenticate": "Bearer"})
+BEARER = {"WWW-Authenticate": "Bearer"}
+KEY_NEEDED = Problem("key-needed", 401, "An API key is needed", headers=BEARER)
+UNKNOWN_KEY = Problem("unknown-key", 401, "There is no such API key, or it was revoked", headers=BEARER)
+UNKNOWN_TOKEN = Problem("unknown-token", 401, "The user token is forged, stale or meant for others", headers=BEARER)
+WRONG_SCOPE = Problem("wrong-scope", 403, "The API key does not allow this")
 FOREIGN_ORIGIN = Problem("foreign-origin", 403, "Requests from another site are not taken")
 NOT_FOUND = Problem("not-found", 404, "There is no such thing, or it is not yours")
 NO_MODEL = Problem("no-such-model", 404, "There is no such model")

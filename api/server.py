@@ -1,4 +1,4 @@
-"""Listening: one socket on loopback, signals that let running turns finish, and a word when it is ready."""
+"""Listening: one socket, signals that let running turns finish, and a word when it is ready."""
 
 import asyncio
 import errno
@@ -11,20 +11,13 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from api.gate import is_loopback
 from domain.errors import UsageError
 
 BACKLOG = 2_048
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Bind `host:port` (0: a free one), on loopback only. Raises UsageError."""
-    if not is_loopback(host):
-        raise UsageError(
-            "other machines could reach this address, and API keys, which come first, do not exist yet",
-            where=f"--host {host}",
-            fix="serve on 127.0.0.1",
-        )
+    """Bind `host:port` (0: a free one); nothing is let in before `listen`. Raises UsageError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)

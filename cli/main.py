@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from cli import asking, gaps, health, judging, knowing, measuring, money, receipts, serving
+from cli import access, asking, gaps, health, judging, knowing, measuring, money, receipts, serving
 from cli.terminal import note
 from domain.errors import FrontdeskError, UsageError
 
@@ -87,6 +87,8 @@ def build() -> typer.Typer:
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)
     app.add_typer(_budget(), name="budget")
     app.command("gaps", epilog=gaps.EXAMPLES)(gaps.gaps)
+    app.add_typer(_keys(), name="keys")
+    app.command("audit", epilog=access.AUDIT_EXAMPLES)(access.audit)
     app.command("doctor", epilog=health.EXAMPLES)(health.doctor)
     return app
 
@@ -103,6 +105,14 @@ def _budget() -> typer.Typer:
     group = typer.Typer(help="What may be spent on models.", no_args_is_help=True, rich_markup_mode=None)
     group.command("set", epilog=money.SET_EXAMPLES)(money.set_budget)
     group.command("show", epilog=money.SHOW_EXAMPLES)(money.show_budgets)
+    return group
+
+
+def _keys() -> typer.Typer:
+    group = typer.Typer(help="The keys that open the API.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("create", epilog=access.CREATE_EXAMPLES)(access.create)
+    group.command("list", epilog=access.LIST_EXAMPLES)(access.list_keys)
+    group.command("revoke", epilog=access.REVOKE_EXAMPLES)(access.revoke)
     return group
 
 

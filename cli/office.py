@@ -191,6 +191,16 @@ async def open_office(settings: "Settings", *, model: bool = False) -> AsyncIter
         raise FrontdeskError("a server has just taken this desk over", where=owner.address, fix="try again") from fault
 
 
+def run_operation(settings: "Settings", operation: str, **fields: Any) -> Json:
+    """One operation of graph/operations.py, for a command that needs no more. Raises what it raises."""
+
+    async def work() -> Json:
+        async with open_office(settings) as office:
+            return await office.run(operation, **fields)
+
+    return asyncio.run(work())
+
+
 @asynccontextmanager
 async def local_service(settings: "Settings", *, model: bool = False) -> AsyncIterator["Service"]:
     """The desk opened in this process, and closed again. Raises HomeInUseError."""

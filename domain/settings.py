@@ -14,6 +14,8 @@ from domain.errors import SettingsError
 
 PLACEHOLDERS = frozenset({"changeme", "change-me", "secret", "password", "todo", "xxx", "placeholder"})
 
+SHORTEST_SECRET = 32
+
 
 class Settings(BaseSettings):
     """Every knob of the service; docs/settings.md lists them from these fields."""
@@ -35,6 +37,19 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to bind; anything but loopback needs API keys.")
     port: int = Field(8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
+    hosts: str = Field(
+        "", description="Host names this desk is reached by, with commas; empty: any, once there are API keys."
+    )
+    origins: str = Field(
+        "", description="Web origins, with commas, whose pages may ask this desk; empty: its own only."
+    )
+    jwt_secret: SecretStr = Field(
+        SecretStr(""), description="Shared secret of signed user tokens (HS256), 32+ characters."
+    )
+    jwt_public_key: str = Field("", description="PEM public key of signed user tokens (RS256, ES256, EdDSA).")
+    jwt_audience: str = Field("", description="Audience that a user token must name; empty: not looked at.")
+    jwt_issuer: str = Field("", description="Issuer that a user token must name; empty: not looked at.")
+    jwt_max_hours: float = Field(24.0, gt=0, description="Longest life of a user token, from its iat to its exp.")
     max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body.")
     max_message_chars: int = Field(4_000, ge=10, description="Longest question.")
     max_turns: int = Field(32, ge=1, description="Turns in flight; more get 503 with Retry-After.")
@@ -113,10 +128,19 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_SECRET:
+            message = f"must have {SHORTEST_SECRET} characters or more"
+            raise ValueError(message)
+        return value
+
     @model_validator(mode="after")
     def _no_placeholders(self) -> Self:
         secrets = {
             "FRONTDESK_VAULT_KEY": self.vault_key,
+            "FRONTDESK_JWT_SECRET": self.jwt_secret,
             "FRONTDESK_LLM_API_KEY": self.llm_api_key,
             "LANGFUSE_SECRET_KEY": self.langfuse_secret_key,
             "OPENAI_API_KEY": self.openai_api_key,

@@ -58,21 +58,31 @@ def silent(_line: str) -> None:
     """Say nothing."""
 
 
+Vet = Callable[[Store], None]
+
+
+def trust(_store: Store) -> None:
+    """Nothing speaks against opening a desk."""
+
+
 def keep_text_at_home() -> None:
     """Switch LangSmith's tracing off, whatever the environment says: no text goes to a foreign cloud."""
     for name in LANGSMITH:
         os.environ[name] = "false"
 
 
-async def open_service(settings: Settings, *, say: Say = silent, progress: Progress | None = None) -> Service:
+async def open_service(
+    settings: Settings, *, say: Say = silent, progress: Progress | None = None, vet: Vet = trust
+) -> Service:
     """Open one desk with everything it needs; at its very first start, read its knowledge.
 
+    `vet` sees the store before anything slow is done, and may raise: then nothing stays open.
     Raises HomeInUseError when another process owns the desk's state, DeskError, StoreError, KnowledgeError.
     What was opened before a failure is closed again. Close the service with `close_service`.
     """
     keep_text_at_home()
     async with AsyncExitStack() as opened:
-        service = await _open(settings, opened, say, progress)
+        service = await _open(settings, opened, say, progress, vet)
         service.closing.push_async_callback(opened.pop_all().aclose)
     return service
 
@@ -186,7 +196,7 @@ def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
     )
 
 
-async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: Progress | None) -> Service:
+async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: Progress | None, vet: Vet) -> Service:
     desk_folder = find_desk(settings.desk)
     state = settings.home / desk_folder.name
     clock, ids = SystemClock(), Uuid7()
@@ -194,6 +204,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     vault_key = settings.vault_key.get_secret_value()
     store = await asyncio.to_thread(Store.open, state, clock, vault_key=vault_key, daily_limit=_daily_limit(settings))
     opened.callback(store.close)
+    await asyncio.to_thread(vet, store)
     saver = await open_saver(state)
     opened.push_async_callback(close_saver, saver)
     await _let_go(store, saver, clock.now() - timedelta(days=settings.retention_days))

@@ -17,6 +17,7 @@ from store.costs import Costs
 from store.engine import Database
 from store.feedback import FeedbackBook
 from store.figures import FigureBook
+from store.keys import Keys
 from store.ledger import Ledger
 from store.migrate import bring_up_to_date
 from store.tables import budget_accounts, calls, feedback, holds, receipts, threads, tickets, vault
@@ -59,6 +60,7 @@ class Store:
         self.threads = Threads(database, clock)
         self.tickets = Tickets(database, clock)
         self.feedback = FeedbackBook(database, clock)
+        self.keys = Keys(database, clock)
         self.audit = Audit(database, clock)
         self.alerts = AlertBook(database, clock)
 

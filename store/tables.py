@@ -294,6 +294,18 @@ ticket_messages = Table(
     _column("at", UtcTime),
 )
 
+keys = Table(
+    "keys",
+    metadata,
+    _column("id", String, primary_key=True),
+    _column("name", Words),
+    _column("scope", String),
+    _column("digest", LargeBinary),
+    _column("created_at", UtcTime),
+    _column("revoked_at", UtcTime, nullable=True),
+)
+"""`digest`: SHA-256 of the secret half of an API key; the key itself is nowhere."""
+
 audit = Table(
     "audit",
     metadata,

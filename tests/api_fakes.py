@@ -6,6 +6,7 @@ import signal
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -173,6 +174,13 @@ class Model:
         return self.card
 
 
+class NoKeys:
+    """A desk for which no key was ever made."""
+
+    def any(self):
+        return False
+
+
 @dataclass
 class FakeService:
     """What the door reads of a service."""
@@ -187,7 +195,7 @@ class FakeService:
     metrics: Metrics = field(default_factory=Metrics)
     local: None = None
     clock: FrozenClock = field(default_factory=FrozenClock)
-    store: Any = None
+    store: Any = field(default_factory=lambda: SimpleNamespace(keys=NoKeys()))
 
 
 @asynccontextmanager

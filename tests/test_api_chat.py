@@ -90,6 +90,7 @@ def test_a_turn_that_is_quiet_from_the_start_is_streamed_all_the_same():
     async def work(door):
         door.desk.wait, door.desk.silent_first = asyncio.Event(), True
         asking = asyncio.create_task(door.ask_events())
+        await door.desk.begun.wait()
         await asyncio.sleep(0.05)
         door.desk.wait.set()
         return await asking
