@@ -2,7 +2,7 @@
 
 import pytest
 from fakes import FrozenClock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import NotFoundError, UsageError
