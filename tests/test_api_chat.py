@@ -76,7 +76,8 @@ def test_a_quiet_turn_says_that_it_is_alive():
     async def work(door):
         door.desk.wait = asyncio.Event()
         asking = asyncio.create_task(door.ask_events())
-        await asyncio.sleep(0.1)
+        await door.desk.begun.wait()
+        await asyncio.sleep(0.2)
         door.desk.wait.set()
         return await asking
 
