@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     alert_private: bool = Field(False, description="Whether the webhook may be on this machine or a private network.")
     alert_seconds: float = Field(60.0, gt=0, description="Seconds between two looks at the alert rules.")
 
+    chroma_url: str = Field("", description="Chroma server that replicas share; empty: a folder of this one.")
     rag_config: str = Field("", description="RAG configuration in retrieval/configs; empty: by the desk's languages.")
     judge_sample: float | None = Field(
         None, ge=0, le=1, description="Share of turns judged; unset: 1 with the local judge, 0.1 with a paid model."
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
         description="Langfuse project secret.",
     )
 
-    @field_validator("llm_base_url")
+    @field_validator("llm_base_url", "chroma_url")
     @classmethod
     def _url(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):

@@ -37,6 +37,7 @@ from nodes.deps import Deps
 from prompts import PromptLibrary, Replies
 from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
 from retrieval.reading import public_titles
+from retrieval.vectors import ServerPlace
 from scoring import LocalJudge
 from store import HomeLock, Store
 from store.limits import Limit, Slot
@@ -133,7 +134,14 @@ async def open_rooms(
     profile = read_profile(desk_folder)
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
     embedder = load_embedder(config.embedder.name)
-    knowledge = await Knowledge.open(state / "knowledge", config, embedder, clock, shipped=desk_folder / VECTORS)
+    knowledge = await Knowledge.open(
+        state / "knowledge",
+        config,
+        embedder,
+        clock,
+        shipped=desk_folder / VECTORS,
+        server=_chroma(settings, desk_folder),
+    )
     opened.push_async_callback(knowledge.close)
     articles = desk_folder / "knowledge"
     if not knowledge.version and articles.is_dir():
@@ -168,6 +176,11 @@ def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) ->
     articles = folder / "knowledge" if folder else None
     titles = public_titles(articles) if articles and articles.is_dir() else []
     return ScopeFilter(profile, embedder, topics=lambda: titles), embedder.name
+
+
+def _chroma(settings: Settings, desk_folder: Path) -> ServerPlace | None:
+    """The desk's own database on the Chroma server, if there is one."""
+    return ServerPlace(settings.chroma_url, f"frontdesk-{desk_folder.name}") if settings.chroma_url else None
 
 
 async def open_knowledge(folder: Path, config: RagConfig) -> Knowledge:

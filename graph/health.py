@@ -31,14 +31,8 @@ def banner(service: Service) -> str:
 def health(service: Service) -> list[Dependency]:
     """Every dependency of the service; the desk cannot answer when a needed one is down."""
     faults = {name: state for name, state in service.guards.health().items() if state != "ok"}
-    knowledge = service.knowledge.version
     return [
-        Dependency(
-            "knowledge",
-            "ok" if knowledge else "down",
-            f"version {knowledge}" if knowledge else "no articles: run frontdesk ingest PATH",
-            needed=True,
-        ),
+        _knowledge(service),
         Dependency(
             "guards",
             "degraded" if faults else "ok",
@@ -46,6 +40,15 @@ def health(service: Service) -> list[Dependency]:
         ),
         _model(service),
     ]
+
+
+def _knowledge(service: Service) -> Dependency:
+    version, trouble = service.knowledge.version, service.knowledge.trouble
+    if trouble:
+        return Dependency("knowledge", "down", trouble, needed=True)
+    if not version:
+        return Dependency("knowledge", "down", "no articles: run frontdesk ingest PATH", needed=True)
+    return Dependency("knowledge", "ok", f"version {version}", needed=True)
 
 
 def _model(service: Service) -> Dependency:

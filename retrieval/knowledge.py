@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,11 +24,16 @@ from retrieval.config import RagConfig
 from retrieval.language import detect_language
 from retrieval.reading import read_articles
 from retrieval.search import PublicSearch
+from retrieval.shared import ServerVersions
 from retrieval.shelf import Shelf
 from retrieval.shipped import key_of, read_vectors
-from retrieval.vectors import VectorStore, probe
+from retrieval.vectors import ServerPlace, VectorStore, probe
 from retrieval.versions import Pointer, VersionFiles, VersionRecord, collection_name
 
+FOLLOW_SECONDS = 2.0
+"""Between two looks at which version the replicas serve."""
+OURS = (*(f"{audience}-" for audience in AUDIENCES), "expired-")
+"""How the names of collections begin that are made anew with each version."""
 REBUILD = "run `frontdesk ingest PATH --desk D` to rebuild it"
 
 
@@ -45,7 +50,7 @@ class Knowledge:
 
     def __init__(
         self,
-        files: VersionFiles,
+        files: VersionFiles | ServerVersions,
         store: VectorStore,
         config: RagConfig,
         embedder: Embedder,
@@ -59,12 +64,24 @@ class Knowledge:
         self._articles: list[Article] = []
         self._search = PublicSearch(config, embedder)
         self._writing = asyncio.Lock()
+        self._trouble = ""
+        self._following: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
-        cls, folder: Path, config: RagConfig, embedder: Embedder, clock: Clock, *, shipped: Path | None = None
+        cls,
+        folder: Path,
+        config: RagConfig,
+        embedder: Embedder,
+        clock: Clock,
+        *,
+        shipped: Path | None = None,
+        server: ServerPlace | None = None,
     ) -> "Knowledge":
         """Open a folder (made if absent) and serve its current version.
+
+        With a `server` everything lies there instead, shared by replicas: one writes at a time, and a version that
+        another has made or gone back to serves here within seconds.
 
         `shipped` is the desk's folder of vectors made in advance (retrieval/shipped.py).
         Raises StoreError for a damaged folder. A version that another configuration filled is not
@@ -73,16 +90,21 @@ class Knowledge:
         if embedder.name != config.embedder.name:
             what = f"{config.label} is made for {config.embedder.name}, not {embedder.name}"
             raise KnowledgeError(what, where=config.label, fix="load the embedder that the configuration names")
-        files = VersionFiles(folder)
-        pointer = await asyncio.to_thread(files.pointer)
-        store = await asyncio.to_thread(_open_store, files, pointer)
+        files, store, pointer = await asyncio.to_thread(_open_store, folder, server, clock)
         knowledge = cls(files, store, config, embedder, clock, shipped=shipped)
         try:
             await knowledge._switch(pointer)
         except StoreError:
             await asyncio.to_thread(store.close)
             raise
+        if server is not None:
+            knowledge._following = asyncio.create_task(knowledge._follow(), name="follow the knowledge")
         return knowledge
+
+    @property
+    def trouble(self) -> str:
+        """Why the knowledge cannot be searched just now, though there is some; empty when it can."""
+        return self._trouble
 
     @property
     def version(self) -> str:
@@ -132,7 +154,7 @@ class Knowledge:
         they are read, then chunks while they are embedded. Raises KnowledgeError when nothing at all could be
         taken, and StoreError; in both cases the old version serves on.
         """
-        async with self._writing:
+        async with self._alone():
             reading, root = await asyncio.to_thread(_read_path, path, _from_thread(progress))
             if not reading.articles:
                 first = f", first {reading.skipped[0].where}: {reading.skipped[0].why}" if reading.skipped else ""
@@ -145,7 +167,7 @@ class Knowledge:
 
     async def rollback(self, version: str) -> None:
         """Serve a kept version again. Raises KnowledgeError."""
-        async with self._writing:
+        async with self._alone():
             record = self._pointer.record(version)
             if record is None:
                 kept = ", ".join(row.version for row in self._pointer.versions) or "none"
@@ -158,10 +180,42 @@ class Knowledge:
 
     async def close(self) -> None:
         """Let go of the folder and mark it clean. Nothing may be called afterwards."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
         async with self._writing:
             self._search.serve(None)
             await asyncio.to_thread(self._store.close)
             await asyncio.to_thread(self._files.release)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Write alone: in this process, and on a server among all, from what serves now."""
+        async with self._writing:
+            if isinstance(self._files, ServerVersions):
+                async with self._files.writing():
+                    await self._refresh()
+                    yield
+            else:
+                yield
+
+    async def _follow(self) -> None:
+        """Serve what other replicas have switched to, and notice when the server is away."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            try:
+                async with self._writing:
+                    await self._refresh()
+            except StoreError as fault:
+                self._trouble = fault.what
+            else:
+                self._trouble = ""
+
+    async def _refresh(self) -> None:
+        pointer = await asyncio.to_thread(self._files.pointer)
+        if pointer.serving != self._pointer.serving:
+            await self._switch(pointer)
+        self._pointer = pointer
 
     def _fits(self, record: VersionRecord) -> bool:
         return (record.config, record.embedder) == (self._config.label, self._config.embedder.sha256)
@@ -302,20 +356,29 @@ def _from_thread(progress: Progress | None) -> Progress | None:
     return told
 
 
-def _open_store(files: VersionFiles, pointer: Pointer) -> VectorStore:
-    """Open Chroma, in a process of its own first if the folder was not left clean. Raises StoreError."""
+def _open_store(
+    folder: Path, server: ServerPlace | None, clock: Clock
+) -> tuple[VersionFiles | ServerVersions, VectorStore, Pointer]:
+    """Open Chroma; a folder that was not left clean in a process of its own first. Raises StoreError."""
+    if server is not None:
+        # Nothing is cleaned here: another replica may be writing.
+        store = VectorStore(server)
+        shared = ServerVersions(store, clock)
+        return shared, store, shared.pointer()
+    files = VersionFiles(folder)
+    pointer = files.pointer()
     expected = {name: count for record in pointer.versions for name, count in record.collections().items()}
     if not files.take() and files.chroma.exists():
         probe(files.chroma, expected)
     store = VectorStore(files.chroma)
     _clean(files, store, pointer)
-    return store
+    return files, store, pointer
 
 
-def _clean(files: VersionFiles, store: VectorStore, pointer: Pointer) -> None:
+def _clean(files: VersionFiles | ServerVersions, store: VectorStore, pointer: Pointer) -> None:
     """Drop what a crash left unfinished and what is no longer kept."""
     kept = {name for record in pointer.versions for name in record.collections()}
     for name in store.names():
-        if name not in kept:
+        if name.startswith(OURS) and name not in kept:
             store.drop(name)
     files.drop_unkept(pointer)

@@ -1,4 +1,4 @@
-"""Chroma on disk: the only importer of chromadb.
+"""Chroma, on disk or as a server: the only importer of chromadb.
 
 Run as a program (`python -m retrieval.vectors FOLDER EXPECTED`) it opens a folder that may be damaged,
 because Chroma aborts the whole process on a truncated segment instead of raising.
@@ -9,8 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -24,18 +26,27 @@ HNSW = {"space": "cosine", "ef_construction": 200, "ef_search": 200}
 """ef_search 200: 100 nearest of 1,179 found without a miss."""
 PROBE_SECONDS = 60
 FIX = "move this folder away and run `frontdesk ingest PATH --desk D`"
+SERVER_FIX = "start the Chroma server, or look at FRONTDESK_CHROMA_URL"
+SERVER_SECONDS = 10.0
+"""How long one request to a server may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlace:
+    """A Chroma server and the database on it that one desk has for itself."""
+
+    url: str
+    database: str
 
 
 class VectorStore:
-    """One Chroma folder. Every call blocks; several threads may read while one writes."""
+    """One Chroma folder or database. Every call blocks; several threads may read while one writes."""
 
-    def __init__(self, folder: Path) -> None:
-        import chromadb  # noqa: PLC0415  # 0.6 s: only where knowledge is opened
-        from chromadb.config import Settings  # noqa: PLC0415
-
-        self._folder = folder
+    def __init__(self, place: Path | ServerPlace) -> None:
+        self.where = place.url if isinstance(place, ServerPlace) else str(place)
         with self._translated():
-            self._client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
+            self._client = _connected(place) if isinstance(place, ServerPlace) else _opened(place)
+        self.texts = Texts(self._client, self.where)
 
     def names(self) -> list[str]:
         """All collections, finished or not."""
@@ -48,7 +59,7 @@ class VectorStore:
             collection = self._client.create_collection(
                 name,
                 embedding_function=None,
-                configuration={"hnsw": HNSW},  # type: ignore[arg-type]  # chromadb's stub wants its TypedDict
+                configuration={"hnsw": HNSW},
                 metadata=dict(bound_to),
             )
             for start in range(0, len(chunks), BATCH):
@@ -67,8 +78,8 @@ class VectorStore:
             count = collection.count()
         if count != expected:
             what = f"collection {name} holds {count} chunks, {expected} were written"
-            raise StoreError(what, where=str(self._folder), fix=FIX)
-        return VectorShelf(collection, str(self._folder))
+            raise StoreError(what, where=self.where, fix=FIX)
+        return VectorShelf(collection, self.where)
 
     def drop(self, name: str) -> None:
         """Delete a collection. Raises StoreError."""
@@ -76,12 +87,67 @@ class VectorStore:
             self._client.delete_collection(name)
 
     def close(self) -> None:
-        """Let go of the folder."""
-        # chromadb's stub of the client has no close; the client has.
-        self._client.close()  # type: ignore[attr-defined]
+        """Let go of the folder or the server."""
+        self._client.close()
+        _close_sessions(self._client)
 
     def _translated(self) -> AbstractContextManager[None]:
-        return _translated(str(self._folder))
+        return _translated(self.where)
+
+
+class Texts:
+    """Small texts on a Chroma server that every replica reads, and names that only one process may hold."""
+
+    def __init__(self, client: Any, where: str) -> None:
+        self._client = client
+        self._where = where
+
+    def read(self, name: str) -> list[str]:
+        """The texts under a name, in order; none where it does not exist. Raises StoreError."""
+        from chromadb.errors import NotFoundError  # noqa: PLC0415  # as below
+
+        with _translated(self._where):
+            try:
+                collection = self._client.get_collection(name, embedding_function=None)
+            except NotFoundError:
+                return []
+            rows = collection.get(include=["documents"])
+        return [text for _, text in sorted(zip(rows["ids"], rows["documents"], strict=True))]
+
+    def write(self, name: str, texts: Sequence[str]) -> None:
+        """Put texts under a name; those in the same places are replaced. Raises StoreError."""
+        with _translated(self._where):
+            collection = self._client.get_or_create_collection(name, embedding_function=None)
+            for start in range(0, len(texts), BATCH):
+                part = texts[start : start + BATCH]
+                collection.upsert(
+                    ids=[f"{start + place:08}" for place in range(len(part))],
+                    embeddings=[[0.0, 1.0]] * len(part),
+                    documents=list(part),
+                )
+
+    def claim(self, name: str, now: float, until: float) -> bool:
+        """Take a name that nobody holds; one whose time is over is set free for the next attempt. Raises StoreError."""
+        from chromadb.errors import ChromaError, NotFoundError  # noqa: PLC0415  # as below
+
+        with _translated(self._where):
+            try:
+                self._client.create_collection(name, embedding_function=None, metadata={"until": until})
+            except ChromaError:
+                try:
+                    held = self._client.get_collection(name, embedding_function=None)
+                except NotFoundError:
+                    return False
+                if float((held.metadata or {}).get("until", 0.0)) < now:
+                    # By its id, not by its name: another may have taken the name since.
+                    held.modify(name=f"expired-{held.id}")
+                return False
+        return True
+
+    def extend(self, name: str, until: float) -> None:
+        """Go on holding a name. Raises StoreError."""
+        with _translated(self._where):
+            self._client.get_collection(name, embedding_function=None).modify(metadata={"until": until})
 
 
 class VectorShelf:
@@ -115,6 +181,49 @@ class VectorShelf:
         return {own_id: 1 - distance for own_id, distance in zip(found["ids"][0], found["distances"][0], strict=True)}
 
 
+def _opened(folder: Path) -> Any:
+    import chromadb  # noqa: PLC0415  # 0.6 s: only where knowledge is opened
+    from chromadb.config import Settings  # noqa: PLC0415
+
+    return chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
+
+
+def _connected(place: ServerPlace) -> Any:
+    import chromadb  # noqa: PLC0415  # as above
+    from chromadb.config import Settings  # noqa: PLC0415
+    from chromadb.errors import ChromaError  # noqa: PLC0415
+
+    url = urlsplit(place.url)
+    ssl = url.scheme == "https"
+    host, port = url.hostname or "localhost", url.port or (443 if ssl else 8000)
+    settings = Settings(
+        anonymized_telemetry=False,
+        chroma_api_impl="chromadb.api.fastapi.FastAPI",
+        chroma_server_host=host,
+        chroma_server_http_port=port,
+        chroma_server_ssl_enabled=ssl,
+    )
+    admin = chromadb.AdminClient(settings)
+    try:
+        admin.get_database(place.database)
+    except ChromaError:
+        admin.create_database(place.database)
+    finally:
+        _close_sessions(admin)
+    client: Any = chromadb.HttpClient(host, port, ssl=ssl, settings=settings, database=place.database)
+    # chromadb waits for ever for a server that hangs, and has no setting for it.
+    client._server._session.timeout = SERVER_SECONDS  # noqa: SLF001
+    return client
+
+
+def _close_sessions(client: Any) -> None:
+    """Close what chromadb leaves open of a client of a server; a folder's has nothing of the kind."""
+    for part in (client, getattr(client, "_admin_client", None)):
+        session = getattr(getattr(part, "_server", None), "_session", None)
+        if session is not None:
+            session.close()
+
+
 def probe(folder: Path, expected: Mapping[str, int]) -> None:
     """Open a suspect folder in a process of its own and read everything. Raises StoreError."""
     command = [sys.executable, "-m", "retrieval.vectors", str(folder.resolve()), json.dumps(dict(expected))]
@@ -140,12 +249,13 @@ def probe(folder: Path, expected: Mapping[str, int]) -> None:
 def _translated(where: str) -> Iterator[None]:
     """Chroma's errors as a StoreError."""
     from chromadb.errors import ChromaError  # noqa: PLC0415  # as above
+    from httpx import HTTPError  # noqa: PLC0415
 
     try:
         yield
-    except (ChromaError, OSError, ValueError) as fault:
+    except (ChromaError, OSError, ValueError, HTTPError) as fault:
         what = f"Chroma: {type(fault).__name__}: {fault}"
-        raise StoreError(what, where=where, fix=FIX) from fault
+        raise StoreError(what, where=where, fix=SERVER_FIX if where.startswith("http") else FIX) from fault
 
 
 def _metadata(chunk: Chunk) -> dict[str, str]:

@@ -142,6 +142,7 @@ class Shelf:
     """Knowledge of one passage."""
 
     version: str = "k1"
+    trouble: str = ""
     public: ShelfSearch = field(
         default_factory=lambda: ShelfSearch(
             [Passage("returns#0", "returns", "Returning a lamp", "within 30 days", 1.0)]

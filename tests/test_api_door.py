@@ -369,3 +369,11 @@ def test_the_owners_token_is_needed_even_if_none_was_given():
             return await http.get("/admin/health", headers={"Authorization": "Bearer "})
 
     assert asyncio.run(work()).status_code == 401
+
+
+def test_a_desk_whose_knowledge_is_away_is_not_ready_and_says_no_more_than_that():
+    service = FakeService()
+    service.knowledge.trouble = "Chroma: ConnectError: http://10.0.0.9:8000"
+    answer = at_door(lambda door: door.http.get("/readyz"), service)
+    assert (answer.status_code, answer.json()["detail"]) == (503, "down: knowledge")
+    assert "10.0.0.9" not in answer.text
