@@ -18,6 +18,7 @@ from api import admin, chat, openai, pages, probes, problems
 from api.doors import Doors
 from api.gate import Gate, is_loopback
 from api.identity import Doorkeeper, UserTokens
+from api.limits import RateHeaders, RateLimits
 from api.replays import Replays
 from api.server import address_of, listen, open_listener
 from api.turns import Turns
@@ -59,12 +60,14 @@ def create_app(
         redoc_url=None,
     )
     ids, clock = ids or Uuid7(), clock or service.clock
-    app.state.doors = Doors(service, Turns(), Replays(clock), ids, clock, _new_session, heartbeat)
+    limits = RateLimits.of(service.settings, clock)
+    app.state.doors = Doors(service, Turns(), Replays(clock), ids, clock, _new_session, heartbeat, limits)
     app.state.assets = pages.read_assets()
     for router in (chat.router, openai.router, probes.router, pages.router, admin.make_router()):
         app.include_router(router)
     for kind in (FrontdeskError, problems.ProblemError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, problems.on_error)
+    app.add_middleware(RateHeaders)
     app.add_middleware(Backstop, ids=ids)
     settings = service.settings
     app.add_middleware(
@@ -81,7 +84,7 @@ def create_app(
             allow_origins=sorted(_listed(settings.origins)),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Thread-Id"],
-            expose_headers=["X-Trace-Id", "Retry-After"],
+            expose_headers=["X-Trace-Id", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )
     return app
 
@@ -147,6 +150,7 @@ async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress 
         try:
             await listen(app, listener, grace=settings.shutdown_timeout, ready=ready)
             await app.state.doors.turns.settled()
+            await app.state.doors.limits.aclose()
         finally:
             beside.cancel()
             watching.cancel()

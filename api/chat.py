@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from fastapi.sse import format_sse_event
 from api import problems
 from api.doors import Doors, Here
 from api.identity import identity_of
+from api.limits import callers
 from api.replays import Slot
 from api.responses import EVENT_HEADERS, HEARTBEAT, events, finished, reply_response, streamed
 from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
@@ -57,6 +58,7 @@ def _chat_problems() -> dict[int | str, dict[str, Any]]:
         problems.TOO_LONG,
         problems.INVALID_FIELDS,
         problems.KEY_REUSED,
+        problems.TOO_MANY,
         problems.OVERLOADED,
     )
 
@@ -174,13 +176,24 @@ def check_length(message: str, doors: Doors) -> None:
         raise problems.ProblemError(problems.TOO_LONG.saying(detail))
 
 
+async def admit(request: Request, user: str, doors: Doors) -> str:
+    """Count a turn against its caller's limits; the id of the key that it came with. Raises ProblemError (429)."""
+    identity = identity_of(request)
+    key = identity.key.id if identity.key else ""
+    nobody = user in (ANONYMOUS, f"key-{key}") or SESSION.fullmatch(user)
+    whose = callers(request, user="" if nobody else user, key=key, vouched=identity.may("server"))
+    await doors.limits.admit(request, whose)
+    return key
+
+
 async def _answer(request: Request, body: ChatBody, doors: Doors, key: str | None, *, as_events: bool) -> Response:
     check_length(body.message, doors)
     user = caller(request, body.user_id)
+    api_key = await admit(request, user, doors)
     slot = (user, key) if key else None
     if slot and (earlier := doors.replays.begin(slot, body.model_dump_json())):
         return _replayed(earlier, as_events=as_events)
-    turn = doors.turns.start(doors.service.desk.stream(body.question(user)), _keeper(doors, slot))
+    turn = doors.turns.start(doors.service.desk.stream(replace(body.question(user), key=api_key)), _keeper(doors, slot))
     if not as_events:
         return await whole(turn, request)
     return await streamed(turn, doors.heartbeat, lambda first: _told(turn, first, doors))

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.limits import RateLimits
 from api.replays import Replays
 from api.turns import Turns
 from domain.ports import Clock, Ids
@@ -35,6 +36,7 @@ class Doors:
     clock: Clock
     new_session: Callable[[], str]
     heartbeat: float
+    limits: RateLimits
     gauge: Gauge = field(default_factory=Gauge)
 
 

@@ -8,13 +8,14 @@ word for stands in the extension field `frontdesk`: outcome, sources, ids, recei
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import problems
-from api.chat import caller, check_length
+from api.chat import admit, caller, check_length
 from api.doors import Doors, Here
 from api.responses import HEARTBEAT, events, finished, reply_response, streamed
 from api.schemas import ID_CHARS, USER_CHARS
@@ -159,6 +160,7 @@ async def model(model: str, doors: Here) -> Model:
         problems.TOO_LARGE,
         problems.TOO_LONG,
         problems.INVALID_FIELDS,
+        problems.TOO_MANY,
         problems.OVERLOADED,
     ),
 )
@@ -170,8 +172,10 @@ async def completions(
 ) -> Response:
     """One turn of the desk in the shape of a chat completion. A refusal has the finish_reason content_filter."""
     _known(body.model, doors)
-    question = _question(body, caller(request, body.user or body.safety_identifier), x_thread_id)
+    user = caller(request, body.user or body.safety_identifier)
+    question = _question(body, user, x_thread_id)
     check_length(question.message, doors)
+    question = replace(question, key=await admit(request, user, doors))
     turn = doors.turns.start(doors.service.desk.stream(question))
     if body.stream:
         return await streamed(turn, doors.heartbeat, lambda first: _chunks(turn, first, body, doors))

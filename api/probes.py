@@ -46,7 +46,8 @@ async def healthz() -> AliveOut:
 @router.get("/readyz", summary="Can the desk answer?", responses=problems.documented(problems.NOT_READY))
 async def readyz(doors: Here) -> ReadyOut:
     """503 only when the desk cannot answer; a desk that has lost its model still quotes."""
-    parts = health(doors.service)
+    counting = doors.limits.part()
+    parts = [*health(doors.service), *([counting] if counting else [])]
     down = [part.name for part in parts if part.needed and part.state == "down"]
     ready = ReadyOut(
         ready=not down,

@@ -17,6 +17,11 @@ PLACEHOLDERS = frozenset({"changeme", "change-me", "secret", "password", "todo",
 SHORTEST_SECRET = 32
 
 
+REDIS_SCHEMES = ("redis://", "rediss://", "redis+unix://")
+RATE = r"^([1-9][0-9]{0,6}/([1-9][0-9]{0,4} ?)?(second|minute|hour|day))?$"
+"""A number of turns in a sliding window, such as 30/minute or 10/5second."""
+
+
 class Settings(BaseSettings):
     """Every knob of the service; docs/settings.md lists them from these fields."""
 
@@ -79,6 +84,18 @@ class Settings(BaseSettings):
     ner: Literal["on", "off"] = Field(
         "on", description="off: people's names are masked by rules alone, without the small English model (60 MB)."
     )
+    rate_limit_user: str = Field("30/minute", pattern=RATE, description="Turns a user may ask for; empty: any number.")
+    rate_limit_key: str = Field(
+        "600/minute", pattern=RATE, description="Turns an API key may ask for; empty: any number."
+    )
+    rate_limit_address: str = Field(
+        "60/minute",
+        pattern=RATE,
+        description="Turns the unknown visitors of an address may ask for; empty: any number.",
+    )
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="Redis in which all replicas count together; empty: each process by itself."
+    )
     alert_webhook: SecretStr = Field(
         SecretStr(""),
         description="Address that alerts are posted to (Slack's incoming webhooks do); empty: the log alone.",
@@ -118,6 +135,14 @@ class Settings(BaseSettings):
             message = "must start with http:// or https://"
             raise ValueError(message)
         return value.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(REDIS_SCHEMES):
+            message = "must be an address like redis://host:6379/0"
+            raise ValueError(message)
+        return value
 
     @field_validator("alert_webhook")
     @classmethod

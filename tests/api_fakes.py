@@ -213,6 +213,7 @@ async def served(service, *, grace=5.0):
     async with asyncio.timeout(PATIENCE):
         await serving
         await app.state.doors.turns.settled()
+    await app.state.doors.limits.aclose()
 
 
 @dataclass
