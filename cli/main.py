@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from cli import access, asking, gaps, health, judging, knowing, measuring, money, receipts, serving
+from cli import access, asking, calibrating, gaps, health, judging, knowing, measuring, money, receipts, serving
 from cli.terminal import note
 from domain.errors import FrontdeskError, UsageError
 
@@ -24,6 +24,13 @@ NAME = "frontdesk"
 
 class OneLineErrors(TyperGroup):
     """The commands; an error that they raise becomes one line and an exit code."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Some commands have two words: `guard calibrate` stands beside `guard TEXT`."""
+        both = " ".join(args[:2])
+        if len(args) > 1 and both in self.commands:
+            return both, self.commands[both], args[2:]
+        return super().resolve_command(ctx, args)
 
     def main(
         self,
@@ -80,6 +87,7 @@ def build() -> typer.Typer:
     app.add_typer(_knowledge(), name="knowledge")
     app.command("search", epilog=knowing.SEARCH_EXAMPLES)(knowing.search)
     app.command("guard", epilog=judging.GUARD_EXAMPLES)(judging.guard)
+    app.command("guard calibrate", epilog=calibrating.EXAMPLES)(calibrating.calibrate)
     app.command("route", epilog=judging.ROUTE_EXAMPLES)(judging.route)
     app.command("eval", epilog=measuring.EXAMPLES)(measuring.evaluate)
     app.command("receipt", epilog=receipts.EXAMPLES)(receipts.receipt)

@@ -77,6 +77,20 @@ class Contact(_Strict):
         return value
 
 
+GuardFamily = Literal["injection", "malicious", "toxicity"]
+Threshold = Annotated[float, Field(gt=0, le=1)]
+
+
+class GuardChoices(_Strict):
+    """What the desk says instead of the guards' shipped values.
+
+    `thresholds`: the score of a family's local classifier from which on it blocks, 0.5 unless said otherwise; more
+    lets more pass. `frontdesk guard calibrate` writes them.
+    """
+
+    thresholds: dict[GuardFamily, Threshold] = Field(default_factory=dict)
+
+
 class Department(_Strict):
     """Who takes over a conversation: words of the customer that lead to it are in `handles`."""
 
@@ -175,3 +189,4 @@ class DeskProfile(_Strict):
     departments: list[Department] = Field(default_factory=list)
     budgets: list[BudgetRow] = Field(default_factory=list)
     alerts: list[AlertRule] = Field(default_factory=list)
+    guards: GuardChoices = GuardChoices()

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import SettingsError
+from domain.profile import GuardFamily, Threshold
 
 PLACEHOLDERS = frozenset({"changeme", "change-me", "secret", "password", "todo", "xxx", "placeholder"})
 
@@ -105,6 +106,9 @@ class Settings(BaseSettings):
     alert_seconds: float = Field(60.0, gt=0, description="Seconds between two looks at the alert rules.")
 
     chroma_url: str = Field("", description="Chroma server that replicas share; empty: a folder of this one.")
+    guard_thresholds: dict[GuardFamily, Threshold] = Field(
+        {}, description="Thresholds of injection, malicious, toxicity as JSON; they win over the desk's."
+    )
     rag_config: str = Field("", description="RAG configuration in retrieval/configs; empty: by the desk's languages.")
     judge_sample: float | None = Field(
         None, ge=0, le=1, description="Share of turns judged; unset: 1 with the local judge, 0.1 with a paid model."

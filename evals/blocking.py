@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from domain.errors import UsageError
+from domain.ports import Progress
 from domain.turn import Verdict
 from evals.run import Figure, Miss, Result, Run, share
 from evals.stats import percentile
@@ -80,13 +81,13 @@ async def measure_family(run: Run, family: str, harmful: str) -> Result:
         raise UsageError("no rows", where=str(run.data), fix="see --help for their shape")
     guards = open_guards(run.settings)
     await guards.warm()
-    scored, unscored = await put_through(guards, rows, family, harmful, run)
+    scored, unscored = await judge_rows(guards, rows, family, harmful, run.progress)
     about: dict[str, object] = {"desk": find_desk(run.settings.desk).name, "data": str(run.data)}
     return summed_up(family, scored, len(broken) + unscored, about)
 
 
-async def put_through(
-    guards: Checker, rows: Sequence[Row], family: str, harmful: str, run: Run
+async def judge_rows(
+    guards: Checker, rows: Sequence[Row], family: str, harmful: str, progress: Progress
 ) -> tuple[list[Scored], int]:
     """Check every row, one at a time, so that times are those of one customer; how many could not be judged."""
     scored: list[Scored] = []
@@ -100,7 +101,7 @@ async def put_through(
             blocked = any(verdict.action == "block" for verdict in own)
             score = max(verdict.score for verdict in own)
             scored.append(Scored(row, row.label == harmful, blocked, score, others, took))
-        run.progress(done, len(rows))
+        progress(done, len(rows))
     return scored, len(rows) - len(scored)
 
 
@@ -131,8 +132,11 @@ def summed_up(family: str, scored: Sequence[Scored], unscored: int, about: dict[
     )
 
 
-def read_rows(path: Path, labels: Sequence[str]) -> tuple[list[Row], list[tuple[str, str]]]:
-    """Rows of a JSONL file, and where and why a line is none. Raises UsageError for a file that is not there."""
+def read_rows(path: Path, labels: Sequence[str], *, assumed: str = "") -> tuple[list[Row], list[tuple[str, str]]]:
+    """Rows of a JSONL file, and where and why a line is none; `assumed`: the label of a row that has none.
+
+    Raises UsageError for a file that is not there.
+    """
     try:
         lines = path.read_bytes().splitlines()
     except OSError as fault:
@@ -142,7 +146,7 @@ def read_rows(path: Path, labels: Sequence[str]) -> tuple[list[Row], list[tuple[
     for number, raw in enumerate(lines, start=1):
         if raw.strip():
             try:
-                rows.append(_row(raw, number, labels))
+                rows.append(_row(raw, number, labels, assumed))
             except (ValueError, RecursionError) as fault:
                 broken.append((f"{path}:{number}", _first(fault)))
     return rows, broken
@@ -206,10 +210,11 @@ def _why(one: Scored) -> str:
     return f"{'missed' if one.harmful else 'blocked'} at score {one.score:.2f}{also}"
 
 
-def _row(raw: bytes, number: int, labels: Sequence[str]) -> Row:
+def _row(raw: bytes, number: int, labels: Sequence[str], assumed: str) -> Row:
     """Raises ValueError: no UTF-8, no JSON, no row, another label."""
     given = json.loads(raw.decode())
     if isinstance(given, dict):
+        given = {"label": assumed} | given if assumed else given
         given["id"] = str(given.get("id", number))
     row = Row.model_validate(given)
     if row.label not in labels:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -149,21 +149,30 @@ async def open_rooms(
         say(f"{why} of {profile.name}: reading its articles in {articles}")
         report = await knowledge.ingest(articles, progress)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
-    guards = Guards.load(
-        profile,
-        max_chars=settings.max_message_chars,
-        internal=knowledge.internal_texts,
-        vocabulary=_vocabulary(knowledge),
-        ner=settings.ner == "on",
-    )
+    guards = _guards(profile, settings, knowledge.internal_texts, _vocabulary(knowledge))
     scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge))
     return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter())
 
 
 def open_guards(settings: Settings) -> Guards:
     """The guards of a desk alone, as a turn runs them: for measuring, without its state. Raises DeskError."""
-    profile = read_profile(find_desk(settings.desk))
-    return Guards.load(profile, max_chars=settings.max_message_chars, ner=settings.ner == "on")
+    return _guards(read_profile(find_desk(settings.desk)), settings)
+
+
+def _guards(
+    profile: DeskProfile,
+    settings: Settings,
+    internal: Callable[[], Sequence[str]] = tuple,
+    vocabulary: Callable[[], Collection[str]] = frozenset,
+) -> Guards:
+    return Guards.load(
+        profile,
+        max_chars=settings.max_message_chars,
+        internal=internal,
+        vocabulary=vocabulary,
+        ner=settings.ner == "on",
+        thresholds={str(name): value for name, value in settings.guard_thresholds.items()},
+    )
 
 
 def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) -> tuple[ScopeFilter, str]:

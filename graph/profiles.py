@@ -1,6 +1,6 @@
 """Find a desk's folder and read its desk.yaml; a wrong key is named with its line and the nearest right one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args
@@ -53,6 +53,28 @@ def read_profile(folder: Path) -> DeskProfile:
             where=f"{path}:{_line(tree, first['loc'])}",
             fix=_fix(first["type"], first["loc"]),
         ) from fault
+
+
+def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> None:
+    """Set `guards.thresholds` in a desk's desk.yaml; comments and the order of keys stay. Raises DeskError."""
+    from ruamel.yaml import YAML  # noqa: PLC0415  # only where a desk is written
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    path = folder / "desk.yaml"
+    rounds = YAML()
+    rounds.preserve_quotes = True
+    rounds.width = 10_000  # lines stay as long as they were
+    rounds.indent(mapping=2, sequence=4, offset=2)
+    try:
+        data = rounds.load(path.read_text(encoding="utf-8"))
+        data.setdefault("guards", {}).setdefault("thresholds", {}).update(thresholds)
+        aside = path.with_name("desk.yaml.new")
+        with aside.open("w", encoding="utf-8") as stream:
+            rounds.dump(data, stream)
+        aside.replace(path)
+    except (OSError, YAMLError) as fault:
+        fix = "copy the desk to a folder of yours and pass --desk FOLDER"
+        raise DeskError(f"cannot be written: {type(fault).__name__}", where=str(path), fix=fix) from fault
 
 
 def _what(kind: str, message: str, location: Location) -> str:

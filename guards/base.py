@@ -15,6 +15,8 @@ from typing import Literal, Protocol, TypeVar, cast
 from domain.errors import FrontdeskError
 from domain.profile import DeskProfile
 from domain.turn import Action, Fact, Language, Passage, Verdict
+from guards.features import Places
+from guards.heads import SHIPPED_THRESHOLD, Heads
 
 Side = Literal["input", "output", "both"]
 OnError = Literal["block", "pass"]
@@ -54,6 +56,7 @@ class Inspected:
     joined: the letters of what was spaced out, run together; empty where nothing was
     decoded: payloads found inside (base64, hex, rot13, per cent, tag characters), folded
     evidence: what an answer rests on; None for a customer's text
+    places: the features of the local heads; None where heads are not asked (answers, retrieved text)
     """
 
     original: str
@@ -64,6 +67,7 @@ class Inspected:
     joined: str = ""
     decoded: tuple[str, ...] = ()
     evidence: Evidence | None = None
+    places: Places | None = None
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -79,6 +83,8 @@ class DeskView:
     internal: gives the texts of internal articles
     vocabulary: gives the words (lower case) that the public articles write with a capital: products, brands, towns
     ner: whether the small English model looks for people's names
+    heads: the local classifiers, one set for all guards
+    thresholds: what the desk or the settings say instead of a head's shipped one
     """
 
     profile: DeskProfile
@@ -86,6 +92,12 @@ class DeskView:
     internal: Callable[[], Sequence[str]] = tuple
     vocabulary: Callable[[], Collection[str]] = frozenset
     ner: bool = False
+    heads: Heads = field(default_factory=Heads)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def threshold(self, family: str) -> float:
+        """The head's score from which on the family's guard blocks."""
+        return self.thresholds.get(family, SHIPPED_THRESHOLD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from domain.profile import DeskProfile
 from domain.turn import Fact, Language, Passage, Verdict
 from guards import retrieved
 from guards.base import DeskView, Evidence, Guard, GuardSpec, Inspected, Watch, discover, failed
+from guards.heads import PART, Heads
 from guards.normalise import inspect
 from guards.pii import Pii
 from guards.placeholders import Masked, mask
@@ -75,12 +77,17 @@ class Guards:
         internal: Callable[[], Sequence[str]] = tuple,
         vocabulary: Callable[[], Collection[str]] = frozenset,
         ner: bool = False,
+        heads: Path | None = None,
+        thresholds: Mapping[str, float] | None = None,
     ) -> "Guards":
         """Build every guard of the folder for a desk; what they know of it is told in `DeskView`.
 
+        `heads`: the folder of the local classifiers, else the shipped one; `thresholds` win over the desk's.
+
         Raises DeskError for a rule that cannot be.
         """
-        desk = DeskView(profile, max_chars, internal, vocabulary, ner)
+        chosen: dict[str, float] = {str(name): value for name, value in profile.guards.thresholds.items()}
+        desk = DeskView(profile, max_chars, internal, vocabulary, ner, Heads(heads), chosen | dict(thresholds or {}))
         built = [(found.spec, found.make(desk)) for found in discover()]
         pii = next(made for _, made in built if isinstance(made, Pii))
         return cls(built, pii, max_chars=max_chars)
@@ -133,7 +140,7 @@ class Guards:
             verdicts.append(failed(MASKING, "block"))
         elif masked.kinds:
             verdicts.append(Verdict(MASKING, "mask", ", ".join(masked.kinds), 1.0))
-        seen = self._inspected(text, limit=self._max_chars)
+        seen = self._inspected(text, limit=self._max_chars, places=True)
         if seen is None:
             verdicts.append(failed(NORMALISING, "block"))
         else:
@@ -208,8 +215,10 @@ class Guards:
         done = self._watch.run(MASKING, lambda: mask(text, known, self._pii.find, escape=escape))
         return done[0] if done else None
 
-    def _inspected(self, text: str, *, limit: int | None = None, evidence: Evidence | None = None) -> Inspected | None:
-        done = self._watch.run(NORMALISING, lambda: inspect(text, limit=limit, evidence=evidence))
+    def _inspected(
+        self, text: str, *, limit: int | None = None, evidence: Evidence | None = None, places: bool = False
+    ) -> Inspected | None:
+        done = self._watch.run(NORMALISING, lambda: inspect(text, limit=limit, evidence=evidence, places=places))
         return done[0] if done else None
 
     def _verdict(self, spec: GuardSpec, made: Guard, seen: Inspected) -> tuple[Verdict, str | None]:
@@ -231,4 +240,6 @@ def _head(text: str, limit: int) -> str:
 
 
 def _first_block(verdicts: Sequence[Verdict]) -> Verdict | None:
-    return next((verdict for verdict in verdicts if verdict.action == "block"), None)
+    """The block that is told: the first, but a rule before a classifier, which can say less of why."""
+    blocks = [verdict for verdict in verdicts if verdict.action == "block"]
+    return next((verdict for verdict in blocks if not verdict.guard.endswith(f":{PART}")), next(iter(blocks), None))

@@ -9,10 +9,11 @@ order, follow instructions, and meet system errors.
 """
 
 from guards.base import DeskView, Example, Finding, Inspected, guard
+from guards.heads import PART
 from guards.injection_families import FAMILIES, WORDS
 from guards.rules import SURE, RuleSet
 
-THRESHOLD = SURE
+NAME = "injection"
 JOINED_CUES = (
     ("ignore", "instruction"),
     ("disregard", "instruction"),
@@ -46,11 +47,14 @@ class Injection:
     """Blocks a text that speaks to the machine instead of asking the desk."""
 
     def __init__(self, desk: DeskView) -> None:
-        del desk
+        self._heads, self._threshold = desk.heads, desk.threshold(NAME)
         self._rules = RuleSet(FAMILIES, WORDS)
 
     def check(self, seen: Inspected) -> Finding | None:
         hit = self._rules.look(seen.views)
         if seen.joined and any(all(cue in seen.joined for cue in cues) for cues in JOINED_CUES):
-            return Finding("block", "injection", SURE)
-        return Finding("block" if hit.score >= THRESHOLD else "pass", "injection" if hit.names else "", hit.score)
+            return Finding("block", NAME, SURE)
+        if hit.score >= SURE or seen.places is None:
+            return Finding("block" if hit.score >= SURE else "pass", NAME if hit.names else "", hit.score)
+        blocks, score = self._heads.judged(NAME, hit.score, seen.places, self._threshold)
+        return Finding("block", NAME, score, part=PART) if blocks else Finding("pass", NAME if hit.names else "", score)

@@ -5,11 +5,12 @@ this phishing?") without such a verb, and are served. Self-harm gets the same ou
 """
 
 from guards.base import DeskView, Example, Finding, Inspected, guard
+from guards.heads import PART
 from guards.rules import SURE, Family, RuleSet
 
 SELF_HARM = "selfharm"
 """Part of the verdict by which nodes/refuse.py answers with care."""
-THRESHOLD = SURE
+NAME = "malicious"
 
 WORDS = {
     "make": r"how (?:to|do i|can i|could i|would i|do you|can you|can one|does one|do people|should i)|(?:help|teach|show|tell|guide|instruct) me|write|create|develop|build|make|design|construct|generate|give|provide|produce|compose|"
@@ -67,14 +68,13 @@ class Malicious:
     """Blocks requests for help with harm."""
 
     def __init__(self, desk: DeskView) -> None:
-        del desk
+        self._heads, self._threshold = desk.heads, desk.threshold(NAME)
         self._rules = RuleSet(FAMILIES, WORDS)
 
     def check(self, seen: Inspected) -> Finding | None:
         hit = self._rules.look(seen.views)
-        return Finding(
-            "block" if hit.score >= THRESHOLD else "pass",
-            "malicious" if hit.names else "",
-            hit.score,
-            part=SELF_HARM if SELF_HARM in hit.names else "",
-        )
+        if hit.score >= SURE or seen.places is None:
+            part = SELF_HARM if SELF_HARM in hit.names else ""
+            return Finding("block" if hit.score >= SURE else "pass", NAME if hit.names else "", hit.score, part=part)
+        blocks, score = self._heads.judged(NAME, hit.score, seen.places, self._threshold)
+        return Finding("block", NAME, score, part=PART) if blocks else Finding("pass", NAME if hit.names else "", score)

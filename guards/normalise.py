@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from urllib.parse import unquote
 
 from guards.base import Evidence, Inspected
+from guards.features import places_of
 
 MAX_PAYLOADS = 4
 MIN_PAYLOAD_LETTERS = 0.7
@@ -49,8 +50,10 @@ def clean(text: str) -> str:
     return SURROGATE.sub("\ufffd", text).replace("\x00", "")
 
 
-def inspect(text: str, *, limit: int | None = None, evidence: Evidence | None = None) -> Inspected:
-    """Everything a guard may look at, of the first `limit` characters (None: of all)."""
+def inspect(
+    text: str, *, limit: int | None = None, evidence: Evidence | None = None, places: bool = False
+) -> Inspected:
+    """Everything a guard may look at, of the first `limit` characters (None: of all). `places`: the heads' features too."""
     cut = clean(text[:limit])
     shown = _fold_lookalikes(HIDDEN.sub("", unicodedata.normalize("NFKC", cut)))
     shown = CONTROL.sub(" ", shown)
@@ -59,15 +62,18 @@ def inspect(text: str, *, limit: int | None = None, evidence: Evidence | None = 
     if spaced:
         shown = SPACED.sub(lambda match: "".join(WORD.findall(match[0])), shown)
     folded = fold(shown)
+    readable = BLANKS.sub(" ", shown)
+    plain = LEET_WORD.sub(lambda match: match[0].translate(LEET), folded)
     return Inspected(
         original=cut,
         length=len(text),
-        text=BLANKS.sub(" ", shown),
+        text=readable,
         folded=folded,
-        plain=LEET_WORD.sub(lambda match: match[0].translate(LEET), folded),
+        plain=plain,
         joined=fold(joined) if len(joined) >= JOINED_LETTERS else "",
         decoded=tuple(_payloads(cut, folded)),
         evidence=evidence,
+        places=places_of(readable, plain) if places else None,
     )
 
 

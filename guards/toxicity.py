@@ -5,9 +5,10 @@ insult aimed at somebody. Word lists of our own, English and Vietnamese.
 """
 
 from guards.base import DeskView, Example, Finding, Inspected, guard
+from guards.heads import PART
 from guards.rules import SURE, Family, RuleSet
 
-THRESHOLD = SURE
+NAME = "toxicity"
 
 WORDS = {
     "swear": r"f+u+c+k+ing|f+u+c+k+in|fkn|damn(?:ed)?|goddamn|bloody|stupid|dumb|fat|ugly|dirty|filthy|disgusting|worthless|useless|pathetic|retarded|lying|little|old|absolute|total|complete",
@@ -66,11 +67,14 @@ class Toxicity:
     """Blocks abuse of people."""
 
     def __init__(self, desk: DeskView) -> None:
-        del desk
+        self._heads, self._threshold = desk.heads, desk.threshold(NAME)
         self._rules = RuleSet(FAMILIES, WORDS)
         self._vietnamese = RuleSet(VIETNAMESE)
 
     def check(self, seen: Inspected) -> Finding | None:
         hits = (self._rules.look(seen.views), self._vietnamese.look((seen.text.lower(),)))
-        score = min(1.0, sum(hit.score for hit in hits))
-        return Finding("block" if score >= THRESHOLD else "pass", "toxicity" if score else "", score)
+        hint = min(1.0, sum(hit.score for hit in hits))
+        if hint >= SURE or seen.places is None:
+            return Finding("block" if hint >= SURE else "pass", NAME if hint else "", hint)
+        blocks, score = self._heads.judged(NAME, hint, seen.places, self._threshold)
+        return Finding("block", NAME, score, part=PART) if blocks else Finding("pass", NAME if hint else "", score)

@@ -24,6 +24,7 @@ COMMANDS = [
     ["ingest"],
     ["search"],
     ["guard"],
+    ["guard", "calibrate"],
     ["route"],
     ["eval"],
     ["receipt"],

@@ -12,10 +12,8 @@ from typer.testing import CliRunner
 
 from cli.main import build
 from domain.errors import UsageError
-from domain.settings import read_settings
 from domain.turn import Verdict
-from evals.blocking import Row, Scored, auroc, f1, length_limit, put_through, read_rows, summed_up
-from evals.run import Run
+from evals.blocking import Row, Scored, auroc, f1, judge_rows, length_limit, read_rows, summed_up
 from guards import InputCheck
 
 
@@ -28,10 +26,6 @@ class Told:
     async def check_input(self, text, known):
         verdicts = self.verdicts[text]
         return InputCheck(text, known, verdicts, next((v for v in verdicts if v.action == "block"), None))
-
-
-def run(**given):
-    return Run(read_settings(), say=lambda _: None, progress=lambda *_: None, **given)
 
 
 def scored(length, *, harmful, blocked, kind="all", others=()):
@@ -49,7 +43,7 @@ def test_a_row_counts_for_its_own_family_and_failures_are_unscored():
         "silent": [Verdict("length", "pass")],
     }
     rows = [Row(id=text, text=text, label="attack") for text in texts]
-    found, unscored = asyncio.run(put_through(Told(texts), rows, "injection", "attack", run()))
+    found, unscored = asyncio.run(judge_rows(Told(texts), rows, "injection", "attack", lambda *_: None))
     assert unscored == 2
     assert [(one.row.id, one.blocked, one.others, one.score) for one in found] == [
         ("mine", True, [], 1.0),

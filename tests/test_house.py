@@ -24,8 +24,9 @@ ROOMS = [
     "graph",
     "evals",
     "api",
+    "training",
     "cli",
-]  # training/ joins them with its first file
+]
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 WIDEST_FRONT = 7
