@@ -74,6 +74,7 @@ def test_templates_draw_every_choice_and_slot():
         written(["{nothing}"], {}, 1, np.random.default_rng(1))
 
 
+@pytest.mark.slow
 def test_our_own_cases_are_many_and_in_both_languages():
     rows = own()
     for family in ("injection", "malicious", "toxicity"):
@@ -88,6 +89,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_corpus(tmp_path, tmp_path, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_suite_is_measured_by_heads_that_never_saw_its_rows(tmp_path):
     suite = tmp_path / "injection.jsonl"
     rows = [
