@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -39,6 +39,7 @@ from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
 from retrieval.reading import public_titles
 from retrieval.vectors import ServerPlace
 from scoring import LocalJudge
+from scoring.grounding import supports
 from store import HomeLock, Store
 from store.limits import Limit, Slot
 from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
@@ -171,6 +172,8 @@ def _guards(
         internal=internal,
         vocabulary=vocabulary,
         ner=settings.ner == "on",
+        prompts=_instructions,
+        support=_support,
         thresholds={str(name): value for name, value in settings.guard_thresholds.items()},
     )
 
@@ -338,6 +341,18 @@ def _judge_rate(settings: Settings, chat: ModelClient) -> float:
         return settings.judge_sample
     card = chat.choose("simple", 1.0)
     return PAID_JUDGE_SAMPLE if card and card.mode == "remote" else 1.0
+
+
+@cache
+def _instructions() -> tuple[str, ...]:
+    """What the library tells models in their system messages: no answer may recite it."""
+    prompts = PromptLibrary.load().all()
+    return tuple(line.text for prompt in prompts for line in prompt.messages if line.role == "system")
+
+
+def _support(answer: str, texts: Sequence[str]) -> list[tuple[float, int]]:
+    """How far each sentence stands on the texts, by words alone; called in a thread, where no loop runs."""
+    return [(each.share, each.words) for each in asyncio.run(supports(answer, texts, None))]
 
 
 def _vocabulary(knowledge: Knowledge) -> Callable[[], Collection[str]]:

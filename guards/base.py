@@ -76,6 +76,9 @@ class Inspected:
         return own + self.decoded
 
 
+Support = Callable[[str, Sequence[str]], Sequence[tuple[float, int]]]
+
+
 @dataclass(frozen=True, slots=True)
 class DeskView:
     """What a guard may know of the desk.
@@ -85,6 +88,8 @@ class DeskView:
     ner: whether the small English model looks for people's names
     heads: the local classifiers, one set for all guards
     thresholds: what the desk or the settings say instead of a head's shipped one
+    prompts: gives the instructions that models are given
+    support: for an answer and the texts it rests on, each sentence's support (0..1) and how many words it has
     """
 
     profile: DeskProfile
@@ -92,6 +97,8 @@ class DeskView:
     internal: Callable[[], Sequence[str]] = tuple
     vocabulary: Callable[[], Collection[str]] = frozenset
     ner: bool = False
+    prompts: Callable[[], Sequence[str]] = tuple
+    support: Support | None = None
     heads: Heads = field(default_factory=Heads)
     thresholds: Mapping[str, float] = field(default_factory=dict)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from domain.profile import DeskProfile
 from domain.turn import Fact, Language, Passage, Verdict
 from guards import retrieved
-from guards.base import DeskView, Evidence, Guard, GuardSpec, Inspected, Watch, discover, failed
+from guards.base import DeskView, Evidence, Guard, GuardSpec, Inspected, Support, Watch, discover, failed
 from guards.heads import PART, Heads
 from guards.normalise import inspect
 from guards.pii import Pii
@@ -77,6 +77,8 @@ class Guards:
         internal: Callable[[], Sequence[str]] = tuple,
         vocabulary: Callable[[], Collection[str]] = frozenset,
         ner: bool = False,
+        prompts: Callable[[], Sequence[str]] = tuple,
+        support: Support | None = None,
         heads: Path | None = None,
         thresholds: Mapping[str, float] | None = None,
     ) -> "Guards":
@@ -87,7 +89,17 @@ class Guards:
         Raises DeskError for a rule that cannot be.
         """
         chosen: dict[str, float] = {str(name): value for name, value in profile.guards.thresholds.items()}
-        desk = DeskView(profile, max_chars, internal, vocabulary, ner, Heads(heads), chosen | dict(thresholds or {}))
+        desk = DeskView(
+            profile,
+            max_chars=max_chars,
+            internal=internal,
+            vocabulary=vocabulary,
+            ner=ner,
+            prompts=prompts,
+            support=support,
+            heads=Heads(heads),
+            thresholds=chosen | dict(thresholds or {}),
+        )
         built = [(found.spec, found.make(desk)) for found in discover()]
         pii = next(made for _, made in built if isinstance(made, Pii))
         return cls(built, pii, max_chars=max_chars)

@@ -6,7 +6,7 @@ given out (reason ungrounded: it rests on nothing that a customer may see). So i
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
 from guards.normalise import fold
@@ -33,23 +33,34 @@ class Leak:
     """Blocks answers that tell what is internal."""
 
     def __init__(self, desk: DeskView) -> None:
-        self._internal = desk.internal
-        self._lock = threading.Lock()
-        self._seen: list[str] = []
-        self._grams: frozenset[int] = frozenset()
+        self._kept_in = {"prompt": _Kept(desk.prompts), "internal": _Kept(desk.internal)}
 
     def check(self, seen: Inspected) -> Finding | None:
         if MARKERS.search(seen.folded):
             return Finding("block", "ungrounded", 1.0, part="prompt")
         evidence = seen.evidence or Evidence()
-        shared = self._internal_grams() & set(_grams(seen.folded))
-        for passage in evidence.passages if shared else ():
-            shared -= set(_grams(fold(passage.text)))
-        return Finding("block", "ungrounded", 1.0, part="internal") if shared else None
+        said = set(_grams(seen.folded))
+        for part, kept in self._kept_in.items():
+            shared = kept.grams() & said
+            for passage in evidence.passages if shared else ():
+                shared -= set(_grams(fold(passage.text)))
+            if shared:
+                return Finding("block", "ungrounded", 1.0, part=part)
+        return None
 
-    def _internal_grams(self) -> frozenset[int]:
-        """Computed once for each state of the knowledge."""
-        texts = list(self._internal())
+
+class _Kept:
+    """The runs of words of texts that must stay inside."""
+
+    def __init__(self, texts: Callable[[], Sequence[str]]) -> None:
+        self._texts = texts
+        self._lock = threading.Lock()
+        self._seen: list[str] = []
+        self._grams: frozenset[int] = frozenset()
+
+    def grams(self) -> frozenset[int]:
+        """Computed once for each state of the texts."""
+        texts = list(self._texts())
         with self._lock:
             if texts != self._seen:
                 self._grams = frozenset(gram for text in texts for gram in _grams(fold(text)))
