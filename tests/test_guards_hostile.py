@@ -233,6 +233,8 @@ VISIT = [Passage("p", "p", "Opening hours", "We are open from 07:30 to 18:30. Qu
 def test_a_clinic_takes_no_medical_questions(question: str, rule: str) -> None:
     check = asyncio.run(Guards.load(CLINIC).check_input(question, {}))
     assert (check.blocked.guard if check.blocked else "") == (f"domain_rules:{rule}" if rule else "")
+    texts = [said for each in CLINIC.rules if each.id == rule for said in (each.text.en, each.text.vi)]
+    assert all("+84 236 5550 188" in said for said in texts)
 
 
 @pytest.mark.parametrize(
