@@ -37,7 +37,7 @@ SAID_BODY = rf"[ \t]{{0,2}}[\"“']?(?P<name>{NAME}|{LOW}(?:[ \t]{LOW}){{0,2}})"
 BEFORE = (
     r"\b(?i:i am|i'm|im|this is|it is|it's|here is|here's)",
     r"\b(?i:dear|attn|attention|c/o|contact|signed|named|call(?:ed)?|addressed to|on behalf of|in the name of|spoke (?:to|with)|talked (?:to|with)|speaking (?:to|with)|deliver(?:ed)? (?:it )?to|given to|beneficiary|recipient|agent|colleague|wife|husband|son|daughter|mother|father|mum|mom|dad|brother|sister|friend|neighbou?r|partner|boss|manager|fianc[eé]e?)\b:?",
-    r"(?<!\w)(?:[Nn]gười (?:nhận|gửi|mua|liên hệ)|[Nn]guoi (?:nhan|gui|mua|lien he)|[Kk]hách hàng|[Kk]hach hang|[Cc]hủ (?:thẻ|tài khoản)|[Cc]hu (?:the|tai khoan)|[Tt]ên|[Tt]en|[Tt]ôi là|[Tt]oi la|[Ee]m là|[Ee]m la|[Mm]ình là|[Mm]inh la|[Cc]háu là)(?= |:)(?: là| la)?\s?:?",
+    r"(?<!\w)(?:[Nn]gười (?:nhận|gửi|mua|liên hệ)(?: hàng)?|[Nn]guoi (?:nhan|gui|mua|lien he)(?: hang)?|[Kk]hách hàng|[Kk]hach hang|[Cc]hủ (?:thẻ|tài khoản)|[Cc]hu (?:the|tai khoan)|[Tt]ên|[Tt]en|[Tt]ôi là|[Tt]oi la|[Ee]m là|[Ee]m la|[Mm]ình là|[Mm]inh la|[Cc]háu là)(?= |:)(?: là| la)?\s?:?",
     r"(?<!\w)(?:[Aa]nh|[Cc]hị|[Cc]hi|[Cc]ô|[Cc]hú|[Bb]ác|[Bb]ac|[Ôô]ng|[Oo]ng|[Bb]à|[Bb]ạn|[Cc]ậu|[Cc]háu|[Ee]m|[Cc]on|[Vv]ợ|[Cc]hồng|[Mm]ẹ|[Bb]ố|[Bb]a)(?: tên(?: là)?)?",
 )
 TITLED = re.compile(rf"(?<!\w)(?P<name>(?i:{TITLE})\b\.?[ \t]{{1,2}}{NAME})")
@@ -59,9 +59,9 @@ FAMILY = (
     "chau|quach|tang|kieu|luu|trieu|ha|nghiem|khuat|ton|au|mac|quang|dam|la|nong|ung"
 )
 # In full with diacritics or without; two syllables more make it a name beyond doubt.
-VIETNAMESE = re.compile(rf"(?<![\w/.-])(?P<name>(?:(?i:{FAMILY}))(?: [A-Z][a-z]{{0,6}}){{1,4}})(?!\w)")
+VIETNAMESE = re.compile(rf"(?<![\w/.-])(?P<name>(?=[A-Z])(?:(?i:{FAMILY}))(?: [A-Z][a-z]{{0,6}}){{1,4}})(?!\w)")
 LOWER_FULL = re.compile(r"(?<![\w/.-])(?P<name>(?:nguyễn|trần|phạm|huỳnh|đặng|bùi|đỗ|ngô|trịnh|đoàn|trương)(?: (?:thị|văn|hữu|đức|thanh|minh|ngọc|quang|thu|anh|hoàng|xuân|kim|hồng|công|đình|quốc|gia|bảo|khánh|phương|tuấn))(?: [a-zà-ỹ]{1,7}))(?!\w)")  # fmt: skip
-STREET_BEFORE = re.compile(r"(?:\d|\b(?:duong|pho|phuong|quan|huyen|tinh|tp|thanh pho|street|st|truong|benh vien|cau|cho|ngo|hem|toa nha|chung cu)\.?,?) ?$")  # fmt: skip
+STREET_BEFORE = re.compile(r"(?:\d|\b(?:duong|pho|phuong|quan|huyen|tinh|tp|thanh pho|street|st|truong|benh vien|ngo|hem|toa nha|chung cu)\.?,?) ?$")  # fmt: skip
 
 NO_NAMES = frozenset(
     """a an the i i'm my me you your he she it we they this that these those there here is are was were am be been do does did have has had can could

@@ -39,6 +39,10 @@ BROKEN = re.compile(r"[:\"“”/]")
 PLACE = re.compile(r"\b(?:in|near|around|here from|outside|across)\s+$")
 VIETNAMESE = re.compile(r"[ăâđêôơưĂÂĐÊÔƠƯ\u1ea0-\u1ef9]")
 """Letters that only Vietnamese has: an English model knows nothing of such a sentence."""
+PLAIN_VIETNAMESE = re.compile(
+    r"\b(?:toi|cho|khong|duoc|hang|nhieu|lau|bao|phi|nguoi|giao|cua|voi|nhe|minh|muon|tra|don|xin|chao|hoi|ngay|mua|gui|nhan|dia chi|anh|chi)\b",
+    re.IGNORECASE,
+)
 NEUTRAL = "it"
 """What stands for a placeholder when the model reads."""
 SHORTEST = 2
@@ -64,7 +68,7 @@ class NameModel:
                         yield from self._trimmed(part, start, end, begin)
 
     def _worth_reading(self, piece: str) -> bool:
-        if VIETNAMESE.search(piece) or DONE.search(piece):
+        if VIETNAMESE.search(piece) or DONE.search(piece) or len(PLAIN_VIETNAMESE.findall(piece)) > 1:
             return False
         bare = PLACEHOLDER.sub(" ", piece)
         return any(not self._is_none(word) for word in CANDIDATE.findall(bare))

@@ -41,7 +41,7 @@ QUESTIONS = (
 async def _talk(house: House) -> list[str]:
     answers, thread = [], ""
     for message in QUESTIONS:
-        facts = [{"title": "Order", "text": f"Lamp, delivered to {EMAIL}, {NAMES[0]}, 12 Oak Street"}]
+        facts = [{"title": "Order", "text": f"Lamp for {EMAIL}. Recipient: {NAMES[0]}, 12 Oak Street"}]
         question = Question(message, USER, thread, context=facts)
         async for event in house.desk.stream(question, Pins()):
             if isinstance(event, Done):
