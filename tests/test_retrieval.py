@@ -430,5 +430,5 @@ def test_a_wrong_configuration_is_named_by_file_and_key(tmp_path, change, messag
     path.write_text(text.replace(change, swaps[change]), "utf-8")
     with pytest.raises(KnowledgeError, match=rf"mine\.yaml: .*{message}"):
         load_rag_config(str(path))
-    with pytest.raises(KnowledgeError, match="one of english, multilingual"):
+    with pytest.raises(KnowledgeError, match="one of english"):
         load_rag_config("nonsense")
