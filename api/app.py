@@ -26,8 +26,9 @@ from domain.errors import FrontdeskError, UsageError
 from domain.ports import Clock, Ids, Progress
 from domain.settings import Settings
 from graph.alerts import open_watch
-from graph.bootstrap import Say, close_service, open_service
+from graph.bootstrap import close_service, open_service
 from graph.health import banner
+from graph.rooms import Say
 from graph.service import Service
 from graph.system import Uuid7
 from graph.warming import start_model, warm

@@ -94,7 +94,7 @@ class Bench:
     @asynccontextmanager
     async def again(self, config: RagConfig) -> AsyncIterator["Bench"]:
         """The same collection searched in another way; this bench is closed by it."""
-        from graph.bootstrap import open_knowledge  # noqa: PLC0415  # as below
+        from graph.rooms import open_knowledge  # noqa: PLC0415  # as below
 
         await self.knowledge.close()
         knowledge = await open_knowledge(self.folder, config)
@@ -119,7 +119,7 @@ async def opened_bench(
 
     There they are named by their place: rows that share an id are parts of one article, and each is searched.
     """
-    from graph.bootstrap import open_knowledge  # noqa: PLC0415  # seconds: not for a test of figures
+    from graph.rooms import open_knowledge  # noqa: PLC0415  # seconds: not for a test of figures
 
     with tempfile.TemporaryDirectory(prefix="frontdesk-eval-") as folder:
         path, state = Path(folder) / "articles.jsonl", Path(folder) / "knowledge"

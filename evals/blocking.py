@@ -68,8 +68,8 @@ class Checker(Protocol):
 
 async def measure_family(run: Run, family: str, harmful: str) -> Result:
     """Measure the family's guard on `run.data`; `harmful` is the label of what it should block. Raises UsageError."""
-    from graph.bootstrap import open_guards  # noqa: PLC0415  # seconds: not for a test of figures
     from graph.profiles import find_desk  # noqa: PLC0415
+    from graph.rooms import open_guards  # noqa: PLC0415  # seconds: not for a test of figures
 
     if run.data is None:
         fix = f'--data FILE with rows {{"text", "label": "{harmful}"|"{BENIGN}", "kind"?}}'

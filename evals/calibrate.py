@@ -40,8 +40,8 @@ class Calibrated:
 
 async def calibrate(run: Run, rate: float) -> list[Calibrated]:
     """Fit the thresholds on `run.data`; writes nothing. Raises UsageError for too few rows."""
-    from graph.bootstrap import open_guards  # noqa: PLC0415  # seconds: not for a test of thresholds
     from graph.profiles import find_desk, read_profile  # noqa: PLC0415
+    from graph.rooms import open_guards  # noqa: PLC0415  # seconds: not for a test of thresholds
 
     if run.data is None:
         raise UsageError("harmless texts are needed", where="--benign", fix='a JSONL file with rows {"text"}')

@@ -1,18 +1,15 @@
-"""Settings become real things here, and nowhere else: the only place where implementations are chosen."""
+"""Settings become a running service here: with graph/rooms.py the only place where implementations are chosen."""
 
 import asyncio
 import os
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
-from pathlib import Path
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from domain.ports import Clock, Embedder, Ids, Progress
+from domain.ports import Clock, Ids, Progress
 from domain.profile import DeskProfile
 from domain.receipt import MICRO
 from domain.settings import Settings
@@ -20,45 +17,25 @@ from graph.build import Graph, build_judge, build_service, build_studio
 from graph.desk import Desk, Limits
 from graph.judging import Judging
 from graph.money import limits_of
-from graph.profiles import find_desk, read_profile
+from graph.profiles import find_desk
 from graph.record import Labels
+from graph.rooms import Rooms, Say, make_deps, open_rooms, silent
 from graph.service import Service
 from graph.system import SystemClock, Uuid7
 from graph.threads import close_saver, open_saver
-from guards import Guards, ScopeFilter
-from guards.names import capitalised_words
 from models.catalog import load_catalog
 from models.chat import ModelClient
 from models.embedded import LocalModel
-from models.embedder import load_embedder
-from models.router import ComplexityRouter
 from models.weights import shipped_weights
-from nodes.deps import Deps
-from prompts import PromptLibrary, Replies
-from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
-from retrieval.reading import public_titles
-from retrieval.vectors import ServerPlace
-from scoring import LocalJudge
-from scoring.grounding import supports
 from store import HomeLock, Store
 from store.limits import Limit, Slot
 from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
 
-VECTORS = "vectors"
-"""Folder of a desk in which vectors of its articles may ship."""
 RELEASE = "built-in"
 """The release that ships: the library's newest prompts and the default RAG configuration."""
 
 PAID_JUDGE_SAMPLE = 0.1
 LANGSMITH = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
-
-Say = Callable[[str], None]
-"""Told, in one line, each step of the set-up that takes a while."""
-
-
-def silent(_line: str) -> None:
-    """Say nothing."""
-
 
 Vet = Callable[[Store], None]
 
@@ -106,119 +83,6 @@ async def open_studio(settings: Settings) -> Graph:
     rooms = await open_rooms(settings, desk_folder, state, clock, opened)
     tracer = _tracer(settings)
     return build_studio(make_deps(rooms, chat, settings), tracer, step_timeout=settings.turn_timeout)
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """The workshops of one desk, opened: what a graph's deps are made of."""
-
-    profile: DeskProfile
-    config: RagConfig
-    embedder: Embedder
-    knowledge: Knowledge
-    guards: Guards
-    scope: ScopeFilter
-    router: ComplexityRouter
-
-
-async def open_rooms(
-    settings: Settings,
-    desk_folder: Path,
-    state: Path,
-    clock: Clock,
-    opened: AsyncExitStack,
-    *,
-    say: Say = silent,
-    progress: Progress | None = None,
-) -> Rooms:
-    """Open knowledge, guards and router of a desk; `opened` closes them."""
-    profile = read_profile(desk_folder)
-    config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
-    embedder = load_embedder(config.embedder.name)
-    knowledge = await Knowledge.open(
-        state / "knowledge",
-        config,
-        embedder,
-        clock,
-        shipped=desk_folder / VECTORS,
-        server=_chroma(settings, desk_folder),
-    )
-    opened.push_async_callback(knowledge.close)
-    articles = desk_folder / "knowledge"
-    if not knowledge.version and articles.is_dir():
-        why = "other RAG configuration" if knowledge.articles() else "first start"
-        say(f"{why} of {profile.name}: reading its articles in {articles}")
-        report = await knowledge.ingest(articles, progress)
-        say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
-    guards = _guards(profile, settings, knowledge.internal_texts, _vocabulary(knowledge))
-    scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge))
-    return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter())
-
-
-def open_guards(settings: Settings) -> Guards:
-    """The guards of a desk alone, as a turn runs them: for measuring, without its state. Raises DeskError."""
-    return _guards(read_profile(find_desk(settings.desk)), settings)
-
-
-def _guards(
-    profile: DeskProfile,
-    settings: Settings,
-    internal: Callable[[], Sequence[str]] = tuple,
-    vocabulary: Callable[[], Collection[str]] = frozenset,
-) -> Guards:
-    return Guards.load(
-        profile,
-        max_chars=settings.max_message_chars,
-        internal=internal,
-        vocabulary=vocabulary,
-        ner=settings.ner == "on",
-        prompts=_instructions,
-        support=_support,
-        thresholds={str(name): value for name, value in settings.guard_thresholds.items()},
-    )
-
-
-def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) -> tuple[ScopeFilter, str]:
-    """The scope filter alone, without the desk's state, and its embedder's name.
-
-    `folder` is the desk's, for the titles of its articles; None: the profile is all there is. Raises SettingsError.
-    """
-    config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
-    embedder = load_embedder(config.embedder.name)
-    articles = folder / "knowledge" if folder else None
-    titles = public_titles(articles) if articles and articles.is_dir() else []
-    return ScopeFilter(profile, embedder, topics=lambda: titles), embedder.name
-
-
-def _chroma(settings: Settings, desk_folder: Path) -> ServerPlace | None:
-    """The desk's own database on the Chroma server, if there is one."""
-    return ServerPlace(settings.chroma_url, f"frontdesk-{desk_folder.name}") if settings.chroma_url else None
-
-
-async def open_knowledge(folder: Path, config: RagConfig) -> Knowledge:
-    """Knowledge alone under a configuration, in a folder of its own: for measuring. Raises KnowledgeError, StoreError."""
-    return await Knowledge.open(folder, config, load_embedder(config.embedder.name), SystemClock())
-
-
-def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
-    """What the nodes of a graph may use."""
-    prompts = PromptLibrary.load()
-    return Deps(
-        profile=rooms.profile,
-        guards=rooms.guards,
-        scope=rooms.scope,
-        router=rooms.router,
-        search=rooms.knowledge.public,
-        embedder=rooms.embedder,
-        chat=chat,
-        prompts=prompts,
-        replies=Replies(rooms.profile),
-        judge=LocalJudge(rooms.embedder, chat, prompts.get("judge").render),
-        rag_config=rooms.config.label,
-        grey=rooms.config.grey,
-        top_k=rooms.config.top_k,
-        history_tokens=settings.history_tokens,
-    )
 
 
 async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: Progress | None, vet: Vet) -> Service:
@@ -341,28 +205,6 @@ def _judge_rate(settings: Settings, chat: ModelClient) -> float:
         return settings.judge_sample
     card = chat.choose("simple", 1.0)
     return PAID_JUDGE_SAMPLE if card and card.mode == "remote" else 1.0
-
-
-@cache
-def _instructions() -> tuple[str, ...]:
-    """What the library tells models in their system messages: no answer may recite it."""
-    prompts = PromptLibrary.load().all()
-    return tuple(line.text for prompt in prompts for line in prompt.messages if line.role == "system")
-
-
-def _support(answer: str, texts: Sequence[str]) -> list[tuple[float, int]]:
-    """How far each sentence stands on the texts, by words alone; called in a thread, where no loop runs."""
-    return [(each.share, each.words) for each in asyncio.run(supports(answer, texts, None))]
-
-
-def _vocabulary(knowledge: Knowledge) -> Callable[[], Collection[str]]:
-    """The words that the public articles write with a capital, read once for each state of the knowledge."""
-    words = lru_cache(maxsize=1)(lambda _version: capitalised_words(knowledge.public_texts()))
-    return lambda: words(knowledge.version)
-
-
-def _topics(knowledge: Knowledge) -> list[str]:
-    return [article.title for article in knowledge.articles() if article.audience == "public"]
 
 
 def _model_client(settings: Settings, store: Store, clock: Clock) -> ModelClient:

@@ -4,8 +4,8 @@ from typing import Any
 
 from domain.ports import Progress
 from domain.settings import Settings
-from graph.bootstrap import VECTORS
 from graph.profiles import find_desk, read_profile
+from graph.rooms import VECTORS
 from models.embedder import load_embedder
 from retrieval import default_rag_config, load_rag_config
 from retrieval.shipped import ship_vectors

@@ -49,8 +49,8 @@ class Judge(Protocol):
 
 async def measure(run: Run) -> Result:
     """Judge every row of `--data`. Raises UsageError without rows, or with examples of which none is in scope."""
-    from graph.bootstrap import open_scope  # noqa: PLC0415  # seconds: not for a test of figures
     from graph.profiles import find_desk, read_profile  # noqa: PLC0415
+    from graph.rooms import open_scope  # noqa: PLC0415  # seconds: not for a test of figures
 
     if run.data is None:
         raise UsageError(
