@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export FRONTDESK_LLM := $(LLM)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve ask test test-slow check lint types floors format lock figures clean
+.PHONY: help setup serve ask test test-slow check lint types floors format lock router-report figures clean
 
 help:  ## Show this list
 	@echo "Frontdesk: a self-hosted customer-support agent"; echo
@@ -65,6 +65,9 @@ format: $(READY)  ## Format the code and mend what ruff can mend
 
 lock: $(READY)  ## Compile requirements-dev.lock from pyproject.toml (with hashes, without addresses)
 	@$(BIN)/uv pip compile pyproject.toml --universal -p 3.11 --extra local --extra dev --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
+
+router-report: $(READY)  ## Measure the router and the answer cache for docs/routing.md (PUBLIC=FOLDER adds public data)
+	@$(BIN)/python -m evals.routing_report $(if $(PUBLIC),--public $(PUBLIC))
 
 figures: $(READY)  ## Measure what docs/performance.md says, on this machine
 	@$(BIN)/python -m evals.performance

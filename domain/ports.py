@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from domain.turn import Call, Message, Passage, Payer, Score, Tier
+from domain.turn import Call, Language, Message, Passage, Payer, Score, Source, Tier
 
 Vector = list[float]
 """An embedding, L2-normalised: the dot product of two is their cosine."""
@@ -119,6 +119,41 @@ class ChatModel(Protocol):
     def choose(self, tier: Tier, confidence: float) -> ModelCard | None: ...
     async def complete(self, request: ChatRequest) -> ChatReply: ...
     def stream(self, request: ChatRequest) -> ChatStream: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CacheKey:
+    """Within which bounds an answer may be given again: a new knowledge, prompt, release or model starts afresh."""
+
+    desk: str
+    release: str
+    knowledge: str
+    language: Language
+    rag_config: str
+    prompt: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """An answer that had passed guard_output, and the question it was given to. `cost_microusd`: of the calls it took.
+
+    `id` is the cache's own; 0 before it is kept.
+    """
+
+    question: str
+    text: str
+    sources: list[Source]
+    model: str
+    cost_microusd: int
+    id: int = 0
+
+
+class Cache(Protocol):
+    """Answers given once, to be given again to all users. Texts in it are masked and hold no personal data."""
+
+    async def find(self, question: str, key: CacheKey) -> CachedAnswer | None: ...
+    async def keep(self, question: str, key: CacheKey, answer: CachedAnswer) -> None: ...
 
 
 class Budget(Protocol):

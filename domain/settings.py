@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     guard_thresholds: dict[GuardFamily, Threshold] = Field(
         {}, description="Thresholds of injection, malicious, toxicity as JSON; they win over the desk's."
     )
+    cache_hours: float = Field(
+        24.0, ge=0, description="Hours for which a model's answer may be given again to the same question; 0: never."
+    )
     rag_config: str = Field("", description="RAG configuration in retrieval/configs; empty: by the desk's languages.")
     judge_sample: float | None = Field(
         None, ge=0, le=1, description="Share of turns judged; unset: 1 with the local judge, 0.1 with a paid model."

@@ -211,6 +211,8 @@ class Turn(TypedDict, total=False):
     model: str
     prompt: str
     calls: Annotated[list[Call], operator.add]
+    # the bounds within which this answer may be given again to anybody; empty: it may not
+    cache_key: dict[str, str]
     # guard_output, refuse, handoff
     answer: str
     outcome: Outcome | None

@@ -14,6 +14,7 @@ from domain.profile import DeskProfile
 from domain.receipt import MICRO
 from domain.settings import Settings
 from graph.build import Graph, build_judge, build_service, build_studio
+from graph.caching import open_cache, with_cache
 from graph.desk import Desk, Limits
 from graph.judging import Judging
 from graph.money import limits_of
@@ -156,7 +157,8 @@ def _make_desk(
     clock: Clock,
     ids: Ids,
 ) -> Desk:
-    deps = make_deps(rooms, chat, settings)
+    cache = open_cache(settings, rooms.embedder, store, metrics)
+    deps = with_cache(make_deps(rooms, chat, settings), cache, labels, rooms.knowledge)
     judging = Judging(
         build_judge(deps, tracer),
         store,
@@ -179,6 +181,7 @@ def _make_desk(
         limits=Limits(settings.max_turns, settings.turn_timeout),
         clock=clock,
         ids=ids,
+        cache=cache,
     )
 
 

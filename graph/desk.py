@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from domain.errors import NotFoundError, OverloadedError, ThreadBusyError, UsageError
-from domain.ports import Clock, Ids, Tracer, TurnContext
+from domain.ports import Cache, CachedAnswer, CacheKey, Clock, Ids, Tracer, TurnContext
 from domain.receipt import Receipt, Reply
 from domain.turn import Message, Pins, Score, Source, Step, language_of
 from graph.build import Graph
@@ -83,8 +83,10 @@ class Desk:
         limits: Limits,
         clock: Clock,
         ids: Ids,
+        cache: Cache | None = None,
     ) -> None:
         self._graph = graph
+        self._cache = cache
         self._judging = judging
         self._saver = saver
         self._store = store
@@ -126,6 +128,7 @@ class Desk:
                 self._book(record, started)
                 raise
             receipt = await asyncio.to_thread(self._book, record, started)
+            await self._remember(record, receipt)
         for event in self._speak(record, receipt):
             yield event
         if record.turn.get("outcome") == "answer" and record.turn.get("passages") and (pins or Pins()).judge:
@@ -247,6 +250,14 @@ class Desk:
         self._store.ledger.save(receipt)
         self._metrics.observe(receipt)
         return receipt
+
+    async def _remember(self, record: TurnRecord, receipt: Receipt) -> None:
+        """Keep an answer that a model wrote, that passed guard_output as it stands, and that is nobody's own."""
+        bounds = record.turn.get("cache_key")
+        if not (self._cache and bounds and receipt.outcome == "answer" and receipt.mode in ("local", "remote")):
+            return
+        answer = CachedAnswer(receipt.standalone, receipt.answer, receipt.sources, receipt.model, receipt.cost_microusd)
+        await self._cache.keep(receipt.standalone, CacheKey(**cast("dict[str, Any]", bounds)), answer)
 
     def _speak(self, record: TurnRecord, receipt: Receipt) -> Iterator[Event]:
         """Unmask at the door: only here does a placeholder become the customer's own data again."""

@@ -1,9 +1,11 @@
 """What the nodes may use, chosen in graph/bootstrap.py and bound in graph/build.py."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from domain.ports import ChatModel, Embedder, Searcher
+from domain.ports import Cache, CacheKey, ChatModel, Embedder, Searcher
 from domain.profile import DeskProfile
+from domain.turn import Language
 from guards import Guards, ScopeFilter
 from models.router import ComplexityRouter
 from prompts import PromptLibrary, Replies
@@ -16,7 +18,8 @@ class Deps:
 
     `grey` is the band of retrieval confidence in which the passages may or may not hold the answer:
     below it the desk does not know, above it they do. `history_tokens` bounds what a model is shown
-    of the conversation.
+    of the conversation. `cache_key` makes the bounds of an answer from its language, prompt and model; without it
+    and `cache` every question is answered anew.
     """
 
     profile: DeskProfile
@@ -33,3 +36,5 @@ class Deps:
     grey: tuple[float, float]
     top_k: int
     history_tokens: int = 800
+    cache: Cache | None = None
+    cache_key: Callable[[Language, str, str], CacheKey] | None = None

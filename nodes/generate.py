@@ -6,14 +6,14 @@ writes is checked in guard_output, which falls back to the quotation made here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from langgraph.runtime import Runtime
 from typing_extensions import NotRequired, TypedDict
 
 from domain.errors import BudgetError, ModelError
-from domain.ports import ChatRequest, ModelCard
-from domain.turn import Call, Message, Mode, Outcome, Passage, Pins, Reason, Source, Tier, Turn, payer_of
+from domain.ports import CacheKey, ChatRequest, ModelCard
+from domain.turn import Call, Message, Mode, Outcome, Passage, Pins, Reason, Source, Tier, Turn, language_of, payer_of
 from nodes.deps import Deps
 from nodes.history import answered, trimmed
 from prompts import DONT_KNOW
@@ -40,6 +40,7 @@ class GenerateUpdate(TypedDict):
     model: NotRequired[str]
     prompt: NotRequired[str]
     calls: NotRequired[list[Call]]
+    cache_key: NotRequired[dict[str, str]]
     outcome: NotRequired[Outcome]
     reason: NotRequired[Reason]
     dont_knows: NotRequired[int]
@@ -78,11 +79,19 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
         "sources": _sources(pairs),
         "mode": "quote",
     }
-    if card is None:
-        return quoted
+    return quoted if card is None else await _by_model(turn, pins, card, quoted, deps)
+
+
+async def _by_model(turn: Turn, pins: Pins, card: ModelCard, quoted: GenerateUpdate, deps: Deps) -> GenerateUpdate:
+    """The answer that was given before to the same question, else the model's, else the quotation."""
+    passages = _near_the_best(turn["passages"])
     if card.weak:
         passages = passages[:READ_BY_A_WEAK_MODEL]
     prompt = deps.prompts.get(pins.prompt or "answer")
+    key = _cache_key(turn, pins, card, prompt.label, deps)
+    if key and deps.cache and (known := await deps.cache.find(turn["standalone"], key)):
+        again: GenerateUpdate = {"draft": known.text, "sources": known.sources, "mode": "cache", "model": known.model}
+        return quoted | again | {"prompt": prompt.label}
     messages, calls = prompt.render(**_variables(turn, passages, deps)), list[Call]()
     written = await _write(turn, passages, card, deps, messages)
     for cheaper in _cheaper(card, deps):
@@ -102,7 +111,20 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
         "model": (written.card or card).name,
         "prompt": prompt.label,
         "calls": written.calls,
+        "cache_key": asdict(key) if key and (written.card or card).name == key.model else {},
     }
+
+
+def _cache_key(turn: Turn, pins: Pins, card: ModelCard, prompt: str, deps: Deps) -> CacheKey | None:
+    """Within which bounds the answer may be shared; None for one that leans on this customer, or on an experiment.
+
+    Shared are first questions without personal data and without facts about the customer (safety rule 8). A run
+    with pins is a measurement: it must neither be given an old answer nor leave one behind.
+    """
+    personal = turn.get("secrets") or turn.get("facts") or turn.get("history")
+    if deps.cache_key is None or personal or pins != Pins():
+        return None
+    return deps.cache_key(language_of(turn), prompt, card.name)
 
 
 def _cheaper(card: ModelCard, deps: Deps) -> list[ModelCard]:

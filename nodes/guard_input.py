@@ -50,6 +50,7 @@ class GuardInputUpdate(TypedDict):
     mode: Mode
     model: str
     prompt: str
+    cache_key: dict[str, str]
     answer: str
     handoff: Handoff | None
     scores: list[Score]
@@ -97,6 +98,7 @@ def fresh_turn() -> GuardInputUpdate:
         "mode": "quote",
         "model": "",
         "prompt": "",
+        "cache_key": {},
         "answer": "",
         "handoff": None,
         "scores": [],

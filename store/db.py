@@ -13,6 +13,7 @@ from domain.ports import Clock
 from store.alerts import AlertBook
 from store.audit import Audit
 from store.budget import Budgets
+from store.cache import AnswerTable
 from store.costs import Costs
 from store.engine import Database
 from store.feedback import FeedbackBook
@@ -20,7 +21,7 @@ from store.figures import FigureBook
 from store.keys import Keys
 from store.ledger import Ledger
 from store.migrate import bring_up_to_date
-from store.tables import budget_accounts, calls, feedback, holds, receipts, threads, tickets, vault
+from store.tables import budget_accounts, cached_answers, calls, feedback, holds, receipts, threads, tickets, vault
 from store.threads import Threads
 from store.tickets import Tickets
 from store.vault import Vault, bound_key, read_secret
@@ -51,7 +52,7 @@ class Store:
     """All of a desk's memory but its knowledge and its checkpoints. Blocking; may be used from many threads."""
 
     def __init__(self, database: Database, clock: Clock, secret: bytes, daily_limit: int) -> None:
-        self._database = database
+        self._database, self._clock = database, clock
         self.ledger = Ledger(database)
         self.costs = Costs(database, clock)
         self.figures = FigureBook(database)
@@ -84,6 +85,10 @@ class Store:
             database.close()
             raise
         return store
+
+    def answers(self, ttl: timedelta) -> AnswerTable:
+        """Answers that may be given again for that long."""
+        return AnswerTable(self._database, self._clock, ttl)
 
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""
@@ -126,6 +131,7 @@ def _stays_empty(path: Path) -> bool:
 
 
 def _purge(connection: Connection, before: datetime) -> Purged:
+    connection.execute(delete(cached_answers).where(cached_answers.c.made_at < before))
     old_turns = select(receipts.c.turn_id).where(receipts.c.at < before)
     last_used = (
         select(func.coalesce(func.max(threads.c.touched_at), vault.c.written_at))

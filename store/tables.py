@@ -318,3 +318,23 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 """Append-only: triggers made by the first migration refuse UPDATE and DELETE."""
+
+cached_answers = Table(
+    "cached_answers",
+    metadata,
+    _row_id(),
+    _column("scope", String),
+    _column("form", String),
+    _column("question", Words),
+    _column("vector", LargeBinary),
+    _column("answer", Words),
+    _column("sources", Words),
+    _column("model", Words),
+    _column("cost_microusd", BigInteger),
+    _column("hits", BigInteger),
+    _column("made_at", UtcTime, index=True),
+    sqlite_autoincrement=True,
+)
+"""`scope` and `form` are hashes: of a CacheKey and of the question's exact form. `vector` is packed little-endian float32."""
+
+one_answer_a_form = Index("ix_cached_answers_form", cached_answers.c.scope, cached_answers.c.form, unique=True)

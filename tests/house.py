@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from fakes import CountingIds, FrozenClock, ListTracer, ScriptedChat, ShelfSearch, WordEmbedder
 
+from domain.ports import CacheKey
 from domain.profile import DeskProfile
 from domain.turn import Passage
 from graph.build import build_judge, build_service
@@ -16,6 +18,7 @@ from graph.judging import Judging
 from graph.record import Labels
 from graph.threads import close_saver, open_saver
 from guards import Guards, ScopeFilter
+from models.answer_cache import AnswerCache
 from models.router import ComplexityRouter
 from nodes import Deps
 from prompts import PromptLibrary, Replies
@@ -61,6 +64,12 @@ RETURNS = Passage(
 SERVICE_TIMEOUT = 20.0
 
 
+class NoKnowledge:
+    """Stands where the Desk asks which knowledge serves."""
+
+    version = "k1"
+
+
 @dataclass
 class House:
     """One desk and everything a test may want to look at."""
@@ -74,12 +83,7 @@ class House:
     clock: FrozenClock
     folder: Path
     metrics: Metrics = field(default_factory=Metrics)
-
-
-class NoKnowledge:
-    """Stands where the Desk asks which knowledge serves."""
-
-    version = "k1"
+    knowledge: NoKnowledge = field(default_factory=NoKnowledge)
 
 
 @asynccontextmanager
@@ -93,6 +97,7 @@ async def open_house(  # each is a part that some test replaces
     limits: Limits | None = None,
     adjust: Callable[[Deps], Deps] = lambda deps: deps,
     tracer: Any = None,
+    cache_hours: float = 0.0,
 ) -> AsyncIterator[House]:
     """A desk over `folder`; without a `chat` it answers by quotation."""
     clock, tracer, embedder = FrozenClock(), tracer or ListTracer(), WordEmbedder()
@@ -104,6 +109,8 @@ async def open_house(  # each is a part that some test replaces
         profile, internal=lambda: ["The goodwill limit for agents is 77 dollars without asking a lead."]
     )
     prompts = PromptLibrary.load()
+    cache = AnswerCache(store.answers(timedelta(hours=cache_hours)), embedder) if cache_hours else None
+    knowledge = NoKnowledge()
     deps = adjust(
         Deps(
             profile=profile,
@@ -119,6 +126,10 @@ async def open_house(  # each is a part that some test replaces
             rag_config="test@1",
             grey=(0.3, 0.7),
             top_k=5,
+            cache=cache,
+            cache_key=lambda language, prompt, model: CacheKey(
+                "lamps", "built-in", knowledge.version, language, "test@1", prompt, model
+            ),
         )
     )
     metrics = Metrics()
@@ -128,7 +139,7 @@ async def open_house(  # each is a part that some test replaces
         judging,
         saver=saver,
         store=store,
-        knowledge=NoKnowledge(),
+        knowledge=knowledge,
         guards=guards,
         replies=deps.replies,
         tracer=tracer,
@@ -137,9 +148,10 @@ async def open_house(  # each is a part that some test replaces
         limits=limits or Limits(turns=4, turn_timeout=SERVICE_TIMEOUT),
         clock=clock,
         ids=CountingIds(),
+        cache=cache,
     )
     try:
-        yield House(desk, store, judging, shelf, chat, tracer, clock, folder, metrics)
+        yield House(desk, store, judging, shelf, chat, tracer, clock, folder, metrics, knowledge)
     finally:
         await desk.close()
         await close_saver(saver)

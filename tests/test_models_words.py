@@ -391,7 +391,7 @@ def test_words_that_look_alike_without_diacritics_do_not_make_a_question_hard(te
 def test_an_upset_customer_gets_more_than_the_cheapest_model(language, text):
     verdict = ComplexityRouter().judge(text, language=language)
     assert verdict.tier == "medium"
-    assert verdict.why == ["is upset (+0.22)"]
+    assert verdict.why == ["is upset (+0.26)"]
 
 
 def test_judging_takes_less_than_a_millisecond():

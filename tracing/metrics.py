@@ -46,6 +46,10 @@ class Metrics:
             "frontdesk_traces_undelivered", "Spans and scores that Langfuse has not confirmed.", registry=own
         )
 
+        self._cache_saved = Gauge(
+            "frontdesk_cache_saved_usd", "Money that answers kept now have saved by being given again.", registry=own
+        )
+
     def observe(self, receipt: Receipt) -> None:
         """Count a turn that ended, failed and refused ones too."""
         self._turns.labels(receipt.outcome, receipt.reason or "none", receipt.mode, receipt.language).inc()
@@ -84,6 +88,10 @@ class Metrics:
     def watch_traces(self, undelivered: Callable[[], int]) -> None:
         """Read how many traces are undelivered whenever the metrics are."""
         self._undelivered.set_function(undelivered)
+
+    def watch_cache(self, saved_microusd: Callable[[], int]) -> None:
+        """Read what the answer cache has saved whenever the metrics are."""
+        self._cache_saved.set_function(lambda: saved_microusd() / MICRO)
 
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""

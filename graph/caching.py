@@ -1,0 +1,32 @@
+"""The answer cache of one desk, as the settings have it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from domain.ports import CacheKey, Embedder
+from domain.settings import Settings
+from domain.turn import Language
+from graph.record import Labels
+from models.answer_cache import AnswerCache
+from nodes.deps import Deps
+from retrieval import Knowledge
+from store import Store
+from tracing import Metrics
+
+
+def open_cache(settings: Settings, embedder: Embedder, store: Store, metrics: Metrics) -> AnswerCache | None:
+    """Answers that may be given again, with what they save in the metrics; None where the settings keep none."""
+    if not settings.cache_hours:
+        return None
+    answers = store.answers(timedelta(hours=settings.cache_hours))
+    metrics.watch_cache(lambda: answers.books().saved_microusd)
+    return AnswerCache(answers, embedder)
+
+
+def with_cache(deps: Deps, cache: AnswerCache | None, labels: Labels, knowledge: Knowledge) -> Deps:
+    """The deps of a graph that asks the cache first, within the bounds of this desk as it is now."""
+
+    def cache_key(language: Language, prompt: str, model: str) -> CacheKey:
+        return CacheKey(labels.desk, labels.release, knowledge.version, language, labels.rag_config, prompt, model)
+
+    return replace(deps, cache=cache, cache_key=cache_key) if cache else deps

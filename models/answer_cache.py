@@ -1,0 +1,53 @@
+"""Answers given once, given again: to the same question in the same words, or to one that asks the same.
+
+What may be kept, and who may see it, is the caller's: see `CacheKey` and nodes/generate.py. Implements
+domain.ports.Cache over store/cache.py, which it knows by the protocol below only.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.ports import CachedAnswer, CacheKey, Embedder, Vector
+from models.same_question import exact_form, same_question
+
+LEAST_LIKENESS = {"bge-small-en-v1.5": 0.80, "multilingual-e5-small": 0.88}
+"""Cosine below which two questions are not even compared, by embedder: below it no pair of suites/cache was the same."""
+LEAST_LIKENESS_ELSEWHERE = 0.90
+CANDIDATES = 20
+
+
+class AnswerShelf(Protocol):
+    """Where answers lie; blocking."""
+
+    def exact(self, key: CacheKey, form: str) -> CachedAnswer | None: ...
+    def near(self, key: CacheKey, vector: Vector, least: float, k: int) -> Sequence[CachedAnswer]: ...
+    def used(self, answer: CachedAnswer) -> None: ...
+    def put(self, key: CacheKey, form: str, vector: Vector, answer: CachedAnswer) -> None: ...
+
+
+class AnswerCache:
+    """Implements domain.ports.Cache."""
+
+    def __init__(self, shelf: AnswerShelf, embedder: Embedder) -> None:
+        self._shelf, self._embedder = shelf, embedder
+        self._least = LEAST_LIKENESS.get(embedder.name, LEAST_LIKENESS_ELSEWHERE)
+
+    async def find(self, question: str, key: CacheKey) -> CachedAnswer | None:
+        """The answer to this question, or to one that asks the same; None where there is none that is fresh."""
+        found = await asyncio.to_thread(self._shelf.exact, key, exact_form(question))
+        if found is None:
+            found = await self._alike(question, key)
+        if found is not None:
+            await asyncio.to_thread(self._shelf.used, found)
+        return found
+
+    async def keep(self, question: str, key: CacheKey, answer: CachedAnswer) -> None:
+        """Keep an answer that has passed every check; it takes the place of an older one."""
+        vector = await self._embedder.query(question)
+        await asyncio.to_thread(self._shelf.put, key, exact_form(question), vector, answer)
+
+    async def _alike(self, question: str, key: CacheKey) -> CachedAnswer | None:
+        vector = await self._embedder.query(question)
+        near = await asyncio.to_thread(self._shelf.near, key, vector, self._least, CANDIDATES)
+        return next((one for one in near if same_question(one.question, question, key.language)), None)

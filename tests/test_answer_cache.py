@@ -1,0 +1,166 @@
+"""Answers given again: to the same question, never to one with another number, date, negation, product or place."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FrozenClock, ScriptedChat, WordEmbedder
+from house import open_house
+
+from domain.ports import CachedAnswer, CacheKey
+from domain.turn import Pins
+from evals.near_misses import near_misses
+from graph.record import Question
+from models.answer_cache import AnswerCache
+from models.same_question import exact_form, same_question
+from store import Store
+
+ANSWER = "You can return a lamp within 30 days."
+ASKED = "How long can I return a lamp?"
+KEY = CacheKey("lamps", "built-in", "k1", "en", "test@1", "answer@1", "scripted")
+
+
+def ask(folder: Path, *questions: Question | str, pins: Pins | None = None, change: str = "", hours: float = 24) -> Any:
+    """The replies, and how often a model was asked. `change` is the knowledge after the first question."""
+
+    async def story() -> Any:
+        chat = ScriptedChat([ANSWER] * 9)
+        async with open_house(folder, chat=chat, cache_hours=hours, judge_rate=0.0) as house:
+            replies = []
+            for one in questions:
+                question = one if isinstance(one, Question) else Question(one, user_id=f"user-{len(replies)}")
+                replies.append(await house.desk.ask(question, pins))
+                house.knowledge.version = change or "k1"
+                house.clock.advance(3600)
+            answers = [request for request in chat.requests if request.purpose == "answer"]
+            return (
+                replies,
+                len(answers),
+                house.store.answers(timedelta(days=1)).books(),
+                house.metrics.render().decode(),
+            )
+
+    return asyncio.run(story())
+
+
+def test_another_user_is_given_the_same_answer_without_a_model(tmp_path):
+    replies, asked, books, metrics = ask(tmp_path, ASKED, "how long can i return a lamp")
+    assert [reply.receipt.mode for reply in replies] == ["remote", "cache"]
+    assert replies[0].answer == replies[1].answer
+    assert replies[1].sources == replies[0].sources
+    assert (replies[1].receipt.model, replies[1].receipt.tokens, replies[1].receipt.cost_usd) == ("scripted", 0, 0)
+    assert asked == 1
+    assert (books.answers, books.hits) == (1, 1)
+    assert books.saved_microusd > 0
+    assert 'mode="cache"' in metrics
+
+
+def test_a_question_that_asks_the_same_in_other_words_is_known_again(tmp_path):
+    replies, asked, *_ = ask(tmp_path, ASKED, "How long can I return a lamp please?")
+    assert ([reply.receipt.mode for reply in replies], asked) == (["remote", "cache"], 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "How long can I not return a lamp?",
+        "How long can I return a chair?",
+        "How long can I return a lamp in December?",
+        "How long can I return 2 lamps?",
+    ],
+)
+def test_a_question_that_differs_in_one_thing_is_answered_anew(tmp_path, other):
+    replies, asked, *_ = ask(tmp_path, ASKED, other)
+    assert ([reply.receipt.mode for reply in replies], asked) == (["remote", "remote"], 2)
+
+
+def test_an_answer_about_a_customer_is_neither_kept_nor_given(tmp_path):
+    order = [{"title": "Order", "text": "Your lamp was bought on Monday."}]
+    known = Question(ASKED, user_id="u1", context=order)
+    mail = Question(f"{ASKED} I am an@example.com", user_id="u2")
+    _, asked, books, _ = ask(tmp_path / "a", known, mail)
+    assert (asked, books.answers) == (2, 0)
+    replies, asked, *_ = ask(tmp_path / "b", ASKED, known, mail)
+    assert [reply.receipt.mode for reply in replies] == ["remote", "remote", "remote"]
+
+
+def test_a_later_turn_of_a_thread_is_answered_anew(tmp_path):
+    async def story() -> list[str]:
+        async with open_house(tmp_path, chat=ScriptedChat([ANSWER] * 9), cache_hours=24, judge_rate=0.0) as house:
+            first = await house.desk.ask(Question(ASKED, user_id="u"))
+            second = await house.desk.ask(Question(ASKED, user_id="u", thread_id=first.thread_id))
+            return [first.receipt.mode, second.receipt.mode]
+
+    assert asyncio.run(story()) == ["remote", "remote"]
+
+
+def test_new_knowledge_time_and_the_setting_forget(tmp_path):
+    assert ask(tmp_path / "a", ASKED, ASKED, change="k2")[1] == 2
+    assert ask(tmp_path / "b", ASKED, ASKED, hours=0.5)[1] == 2
+    assert ask(tmp_path / "c", ASKED, ASKED, hours=0)[1] == 2
+
+
+def test_a_measurement_is_given_no_old_answer_and_leaves_none(tmp_path):
+    _, asked, books, _ = ask(tmp_path, ASKED, ASKED, pins=Pins(judge=False))
+    assert (asked, books.answers) == (2, 0)
+
+
+@pytest.mark.parametrize("field", ["desk", "release", "knowledge", "language", "rag_config", "prompt", "model"])
+def test_every_bound_of_an_answer_separates(tmp_path, field):
+    async def story() -> list[CachedAnswer | None]:
+        store = Store.open(tmp_path, FrozenClock())
+        cache = AnswerCache(store.answers(timedelta(hours=1)), WordEmbedder())
+        await cache.keep(ASKED, KEY, CachedAnswer(ASKED, ANSWER, [], "m", 7))
+        other = CacheKey(**{name: "vi" if name == field else getattr(KEY, name) for name in KEY.__slots__})
+        found = [await cache.find(ASKED, KEY), await cache.find(ASKED, other)]
+        await cache.keep(ASKED, KEY, CachedAnswer(ASKED, "Another.", [], "m", 9))
+        found.append(await cache.find(f"{ASKED} Please?", KEY))
+        store.close()
+        return found
+
+    mine, foreign, newer = asyncio.run(story())
+    assert (mine.text, mine.cost_microusd, foreign, newer.text) == (ANSWER, 7, None, "Another.")
+
+
+def test_no_near_miss_is_taken_for_the_same():
+    pairs = near_misses()
+    assert len(pairs) >= 1000
+    assert {one.kind for one in pairs} == {"number", "date", "negation", "product", "place"}
+    assert [one for one in pairs if one.stored == one.asked] == []
+    assert [one for one in pairs if same_question(one.stored, one.asked, one.language)] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "two"),
+    [
+        ("en", "How do I return my order?", "how can i return an order please"),
+        ("en", "How much is shipping to Hanoi?", "What does delivery to Hanoi cost?"),
+        ("en", "Can I pay in two instalments?", "Can I pay in 2 instalments?"),
+        ("vi", "Shop có giao hàng tới Đà Nẵng không?", "shop co giao hang toi da nang khong vay"),
+        ("vi", "Cho mình hỏi phí ship đi Hà Nội bao nhiêu ạ?", "Phí ship đi Hà Nội bao nhiêu?"),
+    ],
+)
+def test_the_same_question_is_known_in_other_words(language, one, two):
+    assert same_question(one, two, language)
+    assert same_question(two, one, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "two"),
+    [
+        ("en", "How long is the warranty?", "How long is the warranty on the kettle?"),
+        ("en", "Can I ship from Laos to Vietnam?", "Can I ship from Vietnam to Laos?"),
+        ("en", "Do you ship to Hanoi?", "When do you ship to Hanoi?"),
+        ("vi", "Chảo bảo hành bao lâu?", "Cháo bảo hành bao lâu?"),
+        ("vi", "Tôi đổi hàng được không?", "Tôi trả hàng được không?"),
+    ],
+)
+def test_what_was_added_swapped_or_spelt_otherwise_is_another_question(language, one, two):
+    assert not same_question(one, two, language)
+    assert not same_question(two, one, language)
+
+
+def test_two_spellings_have_one_exact_form():
+    assert exact_form("  Where is  my ORDER?? ") == exact_form("where is my order") != exact_form("Where is my order 2")
