@@ -16,11 +16,14 @@ from domain.ports import Found, Progress
 from evals.ranking import DEPTH, Ranked
 from models.tokens import estimate_tokens
 from retrieval import Knowledge, RagConfig
+from retrieval.confidence import Features
 from retrieval.config import Fusion
 
 Row = TypeVar("Row", bound=BaseModel)
 MS = 1000.0
 TITLE_CHARS = 80
+NEARBY = 3
+"""Articles next to the answer that are taken out with it, so that the topic is missing and not one article of it."""
 
 
 class ArticleRow(BaseModel, coerce_numbers_to_str=True):
@@ -48,7 +51,8 @@ class QuestionRow(BaseModel, coerce_numbers_to_str=True):
 class Asked:
     """What became of one question. `holds`: an article that answers it is among the passages of a turn.
 
-    `confidence_without` is what was said when no article could answer; `tokens` those of the passages.
+    `confidence_without` is what was said when no article could answer; `tokens` those of the passages; `…_far`
+    what was said when the articles nearest to it were not there either; `seen…` what each was computed from.
     """
 
     ranked: Ranked
@@ -56,6 +60,10 @@ class Asked:
     holds: bool
     confidence_without: float
     tokens: int
+    confidence_far: float = 0.0
+    seen: Features | None = None
+    seen_without: Features | None = None
+    seen_far: Features | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +83,11 @@ class Bench:
 
     async def ask(self, question: str, relevant: Collection[str]) -> Asked:
         """Ask once as a customer does, timed, and once as if what answers it were not there."""
-        ranked, found = await self._timed(question)
+        ranked, found, seen = await self._timed(question)
         answering = frozenset(str(place) for place, own_id in enumerate(self.ids) if own_id in relevant)
-        without = await self.knowledge.public.search_without(question, self.config.top_k, answering)
+        without, seen_without = await self.knowledge.public.examine(question, self.config.top_k, answering)
+        nearby = list(dict.fromkeys(passage.article for passage in without.passages))[:NEARBY]
+        far, seen_far = await self.knowledge.public.examine(question, self.config.top_k, answering.union(nearby))
         given = found.passages[: self.config.top_k]
         return Asked(
             ranked,
@@ -85,6 +95,10 @@ class Bench:
             any(passage.article in answering for passage in given),
             without.confidence,
             sum(estimate_tokens(passage.text) for passage in given),
+            far.confidence,
+            seen,
+            seen_without,
+            seen_far,
         )
 
     async def rank(self, question: str) -> Ranked:
@@ -103,12 +117,12 @@ class Bench:
         finally:
             await knowledge.close()
 
-    async def _timed(self, question: str) -> tuple[Ranked, Found]:
+    async def _timed(self, question: str) -> tuple[Ranked, Found, Features | None]:
         started = time.perf_counter()
-        found = await self.knowledge.public.search(question, DEPTH * self.config.per_article)
+        found, seen = await self.knowledge.public.examine(question, DEPTH * self.config.per_article)
         took = (time.perf_counter() - started) * MS
         ids = dict.fromkeys(self.ids[int(passage.article)] for passage in found.passages)
-        return Ranked(list(ids)[:DEPTH], took), found
+        return Ranked(list(ids)[:DEPTH], took), found, seen
 
 
 @asynccontextmanager

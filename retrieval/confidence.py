@@ -11,11 +11,11 @@ from retrieval.config import Calibration, Feature
 class Features:
     """What a search saw. Cosines are absolute, lexical figures shares of the question's idf mass.
 
-    dense_top: best cosine · dense_gap: its lead over the best chunk of another article ·
-    dense_lead: its lead over the mean of the
-    ten best chunks of other articles · lexical_top: best BM25 ·
-    lexical_of_best: BM25 of the passage ranked first · coverage: of the question's words by the first
-    three passages · length: log of 1 + content words of the question.
+    `…_top`: the best chunk by meaning, by words, or by both (fused) · `…_gap`: its lead over the best chunk of another
+    article · `…_lead`: its lead over the mean of the ten best chunks of other articles · lexical_of_best: BM25 of the
+    passage ranked first · coverage: of the question's words by the first three passages, or by the first alone ·
+    length: log of 1 + content words of the question.
+    Where there is no other article, a gap and a lead are 0: nothing stands out from nothing.
     """
 
     dense_top: float
@@ -23,7 +23,12 @@ class Features:
     dense_lead: float
     lexical_top: float
     lexical_of_best: float
+    lexical_gap: float
+    lexical_lead: float
+    fused_gap: float
+    fused_lead: float
     coverage: float
+    coverage_of_best: float
     length: float
 
     def named(self) -> dict[Feature, float]:

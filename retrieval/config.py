@@ -11,7 +11,20 @@ from domain.errors import KnowledgeError
 from domain.turn import Language
 
 FOLDER = Path(__file__).parent / "configs"
-Feature = Literal["dense_top", "dense_gap", "dense_lead", "lexical_top", "lexical_of_best", "coverage", "length"]
+Feature = Literal[
+    "dense_top",
+    "dense_gap",
+    "dense_lead",
+    "lexical_top",
+    "lexical_of_best",
+    "lexical_gap",
+    "lexical_lead",
+    "fused_gap",
+    "fused_lead",
+    "coverage",
+    "coverage_of_best",
+    "length",
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -46,10 +59,15 @@ class EmbedderPin(_Strict):
 
 
 class Fusion(_Strict):
-    """Weight of the cosine and of the lexical share in their sum, and how many candidates each brings."""
+    """Weight of the cosine and of each lexical share in their sum, and how many candidates each side brings.
+
+    `lexical` is of a chunk's words, `title` of those of its title alone, `pairs` of neighbouring words.
+    """
 
     dense: Share
     lexical: float = Field(ge=0, le=10)
+    title: float = Field(0.0, ge=0, le=10)
+    pairs: float = Field(0.0, ge=0, le=10)
     candidates: int = Field(ge=1, le=1_000)
 
 
@@ -75,6 +93,10 @@ class RagConfig(_Strict):
     top_k: int = Field(ge=1, le=50)
     fusion: Fusion
     centring: Share = Field(description="How much of a language's pull on its own questions is taken back.")
+    translated: dict[Language, Share] = Field(
+        default_factory=dict,
+        description="By the question's language: what its words in the other language (glossary.yaml) weigh.",
+    )
     duplicate: Share = Field(description="Share of common words above which two chunks of one article are one.")
     per_article: int = Field(ge=1, description="Most chunks of one article among the results.")
     grey: tuple[Share, Share]

@@ -13,7 +13,9 @@ from domain.turn import Passage
 from retrieval.articles import Chunk
 from retrieval.confidence import Features, confidence
 from retrieval.config import Calibration, RagConfig
+from retrieval.glossary import translated
 from retrieval.language import detect_language
+from retrieval.lexical import Scores
 from retrieval.shelf import Shelf
 from retrieval.text import words
 
@@ -49,35 +51,45 @@ class PublicSearch:
 
     async def search(self, question: str, k: int = 5) -> Found:
         """The `k` best passages. Raises KnowledgeError where the knowledge was built for another configuration."""
-        return await self.search_without(question, k, frozenset())
+        return (await self.examine(question, k))[0]
 
-    async def search_without(self, question: str, k: int, without: Collection[str]) -> Found:
-        """Search as if the articles `without` were not there: what is said where the answer is missing."""
+    async def examine(
+        self, question: str, k: int, without: Collection[str] = frozenset()
+    ) -> tuple[Found, Features | None]:
+        """Search as if the articles `without` were not there, and tell what the confidence was computed from."""
         shelf = self._shelf
         if shelf is None:
             if self._why_not is not None:
                 raise self._why_not
-            return Found([], 0.0)
+            return Found([], 0.0), None
         if not question.strip() or not shelf.chunks:
-            return Found([], 0.0)
+            return Found([], 0.0), None
         vector = await self._embedder.query(question)
-        return await asyncio.to_thread(find, shelf, question, vector, self._config, k=k, without=without)
+        return await asyncio.to_thread(look, shelf, question, vector, self._config, k=k, without=without)
 
 
 def find(
     shelf: Shelf, question: str, vector: Vector, config: RagConfig, *, k: int, without: Collection[str] = frozenset()
 ) -> Found:
     """Search one shelf as if the articles `without` were not in it."""
+    return look(shelf, question, vector, config, k=k, without=without)[0]
+
+
+def look(
+    shelf: Shelf, question: str, vector: Vector, config: RagConfig, *, k: int, without: Collection[str] = frozenset()
+) -> tuple[Found, Features | None]:
+    """Search one shelf, and tell what the confidence was computed from."""
     ranking = rank(shelf, question, vector, config, without)
     if ranking.features is None:
-        return Found([], 0.0)
+        return Found([], 0.0), None
     chosen = _choose(shelf, ranking, config, k)
     best, worst = ranking.scores[0], min(ranking.scores[-1], ranking.scores[0] * FLOOR)
     passages = [
         _passage(shelf.chunks[place], (score - worst) / (best - worst) if best > worst else 1.0)
         for place, score in chosen
     ]
-    return Found(passages, confidence(ranking.features, _calibration(config, question, shelf.chunks[chosen[0][0]])))
+    calibration = _calibration(config, question, shelf.chunks[chosen[0][0]])
+    return Found(passages, confidence(ranking.features, calibration)), ranking.features
 
 
 def rank(
@@ -87,46 +99,71 @@ def rank(
     asked = words(question)
     fusion = config.fusion
     cosines = shelf.nearest(vector, fusion.candidates, config.centring)
-    lexical = shelf.lexical.scores(asked)
-    by_words = np.argsort(-lexical, kind="stable")[: fusion.candidates].tolist()
+    scores = shelf.lexical.scores(asked)
+    if config.translated:
+        # A chunk earns what the question earns in the language in which it does better.
+        language = detect_language(question)
+        other = shelf.lexical.scores(translated(question, language))
+        scores = scores.or_better(other, config.translated.get(language, 0.0))
+    lexical = scores.text
+    by_words = _highest(lexical, fusion.candidates)
     # A chunk beyond the nearest is at most as near as the last of them.
     beyond = min(cosines.values())
-    both = dict.fromkeys([*cosines, *(place for place in by_words if lexical[place] > 0)])
+    both = [place for place in dict.fromkeys([*cosines, *by_words]) if shelf.chunks[place].article not in without]
     fused = {
-        place: fusion.dense * cosines.get(place, beyond) + fusion.lexical * float(lexical[place])
+        place: fusion.dense * cosines.get(place, beyond)
+        + fusion.lexical * float(lexical[place])
+        + fusion.title * float(scores.title[place])
+        + fusion.pairs * float(scores.pairs[place])
         for place in both
-        if shelf.chunks[place].article not in without
     }
     places = sorted(fused, key=lambda place: (-fused[place], place))
     if not places:
         return Ranking([], [], None)
-    dense = sorted(((cosines[place], place) for place in cosines if place in fused), reverse=True)
-    return Ranking(
-        places,
-        [fused[place] for place in places],
-        _features(shelf, asked, places, dense, [float(lexical[place]) for place in places]),
-    )
+    dense = {place: cosine for place, cosine in cosines.items() if place in fused}
+    found = {place: float(lexical[place]) for place in places}
+    return Ranking(places, [fused[place] for place in places], _features(shelf, asked, dense, found, fused))
+
+
+def _highest(scores: Scores, k: int) -> list[int]:
+    """Places of the `k` highest above 0, highest first."""
+    k = min(k, len(scores))
+    some = np.argpartition(-scores, k - 1)[:k]
+    ordered: list[int] = some[np.lexsort((some, -scores[some]))].tolist()
+    return [place for place in ordered if scores[place] > 0]
 
 
 def _features(
-    shelf: Shelf,
-    asked: Sequence[str],
-    places: Sequence[int],
-    dense: Sequence[tuple[float, int]],
-    lexical: Sequence[float],
+    shelf: Shelf, asked: Sequence[str], dense: dict[int, float], lexical: dict[int, float], fused: dict[int, float]
 ) -> Features:
-    top, nearest = dense[0] if dense else (0.0, places[0])
-    article = shelf.chunks[nearest].article
-    others = [cosine for cosine, place in dense if shelf.chunks[place].article != article][:RIVALS] or [0.0]
+    places = sorted(fused, key=lambda place: (-fused[place], place))
+    cosine, by_words, both = (_standing(shelf, scores) for scores in (dense, lexical, fused))
+    coverage = shelf.lexical.coverage
     return Features(
-        dense_top=top,
-        dense_gap=top - others[0],
-        dense_lead=top - sum(others) / len(others),
-        lexical_top=max(lexical),
-        lexical_of_best=lexical[0],
-        coverage=shelf.lexical.coverage(asked, places[:COVERING]),
+        dense_top=cosine[0],
+        dense_gap=cosine[1],
+        dense_lead=cosine[2],
+        lexical_top=by_words[0],
+        lexical_of_best=lexical[places[0]],
+        lexical_gap=by_words[1],
+        lexical_lead=by_words[2],
+        fused_gap=both[1],
+        fused_lead=both[2],
+        coverage=coverage(asked, places[:COVERING]),
+        coverage_of_best=coverage(asked, places[:1]),
         length=float(np.log1p(len(asked))),
     )
+
+
+def _standing(shelf: Shelf, scores: dict[int, float]) -> tuple[float, float, float]:
+    """The best score, its lead over the next article's, and over the mean of ten chunks of other articles."""
+    if not scores:
+        return 0.0, 0.0, 0.0
+    ordered = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
+    place, top = ordered[0]
+    article = shelf.chunks[place].article
+    others = [score for place, score in ordered if shelf.chunks[place].article != article][:RIVALS] or [top]
+    return top, top - others[0], top - sum(others) / len(others)
 
 
 def _choose(shelf: Shelf, ranking: Ranking, config: RagConfig, k: int) -> list[tuple[int, float]]:

@@ -13,11 +13,13 @@ from cli.main import build
 from domain.errors import KnowledgeError, UsageError
 from domain.settings import read_settings
 from evals.bench_kb import Asked, opened_bench, plain_embedding, read_article_rows, titled
+from evals.calibration import fit, left_out, said, seen
 from evals.ranking import PlainBm25, Ranked, differences, figures, values
 from evals.report import page
 from evals.run import Run
 from evals.suites.retrieval import Measured, compared, languages, read_material, reliability, summed_up, trust
 from retrieval import load_rag_config
+from retrieval.confidence import FEATURES, Features
 
 CONFIG = load_rag_config("english")
 
@@ -190,3 +192,26 @@ def test_a_collection_is_searched_again_in_another_way(tmp_path):
     ours, plain = asyncio.run(both())
     assert (ours.ranked.ids[0], ours.holds, plain.ids[0]) == ("7", True, "8")
     assert ours.tokens > 0
+
+
+def test_a_fit_tells_apart_what_can_be_told_apart():
+    def look(top, lead):
+        return Features(**dict.fromkeys(FEATURES, 0.0) | {"dense_top": top, "fused_lead": lead})
+
+    def sets(shift):
+        rows = []
+        for n in range(60):
+            good, poor = look(0.8 + shift, 0.3 + n / 300), look(0.8 + shift, n / 300)
+            rows.append(Asked(Ranked(["a"]), 0.5, n % 10 > 0, 0.5, 9, 0.5, good, poor, poor))
+        return seen(rows, ["dense_top", "fused_lead"])
+
+    names = ["dense_top", "fused_lead"]
+    given = {"one": sets(0.0), "two": sets(0.01), "three": sets(-0.01)}
+    found = fit(list(given.values()), names)
+    assert found.weights["fused_lead"] > 0
+    for row in left_out(given, names):
+        assert (row.rows, row.apart) == (180, 1.0)
+        assert row.brier < 0.15
+    one = given["one"]
+    told = (one.weight * said(one, names, found)).sum() / one.weight.sum()
+    assert told == pytest.approx((one.weight * one.answerable).sum() / one.weight.sum(), abs=0.03)

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from test_retrieval import configured
 
 from retrieval.articles import Chunk
-from retrieval.confidence import Features, confidence
+from retrieval.confidence import FEATURES, Features, confidence
 from retrieval.config import Calibration, RagConfig
+from retrieval.glossary import translated
 from retrieval.lexical import LexicalIndex
 from retrieval.search import find, rank
 from retrieval.shelf import Shelf
+from retrieval.text import words
 
 
 def unit(*values):
@@ -133,7 +135,7 @@ def test_a_question_in_another_language_has_its_own_calibration():
 
 
 def test_confidence_is_the_logistic_of_the_weighted_features():
-    features = Features(0.5, 0.1, 0.2, 0.3, 0.3, 1.0, 2.0)
+    features = Features(**dict.fromkeys(FEATURES, 0.0) | {"dense_top": 0.5, "coverage": 1.0})
     assert confidence(features, Calibration(bias=-1, weights={"dense_top": 2})) == pytest.approx(0.5)
     assert confidence(features, Calibration(bias=-1, weights={"coverage": 3})) == pytest.approx(0.8808, abs=1e-4)
     assert confidence(features, Calibration(bias=-9999, weights={})) < 1e-9
@@ -143,13 +145,13 @@ def test_lexical_scores_compare_between_questions():
     index = LexicalIndex(
         [Chunk("a", "a", "kettle", "", "warranty of two years", "en"), Chunk("b", "b", "pan", "", "lid", "en")]
     )
-    assert index.scores(["kettl", "warranty"])[0] > index.scores(["kettl", "zebra"])[0] > 0
-    assert index.scores(["zebra"]).tolist() == [0, 0]
+    assert index.scores(["kettl", "warranty"]).text[0] > index.scores(["kettl", "zebra"]).text[0] > 0
+    assert index.scores(["zebra"]).text.tolist() == [0, 0]
     assert index.coverage(["kettl", "zebra"], [0]) == pytest.approx(index.coverage(["pan", "zebra"], [1]))
     assert 0 < index.coverage(["kettl", "zebra"], [0]) < 1
     assert index.coverage(["kettl"], [0]) == 1
     assert index.coverage([], [0]) == 0
-    assert LexicalIndex([Chunk("a", "a", "...", "", "?!", "en")]).scores(["x"]).tolist() == [0]
+    assert LexicalIndex([Chunk("a", "a", "...", "", "?!", "en")]).scores(["x"]).text.tolist() == [0]
 
 
 @settings(max_examples=40, deadline=None)
@@ -164,3 +166,34 @@ def test_any_question_gets_at_most_k_passages_and_a_probability(question, k):
     assert 0 <= found.confidence <= 1
     assert len({passage.id for passage in found.passages}) == len(found.passages)
     assert all(0 <= passage.score <= 1 for passage in found.passages)
+
+
+def test_a_title_and_neighbouring_words_tell_more_than_words_alone():
+    rows = [("gift card", "buy one here", unit(1, 0)), ("other", "card for a gift", unit(1, 0))]
+    own = shelf(*rows, ("third", "something else", unit(1, 0)))
+    scores = own.lexical.scores(words("gift card"))
+    assert scores.title[0] > scores.title[1] == 0
+    assert scores.pairs[0] > scores.pairs[1] == 0
+    plain = {"dense": 1, "lexical": 0, "candidates": 50}
+    for part in ("title", "pairs"):
+        assert rank(own, "gift card", unit(1, 0), config(fusion=plain | {part: 0.5})).places[0] == 0
+        turned = shelf(rows[1], rows[0])
+        assert rank(turned, "gift card", unit(1, 0), config(fusion=plain | {part: 0.5})).places[0] == 1
+
+
+def test_words_meet_across_the_languages():
+    assert translated("Toi muon hoan tien", "vi") == translated("Tôi muốn hoàn tiền", "vi") == words("refund")
+    assert translated("When is my refund due?", "en") == words("hoàn tiền")
+    assert translated("nồi chiên không dầu", "vi") == words("air fryer")  # the longest phrase, not "pot"
+    assert translated("zebra", "en") == translated("", "vi") == []
+    own = shelf(("b", "parcels", unit(1, 0), "en"), ("a", "refunds take five days", unit(1, 0), "en"))
+    asked = "bao giờ tôi được hoàn tiền vậy shop"
+    assert rank(own, asked, unit(1, 0), config(fusion=fusion(1, 1))).places[0] == 0
+    assert rank(own, asked, unit(1, 0), config(fusion=fusion(1, 1), translated={"vi": 0.8})).places[0] == 1
+
+
+def test_nothing_stands_out_from_nothing():
+    one = rank(shelf(("only", "kettle", unit(1, 0))), "kettle", unit(1, 0), config()).features
+    assert (one.dense_lead, one.lexical_lead, one.fused_lead, one.fused_gap) == (0, 0, 0, 0)
+    two = rank(shelf(*ROWS), "kettle warranty", unit(0.2, 1), config()).features
+    assert min(two.fused_gap, two.lexical_lead, two.fused_lead) > 0

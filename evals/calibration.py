@@ -1,0 +1,94 @@
+"""Fit a configuration's confidence, and say how good it is on a knowledge base that it was not fitted on.
+
+Each question of a set stands there three times: with its articles, where it is answerable if one of them is among the
+passages; with them taken out; and with the nearest others taken out too, as if the topic were missing. Sets weigh the same, whatever their size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from evals.bench_kb import Asked
+from evals.blocking import auroc
+from retrieval.config import Calibration, Feature
+
+Array = npt.NDArray[np.float64]
+UNANSWERABLE = 1 / 6
+"""Weight of each of a question's two searches without its articles: one in four is taken to be unanswerable."""
+RIDGE = 2.0
+"""Pull of each standardised weight towards 0, per thousand questions."""
+STEPS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The features of one set, a row a search; whether it was answerable; and what the row weighs."""
+
+    features: Array
+    answerable: Array
+    weight: Array
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How good the fit of the other sets is on this one. `apart`: with its articles against without."""
+
+    name: str
+    rows: int
+    apart: float | None
+    auroc: float | None
+    brier: float
+
+
+def seen(asked: Sequence[Asked], names: Sequence[Feature]) -> Seen:
+    """What the searches of one set looked like."""
+    rows = [(one.seen, one.holds, 1.0) for one in asked]
+    rows += [(look, False, UNANSWERABLE) for one in asked for look in (one.seen_without, one.seen_far)]
+    kept = [([look.named()[name] for name in names], held, weight) for look, held, weight in rows if look is not None]
+    return Seen(*(np.asarray(column, dtype=np.float64) for column in zip(*kept, strict=True)))
+
+
+def fit(sets: Sequence[Seen], names: Sequence[Feature]) -> Calibration:
+    """A logistic regression over all sets, each of the same weight."""
+    features = np.vstack([one.features for one in sets])
+    answerable = np.concatenate([one.answerable for one in sets])
+    weight = np.concatenate([one.weight * 1000 / one.weight.sum() for one in sets])
+    middle, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
+    table = np.column_stack([np.ones(len(features)), (features - middle) / spread])
+    ridge = np.diag([0.0] + [RIDGE * len(sets)] * len(names))
+    found = np.zeros(table.shape[1])
+    for _ in range(STEPS):
+        said = 1 / (1 + np.exp(-table @ found))
+        slope = table.T @ (weight * (said - answerable)) + ridge @ found
+        curve = (table * (weight * said * (1 - said))[:, None]).T @ table + ridge
+        found = found - np.linalg.solve(curve, slope)
+    weights = found[1:] / spread
+    rounded = {name: round(float(value), 3) for name, value in zip(names, weights, strict=True)}
+    return Calibration(bias=round(float(found[0] - weights @ middle), 3), weights=rounded)
+
+
+def said(one: Seen, names: Sequence[Feature], calibration: Calibration) -> Array:
+    """The confidence of each row."""
+    values = one.features @ np.asarray([calibration.weights.get(name, 0.0) for name in names]) + calibration.bias
+    told: Array = 1 / (1 + np.exp(-values))
+    return told
+
+
+def left_out(sets: Mapping[str, Seen], names: Sequence[Feature]) -> list[LeftOut]:
+    """Each set under the fit of the others."""
+    rows = []
+    for name, held in sets.items():
+        told = said(held, names, fit([one for other, one in sets.items() if other != name], names))
+        whole = held.weight == 1.0
+        rows.append(
+            LeftOut(
+                name,
+                len(told),
+                auroc(list(zip(told.tolist(), whole.tolist(), strict=True))),
+                auroc(list(zip(told.tolist(), (held.answerable > 0).tolist(), strict=True))),
+                float((held.weight * (told - held.answerable) ** 2).sum() / held.weight.sum()),
+            )
+        )
+    return rows
