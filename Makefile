@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 DESK ?= shop
 PORT ?= 8000
+DATA ?= ../shared/suites
 LLM ?= auto
 Q ?= How long do I have to return something?
 
@@ -12,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export FRONTDESK_LLM := $(LLM)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve ask test test-slow check lint types floors format lock router-report figures clean
+.PHONY: help setup serve ask test test-slow check lint types floors format lock router-report retrieval-report figures clean
 
 help:  ## Show this list
 	@echo "Frontdesk: a self-hosted customer-support agent"; echo
@@ -71,6 +72,9 @@ router-report: $(READY)  ## Measure the router and the answer cache for docs/rou
 
 figures: $(READY)  ## Measure what docs/performance.md says, on this machine
 	@$(BIN)/python -m evals.performance
+
+retrieval-report: $(READY)  ## Measure what docs/retrieval.md says (DATA=folder of retrieval_*.jsonl)
+	@$(BIN)/python -m evals.retrieval_report --data-dir $(DATA)
 
 clean:  ## Remove the environment and what tools left; the desk's state in .frontdesk stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .langgraph_api *.egg-info

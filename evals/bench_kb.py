@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from domain.errors import UsageError
 from domain.ports import Found, Progress
+from evals.kept_vectors import KeptVectors
 from evals.ranking import DEPTH, Ranked
 from models.tokens import estimate_tokens
 from retrieval import Knowledge, RagConfig
@@ -105,6 +106,12 @@ class Bench:
         """The articles alone."""
         return (await self._timed(question))[0]
 
+    async def unchanged(self) -> float:
+        """Seconds of bringing the same articles in once more."""
+        started = time.perf_counter()
+        await self.knowledge.ingest(self.folder.parent / "articles.jsonl")
+        return time.perf_counter() - started
+
     @asynccontextmanager
     async def again(self, config: RagConfig) -> AsyncIterator["Bench"]:
         """The same collection searched in another way; this bench is closed by it."""
@@ -127,9 +134,9 @@ class Bench:
 
 @asynccontextmanager
 async def opened_bench(
-    config: RagConfig, articles: Sequence[ArticleRow], progress: Progress | None
+    config: RagConfig, articles: Sequence[ArticleRow], progress: Progress | None, kept: Path | None = None
 ) -> AsyncIterator[Bench]:
-    """Bring articles into a folder that lives as long as the context.
+    """Bring articles into a folder that lives as long as the context; vectors may be kept in another.
 
     There they are named by their place: rows that share an id are parts of one article, and each is searched.
     """
@@ -142,7 +149,8 @@ async def opened_bench(
             for place, row in enumerate(articles)
         ]
         path.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), encoding="utf-8")
-        knowledge = await open_knowledge(state, config)
+        keep = (lambda embedder: KeptVectors(embedder, kept)) if kept else None
+        knowledge = await open_knowledge(state, config, keep)
         try:
             started = time.perf_counter()
             report = await knowledge.ingest(path, progress)

@@ -118,9 +118,15 @@ def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) ->
     return ScopeFilter(profile, embedder, topics=lambda: titles), embedder.name
 
 
-async def open_knowledge(folder: Path, config: RagConfig) -> Knowledge:
-    """Knowledge alone under a configuration, in a folder of its own: for measuring. Raises KnowledgeError, StoreError."""
-    return await Knowledge.open(folder, config, load_embedder(config.embedder.name), SystemClock())
+async def open_knowledge(
+    folder: Path, config: RagConfig, wrapped: Callable[[Embedder], Embedder] | None = None
+) -> Knowledge:
+    """Knowledge alone under a configuration, in a folder of its own: for measuring. Raises KnowledgeError, StoreError.
+
+    `wrapped` puts something around the embedder, which keeps its name.
+    """
+    embedder: Embedder = load_embedder(config.embedder.name)
+    return await Knowledge.open(folder, config, wrapped(embedder) if wrapped else embedder, SystemClock())
 
 
 def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:

@@ -5,6 +5,7 @@ import json
 import math
 
 import pytest
+from fakes import WordEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from domain.errors import KnowledgeError, UsageError
 from domain.settings import read_settings
 from evals.bench_kb import Asked, opened_bench, plain_embedding, read_article_rows, titled
 from evals.calibration import fit, left_out, said, seen
+from evals.kept_vectors import KeptVectors
 from evals.ranking import PlainBm25, Ranked, differences, figures, values
 from evals.report import page
 from evals.run import Run
@@ -192,6 +194,27 @@ def test_a_collection_is_searched_again_in_another_way(tmp_path):
     ours, plain = asyncio.run(both())
     assert (ours.ranked.ids[0], ours.holds, plain.ids[0]) == ("7", True, "8")
     assert ours.tokens > 0
+
+
+def test_kept_vectors_are_embedded_once_and_questions_always(tmp_path):
+    class Counting(WordEmbedder):
+        asked = 0
+
+        async def passages(self, texts, progress=None):
+            Counting.asked += len(texts)
+            return await super().passages(texts, progress)
+
+    async def both():
+        first = await KeptVectors(Counting(), tmp_path).passages(["a pan", "a kettle", "a pan"])
+        again = KeptVectors(Counting(), tmp_path)
+        second = await again.passages(["a kettle", "a lamp", "a pan"])
+        return first, second, await again.query("a pan"), again.name
+
+    first, second, question, name = asyncio.run(both())
+    assert (Counting.asked, name) == (3, WordEmbedder().name)
+    assert first[0] == first[2] == pytest.approx(second[2])
+    assert second[0] == pytest.approx(first[1])
+    assert question == asyncio.run(WordEmbedder().query("a pan"))
 
 
 def test_a_fit_tells_apart_what_can_be_told_apart():
