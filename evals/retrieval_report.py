@@ -55,7 +55,7 @@ def main() -> int:
 
 async def _tables(data: Path, cache: Path, names: Sequence[str]) -> list[str]:
     found = ["| set | row | n | " + " | ".join(MEANS) + " | ms p50 |", "|---" * (len(MEANS) + 4) + "|"]
-    trusted = ["| set | AUC, article or topic out | Brier |", "|---|---|---|"]
+    trusted = ["| set | AUC, article out | Brier |", "|---|---|---|"]
     measured: dict[str, Measured] = {}
     for name in names:
         run = _run(data, name)
