@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export FRONTDESK_LLM := $(LLM)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve ask test test-slow check lint types floors format lock router-report retrieval-report figures clean
+.PHONY: help setup serve ask test test-slow check lint types floors format lock router-report retrieval-report guards-report figures clean
 
 help:  ## Show this list
 	@echo "Frontdesk: a self-hosted customer-support agent"; echo
@@ -75,6 +75,9 @@ figures: $(READY)  ## Measure what docs/performance.md says, on this machine
 
 retrieval-report: $(READY)  ## Measure what docs/retrieval.md says (DATA=folder of retrieval_*.jsonl)
 	@$(BIN)/python -m evals.retrieval_report --data-dir $(DATA)
+
+guards-report: $(READY)  ## Measure every guard on ../shared/suites and write the tables of docs/guards.md (many minutes)
+	@$(BIN)/python -m evals.guards_report --data-dir ../shared/suites
 
 clean:  ## Remove the environment and what tools left; the desk's state in .frontdesk stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .langgraph_api *.egg-info

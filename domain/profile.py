@@ -28,11 +28,15 @@ class Localised(_Strict):
 
 
 class ScopeProfile(_Strict):
-    """What the business is about: a sentence, and examples of what is and is not its concern."""
+    """What the business is about: a sentence, and examples of what is and is not its concern.
+
+    `turn_away`: the share of its own customers' questions that may be turned away as foreign.
+    """
 
     describe: str = Field(min_length=1)
     in_: list[str] = Field(default_factory=list, alias="in")
     out: list[str] = Field(default_factory=list)
+    turn_away: float = Field(0.015, gt=0, le=0.3)
 
 
 class Texts(_Strict):
