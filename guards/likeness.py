@@ -64,7 +64,11 @@ class Likeness:
         # What no desk is for, unless it is as near to this one as its own texts are to each other.
         among = _leave_one_out(self._in)
         usual = among.mean() - among.std() if len(among) > NEAREST else 1.0
-        kept = [each for each in foreign if _nearest(self._in @ self._centred(np.asarray(each.vector))) < usual]
+        kept = [
+            each
+            for each in foreign
+            if each in own_out or _nearest(self._in @ self._centred(np.asarray(each.vector))) < usual
+        ]
         self._out = self._centred(_matrix(kept)) if kept else np.zeros((0, self._in.shape[1]))
         self._own_out = self._centred(_matrix(own_out)) if own_out else np.zeros((0, self._in.shape[1]))
         self._usual, self._spread, self._sorted = self._calibrated(inside, kept)
