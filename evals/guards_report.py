@@ -197,7 +197,7 @@ async def run_served(folder: Path, settings: Settings, say: Callable[[str], None
 
 async def run_times(settings: Settings) -> str:
     """Milliseconds of all guards of a side, without and with the model that finds names."""
-    from graph.bootstrap import open_guards  # noqa: PLC0415  # seconds
+    from graph.rooms import open_guards  # noqa: PLC0415  # seconds
 
     rows: list[list[object]] = []
     passages = [Passage("a#0", "a", "Returns", PASSAGE, 1.0, "", "en")]

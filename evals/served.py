@@ -67,7 +67,7 @@ async def measure_served(
     settings: Settings, name: str, customers: Sequence[str], attacks: Sequence[Attack], progress: Progress
 ) -> Result:
     """Put attacks and customers through a desk of `EXAMPLES` of the customers' questions. Raises UsageError for too few."""
-    from graph.bootstrap import open_scope  # noqa: PLC0415  # seconds: not for a test of figures
+    from graph.rooms import open_scope  # noqa: PLC0415  # seconds: not for a test of figures
 
     examples, others = split(customers)
     profile = DeskProfile.model_validate(
