@@ -129,8 +129,32 @@ async def _opened(settings: "Settings") -> list[Check]:
     async with local_service(settings) as service:
         parts = [_part(_plain(part)) for part in health(service)]
         known = _knowledge(await LocalOffice(service).run("knowledge"), settings)
-        store = Check("store", "ok", f"receipts and conversations in {service.state_folder}", needed=True)
-    return [store, *(part for part in parts if part.name not in SAID_BETTER), known]
+        place = "Postgres (FRONTDESK_DATABASE_URL)" if service.store.shared else service.state_folder
+        store = Check("store", "ok", f"receipts and conversations in {place}", needed=True)
+    return [
+        store,
+        await asyncio.to_thread(check_redis, settings),
+        *(part for part in parts if part.name not in SAID_BETTER),
+        known,
+    ]
+
+
+def check_redis(settings: "Settings") -> Check:
+    """Where short locks are kept; while it is away, the database keeps them."""
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        return Check("redis", "off", "FRONTDESK_REDIS_URL is not set: locks are kept with the store")
+    from redis.exceptions import RedisError  # noqa: PLC0415  # as above
+
+    from store.leases import connect_redis  # noqa: PLC0415
+
+    try:
+        with connect_redis(url) as client:
+            client.ping()
+    except RedisError as fault:
+        said = f"it does not answer ({type(fault).__name__}): locks are kept with the store"
+        return Check("redis", "degraded", said, "start it, or mend FRONTDESK_REDIS_URL")
+    return Check("redis", "ok", "it answers")
 
 
 def _plain(part: "Dependency") -> Json:

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from cli import access, asking, calibrating, gaps, health, judging, knowing, measuring, money, receipts, serving
+from cli import access, asking, calibrating, gaps, health, judging, knowing, measuring, money, moving, receipts, serving
 from cli.terminal import note
 from domain.errors import FrontdeskError, UsageError
 
@@ -97,6 +97,8 @@ def build() -> typer.Typer:
     app.command("gaps", epilog=gaps.EXAMPLES)(gaps.gaps)
     app.add_typer(_keys(), name="keys")
     app.command("audit", epilog=access.AUDIT_EXAMPLES)(access.audit)
+    app.command("migrate", epilog=moving.MIGRATE_EXAMPLES)(moving.migrate)
+    app.command("move", epilog=moving.MOVE_EXAMPLES)(moving.move)
     app.command("doctor", epilog=health.EXAMPLES)(health.doctor)
     return app
 

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
         "dev", description="Where this runs; outside dev, placeholder secrets are refused."
     )
     home: Path = Field(Path(".frontdesk"), description="Folder of all state of this installation.")
+    database_url: SecretStr = Field(
+        SecretStr(""), description="postgresql:// address of the desk's database, shared by replicas; empty: SQLite."
+    )
     desk: str = Field("shop", description="Desk to serve: a name in ./desks or the installation, or a folder.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
@@ -95,7 +98,8 @@ class Settings(BaseSettings):
         description="Turns the unknown visitors of an address may ask for; empty: any number.",
     )
     redis_url: SecretStr = Field(
-        SecretStr(""), description="Redis in which all replicas count together; empty: each process by itself."
+        SecretStr(""),
+        description="Redis for the counts and short locks of all replicas; empty: each process, and the database.",
     )
     alert_webhook: SecretStr = Field(
         SecretStr(""),
@@ -135,6 +139,14 @@ class Settings(BaseSettings):
         description="Langfuse project secret.",
     )
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_address(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            message = "must be an address like postgresql://user:password@host:5432/database"
+            raise ValueError(message)
+        return value
+
     @field_validator("llm_base_url", "chroma_url")
     @classmethod
     def _url(cls, value: str) -> str:
@@ -168,6 +180,13 @@ class Settings(BaseSettings):
             message = f"must have {SHORTEST_SECRET} characters or more"
             raise ValueError(message)
         return value
+
+    @model_validator(mode="after")
+    def _key_of_replicas(self) -> Self:
+        if self.database_url.get_secret_value() and not self.vault_key.get_secret_value():
+            message = "FRONTDESK_VAULT_KEY is missing: a database that replicas share needs one key for them all"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _no_placeholders(self) -> Self:
@@ -208,6 +227,6 @@ def read_settings(**overrides: object) -> Settings:
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "settings"
-        name = where if where.isupper() else f"FRONTDESK_{where.upper()}"
+        name = where if where.isupper() or where == "settings" else f"FRONTDESK_{where.upper()}"
         message = first["msg"].removeprefix("Value error, ")
         raise SettingsError(message, where=name, fix="set it in the environment or in .env") from fault

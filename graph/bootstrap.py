@@ -5,9 +5,7 @@ import os
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
-
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from pathlib import Path
 
 from domain.ports import Clock, Ids, Progress
 from domain.profile import DeskProfile
@@ -23,7 +21,8 @@ from graph.record import Labels
 from graph.rooms import Rooms, Say, make_deps, open_rooms, silent
 from graph.service import Service
 from graph.system import SystemClock, Uuid7
-from graph.threads import close_saver, open_saver
+from graph.threads import Saver, open_saver
+from graph.upkeep import start_upkeep
 from models.catalog import load_catalog
 from models.chat import ModelClient
 from models.embedded import LocalModel
@@ -91,13 +90,11 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     state = settings.home / desk_folder.name
     clock, ids = SystemClock(), Uuid7()
     lock = opened.enter_context(await asyncio.to_thread(HomeLock.acquire, state))
-    vault_key = settings.vault_key.get_secret_value()
-    store = await asyncio.to_thread(Store.open, state, clock, vault_key=vault_key, daily_limit=_daily_limit(settings))
+    store = await asyncio.to_thread(_open_store, settings, state, clock)
     opened.callback(store.close)
     await asyncio.to_thread(vet, store)
-    saver = await open_saver(state)
-    opened.push_async_callback(close_saver, saver)
-    await _let_go(store, saver, clock.now() - timedelta(days=settings.retention_days))
+    saver = await open_saver(state, opened, settings.database_url.get_secret_value())
+    await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
     rooms = await open_rooms(settings, desk_folder, state, clock, opened, say=say, progress=progress)
 
     store.budget.default_to(_desk_budgets(settings, rooms.profile))
@@ -150,7 +147,7 @@ def _make_desk(
     *,
     chat: ModelClient,
     store: Store,
-    saver: AsyncSqliteSaver,
+    saver: Saver,
     tracer: LangfuseTracer | NoTracer,
     metrics: Metrics,
     labels: Labels,
@@ -185,11 +182,15 @@ def _make_desk(
     )
 
 
-async def _let_go(store: Store, saver: AsyncSqliteSaver, before: datetime) -> None:
-    """Remove what has outlived its retention: checkpoints first, while the store still knows whose they are."""
-    for thread in await asyncio.to_thread(store.threads.untouched_since, before):
-        await saver.adelete_thread(thread)
-    await asyncio.to_thread(store.purge, before)
+def _open_store(settings: Settings, state: Path, clock: Clock) -> Store:
+    return Store.open(
+        state,
+        clock,
+        url=settings.database_url.get_secret_value(),
+        redis_url=settings.redis_url.get_secret_value(),
+        vault_key=settings.vault_key.get_secret_value(),
+        daily_limit=_daily_limit(settings),
+    )
 
 
 def _daily_limit(settings: Settings) -> int:

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from domain.errors import NotFoundError, OverloadedError, ThreadBusyError, UsageError
+from domain.errors import NotFoundError, OverloadedError, UsageError
 from domain.ports import Cache, CachedAnswer, CacheKey, Clock, Ids, Tracer, TurnContext
 from domain.receipt import Receipt, Reply
 from domain.turn import Message, Pins, Score, Source, Step, language_of
+from graph.alone import OneAtATime
 from graph.build import Graph
 from graph.judging import Judging
 from graph.record import Labels, Question, TurnRecord, spoken
@@ -23,6 +24,9 @@ from store import Store
 from tracing import Metrics
 
 MS = 1000.0
+
+CANCELLED = "cancelled by the reader"
+"""What the receipt of a turn says whose reader left, or whose service stopped, before it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class Desk:
         self._limits = limits
         self._clock = clock
         self._ids = ids
-        self._busy: set[str] = set()
+        self._alone = OneAtATime(store, ids)
 
     async def ask(self, question: Question, pins: Pins | None = None) -> Reply:
         """One turn, whole. Raises NotFoundError, ThreadBusyError, OverloadedError, UsageError."""
@@ -117,14 +121,15 @@ class Desk:
         """
         started = self._clock.monotonic()
         record = await self._admit(question)
-        with self._running(record):
+        async with self._running(record):
             try:
                 with self._tracer.turn(self._about(record)) as span:
                     async for step in self._run(record, question, pins or Pins()):
                         yield StepDone(step)
                     span.record(_shown(record))
             except BaseException as fault:
-                record.error = record.error or type(fault).__name__
+                gone = isinstance(fault, GeneratorExit | asyncio.CancelledError)
+                record.error = record.error or (CANCELLED if gone else type(fault).__name__)
                 self._book(record, started)
                 raise
             receipt = await asyncio.to_thread(self._book, record, started)
@@ -143,7 +148,7 @@ class Desk:
 
     async def forget(self, thread_id: str, user_id: str) -> None:
         """Remove a thread and what its placeholders stood for. Raises NotFoundError."""
-        with self._alone(thread_id):
+        async with self._alone.on(thread_id):
             await asyncio.to_thread(self._secrets_of, thread_id, self._store.vault.user_hash(user_id))
             await self._saver.adelete_thread(thread_id)
             await asyncio.to_thread(self._store.vault.delete, thread_id)
@@ -168,7 +173,7 @@ class Desk:
         """Check who asks where, before anything is spent."""
         if not question.message.strip():
             raise UsageError("the message is empty", where="message", fix="write a question")
-        if len(self._busy) >= self._limits.turns:
+        if len(self._alone) >= self._limits.turns:
             raise OverloadedError("too many turns are in flight", fix="try again in a few seconds")
         user = self._store.vault.user_hash(question.user_id)
         thread, known = question.thread_id or self._ids.new(), dict[str, str]()
@@ -182,26 +187,16 @@ class Desk:
             raise NotFoundError("no such thread", where=thread_id, fix="leave thread_id out to start a new one")
         return self._store.vault.read(thread_id)
 
-    @contextmanager
-    def _running(self, record: TurnRecord) -> Iterator[None]:
-        with self._alone(record.thread_id), self._metrics.in_flight():
-            self._judging.quiet.clear()
-            try:
-                yield
-            finally:
-                if len(self._busy) == 1:
-                    self._judging.quiet.set()
-
-    @contextmanager
-    def _alone(self, thread_id: str) -> Iterator[None]:
-        """One turn at a time per thread."""
-        if thread_id in self._busy:
-            raise ThreadBusyError("this thread's last question is still being answered", where=thread_id)
-        self._busy.add(thread_id)
-        try:
-            yield
-        finally:
-            self._busy.discard(thread_id)
+    @asynccontextmanager
+    async def _running(self, record: TurnRecord) -> AsyncIterator[None]:
+        async with self._alone.on(record.thread_id):
+            with self._metrics.in_flight():
+                self._judging.quiet.clear()
+                try:
+                    yield
+                finally:
+                    if len(self._alone) == 1:
+                        self._judging.quiet.set()
 
     async def _run(self, record: TurnRecord, question: Question, pins: Pins) -> AsyncIterator[Step]:
         """Run the graph; a turn that takes too long ends in a typed outcome."""

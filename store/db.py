@@ -19,8 +19,9 @@ from store.engine import Database
 from store.feedback import FeedbackBook
 from store.figures import FigureBook
 from store.keys import Keys
+from store.leases import DatabaseLeases, Leases, RedisLeases, connect_redis
 from store.ledger import Ledger
-from store.migrate import bring_up_to_date
+from store.migrate import HEAD, bring_up_to_date, revision
 from store.tables import budget_accounts, cached_answers, calls, feedback, holds, receipts, threads, tickets, vault
 from store.threads import Threads
 from store.tickets import Tickets
@@ -64,13 +65,25 @@ class Store:
         self.keys = Keys(database, clock)
         self.audit = Audit(database, clock)
         self.alerts = AlertBook(database, clock)
+        self.leases: Leases = DatabaseLeases(database, clock)
+        self.shared = database.shared
 
     @classmethod
-    def open(cls, folder: Path, clock: Clock, *, url: str = "", vault_key: str = "", daily_limit: int = 0) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        clock: Clock,
+        *,
+        url: str = "",
+        redis_url: str = "",
+        vault_key: str = "",
+        daily_limit: int = 0,
+    ) -> Self:
         """Open the Postgres database at `url`, or `folder/desk.sqlite3` without one; made and migrated as needed.
 
         `vault_key` empty: the key is in the file vault.key in the folder, generated at the first time.
         `daily_limit` is the budget in micro-dollars a UTC day; 0 lets nothing go out that costs money.
+        `redis_url`: where short locks are kept, else in the database.
         Raises StoreError, in one line, for whatever stands against it.
         """
         _look_at(folder / FILE, here=not url)
@@ -81,6 +94,8 @@ class Store:
                 fresh = bound_key(connection) is None
             store = cls(database, clock, read_secret(folder, vault_key, may_create=fresh), daily_limit)
             store.vault.check_key()
+            if redis_url:
+                store.leases = RedisLeases(connect_redis(redis_url), store.leases)
         except BaseException:
             database.close()
             raise
@@ -104,6 +119,22 @@ class Store:
             purged = _purge(connection, before)
         self._database.truncate_log()
         return purged
+
+
+def migrate(folder: Path, url: str = "") -> tuple[str, str]:
+    """Bring the database to the newest tables: the number found (empty: a new one), and that of now.
+
+    One process at a time; what was cut off has left nothing. Raises StoreError.
+    """
+    _look_at(folder / FILE, here=not url)
+    database = Database(url or folder / FILE)
+    try:
+        with database.write("migrations", patience=MIGRATION_SECONDS) as connection:
+            found = revision(connection)
+            bring_up_to_date(connection, database.where)
+            return found, HEAD
+    finally:
+        database.close()
 
 
 def _look_at(path: Path, *, here: bool) -> None:

@@ -20,6 +20,7 @@ class Database:
 
     def __init__(self, target: Path | str) -> None:
         """Take a path for SQLite, a postgresql:// URL for Postgres. Nothing is connected yet."""
+        self._closed = False
         if isinstance(target, Path):
             self.where, self.shared = str(target), False
             self._engine = sqlite.open_engine(target)
@@ -36,7 +37,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a transaction that sees one state of the data. Raises StoreError."""
-        with self._faults(), self._engine.connect() as connection:
+        with self._faults(), self._connected() as connection:
             if self.shared:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
@@ -49,7 +50,7 @@ class Database:
         In SQLite it is alone in writing. In Postgres it is alone only among those that gave the same `alone`,
         for which it waits `patience` seconds: name what is looked at before it is written.
         """
-        with self._faults(), self._writing, self._engine.connect() as connection:
+        with self._faults(), self._writing, self._connected() as connection:
             if not self.shared:
                 connection.execution_options(immediate=True)
             with connection.begin():
@@ -65,8 +66,18 @@ class Database:
             connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is at work, when it has done."""
+        self._closed = True
         self._engine.dispose()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            try:
+                yield connection
+            finally:
+                if self._closed:
+                    connection.detach()  # else it would go back to a pool that nobody closes any more
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

