@@ -19,7 +19,7 @@ from api.responses import EVENT_HEADERS, HEARTBEAT, events, finished, reply_resp
 from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
 from api.turns import RunningTurn
 from domain.receipt import Reply
-from graph.desk import Done, Event, Sources, StepDone, Token
+from graph.desk import Done, Event, Retract, Sources, StepDone, Token
 from graph.health import mode
 
 SESSION_COOKIE = "frontdesk_session"
@@ -74,8 +74,8 @@ async def chat(
 ) -> Response:
     """One turn. Every outcome is a 200: see `outcome` and `reason`.
 
-    With `Accept: text/event-stream` it comes as events: `step`, `token`, `sources`, then `done` with the whole
-    Reply, or `error`. A client that leaves stops the work. A request with the same `Idempotency-Key` and body
+    With `Accept: text/event-stream` it comes as events: `step`, `token`, `retract` (forget the tokens so far; others
+    follow), `sources`, then `done` with the whole Reply, or `error`. A client that leaves stops the work. A request with the same `Idempotency-Key` and body
     is answered from memory for ten minutes.
     """
     return await _answer(request, body, doors, key, as_events=_accepts_events(accept))
@@ -193,7 +193,8 @@ async def _answer(request: Request, body: ChatBody, doors: Doors, key: str | Non
     slot = (user, key) if key else None
     if slot and (earlier := doors.replays.begin(slot, body.model_dump_json())):
         return _replayed(earlier, as_events=as_events)
-    turn = doors.turns.start(doors.service.desk.stream(replace(body.question(user), key=api_key)), _keeper(doors, slot))
+    question = replace(body.question(user), key=api_key, live=as_events)
+    turn = doors.turns.start(doors.service.desk.stream(question), _keeper(doors, slot))
     if not as_events:
         return await whole(turn, request)
     return await streamed(turn, doors.heartbeat, lambda first: _told(turn, first, doors))
@@ -219,6 +220,8 @@ def _wire(event: Event | None) -> bytes:
             return _event("step", {"name": step.name, "ms": step.ms})
         case Token(text):
             return _event("token", {"text": text})
+        case Retract():
+            return _event("retract", {})
         case Sources(sources):
             return _event("sources", [asdict(source) for source in sources])
         case Done(reply):

@@ -126,11 +126,20 @@ async def _turn(office: "Office", line: str, user: str, thread: str) -> str:
     """One exchange, written as it is spoken; the thread it belongs to."""
     from cli.office import Asked  # noqa: PLC0415  # as above
 
-    reply = await office.ask(Asked(line, user, thread), heard=lambda piece: show(piece, end=""))
+    reply = await office.ask(Asked(line, user, thread), heard=_say)
     show()
     _show_rest(reply)
     show()
     return str(reply["thread_id"])
+
+
+def _say(piece: str | None) -> None:
+    """Write a piece of an answer; what a terminal has shown it cannot take back but in words."""
+    if piece is None:
+        show()
+        show_dim("  (taken back: it did not hold when the answer was complete)")
+    else:
+        show(piece, end="")
 
 
 async def _lines() -> AsyncGenerator[str, None]:

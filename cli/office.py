@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from domain.settings import Settings
     from graph.service import Service
 
-Heard = Callable[[str], None]
-"""Told each piece of an answer as it is spoken."""
+Heard = Callable[[str | None], None]
+"""Told each piece of an answer as it is spoken; None when all that was spoken is taken back and begins anew."""
 
 SPARE_SECONDS = 30.0
 """How much longer than a turn may take a command waits for the server."""
@@ -74,7 +74,7 @@ class LocalOffice:
 
     async def ask(self, asked: Asked, heard: Heard | None = None) -> Json:
         """One turn; the Reply. Raises NotFoundError, UsageError."""
-        from graph.desk import Done, Token  # noqa: PLC0415  # heavy: only where the desk is open in this process
+        from graph.desk import Done, Retract, Token  # noqa: PLC0415  # heavy: only where the desk is open in this process
         from graph.record import Question  # noqa: PLC0415
 
         reply: Json = {}
@@ -84,10 +84,13 @@ class LocalOffice:
             asked.thread_id,
             asked.language,
             [{"title": fact["title"], "text": fact["text"]} for fact in asked.context],
+            live=heard is not None,
         )
         async for event in self._service.desk.stream(question):
             if isinstance(event, Token) and heard:
                 heard(event.text)
+            elif isinstance(event, Retract) and heard:
+                heard(None)
             elif isinstance(event, Done):
                 reply = event.reply.model_dump(mode="json")
         return reply

@@ -158,7 +158,8 @@ class Line(TypedDict):
 class TurnInput(TypedDict):
     """What a turn starts from: raw text, seen by guard_input only, and the ids the Desk gives it.
 
-    Studio needs `question` alone; everything else has a sensible default.
+    Studio needs `question` alone; everything else has a sensible default. `live`: somebody reads along, so
+    that what a model writes is to be told sentence by sentence.
     """
 
     question: str
@@ -169,6 +170,7 @@ class TurnInput(TypedDict):
     context: NotRequired[list[Fact]]
     earlier: NotRequired[list[Line]]
     secrets: NotRequired[dict[str, str]]
+    live: NotRequired[bool]
 
 
 def extend_history(kept: Sequence[Message], new: Sequence[Message]) -> list[Message]:
@@ -188,6 +190,7 @@ class Turn(TypedDict, total=False):
     context: list[Fact]
     earlier: list[Line]
     secrets: dict[str, str]
+    live: bool
     # the thread, over all its turns
     history: Annotated[list[Message], extend_history]
     dont_knows: int

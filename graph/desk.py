@@ -1,8 +1,8 @@
 """The Desk: the only door to a turn. Everything that asks a question asks it here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -44,6 +44,11 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Retract:
+    """Forget every token so far: the whole answer did not pass, or another takes its place, which follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Where the answer comes from."""
 
@@ -57,7 +62,7 @@ class Done:
     reply: Reply
 
 
-Event = StepDone | Token | Sources | Done
+Event = StepDone | Token | Retract | Sources | Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,9 @@ class Desk:
         return reply
 
     async def stream(self, question: Question, pins: Pins | None = None) -> AsyncIterator[Event]:
-        """One turn as it happens; nothing unchecked is ever in it. The last event is `Done`.
+        """One turn as it happens; nothing unchecked is ever in it. The last event is `Done`, which is the truth.
+
+        Of a `live` question the tokens come while a model still writes; a late finding is told by `Retract`.
 
         A reader that goes away stops the work; what it had cost is booked all the same.
         """
@@ -124,8 +131,9 @@ class Desk:
         async with self._running(record):
             try:
                 with self._tracer.turn(self._about(record)) as span:
-                    async for step in self._run(record, question, pins or Pins()):
-                        yield StepDone(step)
+                    async with aclosing(self._run(record, question, pins or Pins())) as events:
+                        async for event in events:
+                            yield event
                     span.record(_shown(record))
             except BaseException as fault:
                 gone = isinstance(fault, GeneratorExit | asyncio.CancelledError)
@@ -198,26 +206,31 @@ class Desk:
                     if len(self._alone) == 1:
                         self._judging.quiet.set()
 
-    async def _run(self, record: TurnRecord, question: Question, pins: Pins) -> AsyncIterator[Step]:
+    async def _run(self, record: TurnRecord, question: Question, pins: Pins) -> AsyncGenerator[Event]:
         """Run the graph; a turn that takes too long ends in a typed outcome."""
-        updates = self._graph.astream(
+        stream = self._graph.astream(
             record.given(question),
             _config(record.thread_id),
             context=pins,
-            stream_mode="updates",
+            stream_mode=["updates", "custom"],
             durability="exit",
         )
+        parts = cast("AsyncGenerator[tuple[str, Any]]", stream)
         last = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._limits.turn_timeout):
-                async for part in updates:
+            async with asyncio.timeout(self._limits.turn_timeout), aclosing(parts):
+                async for mode, part in parts:
+                    if mode == "custom":
+                        record.shown += part
+                        yield Token(unmask(part, record.secrets))
+                        continue
                     now = self._clock.monotonic()
                     for node, update in part.items():
                         # What LangGraph names in dunders is its own: an interrupt, or the handler of a failed step.
                         if node.startswith("__"):
                             record.take(update if isinstance(update, dict) else None)
                         else:
-                            yield record.add(node, update, (now - last) * MS)
+                            yield StepDone(record.add(node, update, (now - last) * MS))
                     last = now
         except TimeoutError:
             language = language_of(record.turn)
@@ -256,8 +269,11 @@ class Desk:
 
     def _speak(self, record: TurnRecord, receipt: Receipt) -> Iterator[Event]:
         """Unmask at the door: only here does a placeholder become the customer's own data again."""
-        answer = unmask(receipt.answer, record.secrets)
-        for piece in spoken(answer):
+        answer, shown = unmask(receipt.answer, record.secrets), record.shown
+        if not receipt.answer.startswith(shown):
+            yield Retract()
+            shown = ""
+        for piece in spoken(unmask(receipt.answer[len(shown) :], record.secrets)):
             yield Token(piece)
         if receipt.sources:
             yield Sources(receipt.sources)

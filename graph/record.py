@@ -56,6 +56,7 @@ class Question:
     """What a customer asks, as it comes through a door: raw, and never stored.
 
     `earlier` is what its caller says was said before; a thread that the desk itself remembers wins over it.
+    `live`: its reader is told sentences as they pass, and can take a retraction.
     """
 
     message: str
@@ -65,11 +66,15 @@ class Question:
     context: list[Fact] = field(default_factory=list)
     key: str = ""
     earlier: list[Line] = field(default_factory=list)
+    live: bool = False
 
 
 @dataclass(slots=True)
 class TurnRecord:
-    """Updates of one turn, in the order in which its nodes finished. `user` is a hash."""
+    """Updates of one turn, in the order in which its nodes finished. `user` is a hash.
+
+    `shown` is what of the answer was told before the turn was over, masked.
+    """
 
     turn_id: str
     thread_id: str
@@ -80,6 +85,7 @@ class TurnRecord:
     steps: list[Step] = field(default_factory=list)
     error: str = ""
     key: str = ""
+    shown: str = ""
 
     @property
     def trace_id(self) -> str:
@@ -107,6 +113,7 @@ class TurnRecord:
             "context": question.context,
             "earlier": question.earlier,
             "secrets": self.known,
+            "live": question.live,
         }
 
     def add(self, node: str, update: Mapping[str, object] | None, ms: float) -> Step:

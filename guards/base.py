@@ -31,13 +31,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an answer rests on. `own` maps placeholders to the customer's own data."""
+    """What an answer rests on. `own` maps placeholders to the customer's own data.
+
+    `whole` False: the answer's end is not written yet, so that nothing can be missing in it.
+    """
 
     question: str = ""
     passages: Sequence[Passage] = ()
     facts: Sequence[Fact] = ()
     own: Mapping[str, str] = field(default_factory=dict)
     language: Language = "en"
+    whole: bool = True
 
     @property
     def grounds(self) -> bool:

@@ -38,7 +38,7 @@ class CaseNumber:
 
     def check(self, seen: Inspected) -> Finding | None:
         evidence = seen.evidence
-        if evidence is None or not evidence.grounds:
+        if evidence is None or not evidence.grounds or not evidence.whole:
             return None
         number = _number(evidence.question)
         if not number or _plain(number) in _plain(seen.original):

@@ -135,9 +135,13 @@ class Guards:
         facts: Sequence[Fact],
         own: Mapping[str, str],
         language: Language,
+        whole: bool = True,
     ) -> OutputCheck:
-        """Judge an answer against what it rests on; `own` are the placeholders of this customer's data."""
-        evidence = Evidence(question, passages, facts, own, language)
+        """Judge an answer against what it rests on; `own` are the placeholders of this customer's data.
+
+        `whole` False: only its beginning is written. What may still come is then not missed, nor appended.
+        """
+        evidence = Evidence(question, passages, facts, own, language, whole)
         return await asyncio.to_thread(self._check_output, draft, evidence)
 
     async def mask(self, text: str) -> str:

@@ -50,7 +50,7 @@ class DomainRules:
         for each in self._input if seen.evidence is None else self._output:
             if each.rule.kind != "require" and each.found_in(seen.text):
                 return Finding("block", "domain_rule", 1.0, part=each.rule.id)
-        return None if seen.evidence is None else self._completed(seen)
+        return self._completed(seen) if seen.evidence is not None and seen.evidence.whole else None
 
     def _completed(self, seen: Inspected) -> Finding | None:
         assert seen.evidence is not None  # only answers are completed

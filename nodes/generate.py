@@ -6,14 +6,16 @@ writes is checked in guard_output, which falls back to the quotation made here.
 """
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 
 from langgraph.runtime import Runtime
 from typing_extensions import NotRequired, TypedDict
 
 from domain.errors import BudgetError, ModelError
-from domain.ports import CacheKey, ChatRequest, ModelCard
+from domain.ports import CacheKey, ChatReply, ChatRequest, ModelCard
 from domain.turn import Call, Message, Mode, Outcome, Passage, Pins, Reason, Source, Tier, Turn, language_of, payer_of
+from nodes.aloud import Aloud, Say, passes
 from nodes.deps import Deps
 from nodes.history import answered, trimmed
 from prompts import DONT_KNOW
@@ -79,10 +81,16 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
         "sources": _sources(pairs),
         "mode": "quote",
     }
-    return quoted if card is None else await _by_model(turn, pins, card, quoted, deps)
+    if card is None:
+        return quoted
+    # Only who reads along needs the words as they come: of an answer that is waited for, a failed attempt can be made again.
+    say = runtime.stream_writer if turn.get("live") else None
+    return await _by_model(turn, pins, card, quoted, deps, say=say)
 
 
-async def _by_model(turn: Turn, pins: Pins, card: ModelCard, quoted: GenerateUpdate, deps: Deps) -> GenerateUpdate:
+async def _by_model(
+    turn: Turn, pins: Pins, card: ModelCard, quoted: GenerateUpdate, deps: Deps, *, say: Say | None
+) -> GenerateUpdate:
     """The answer that was given before to the same question, else the model's, else the quotation."""
     passages = _near_the_best(turn["passages"])
     if card.weak:
@@ -93,12 +101,12 @@ async def _by_model(turn: Turn, pins: Pins, card: ModelCard, quoted: GenerateUpd
         again: GenerateUpdate = {"draft": known.text, "sources": known.sources, "mode": "cache", "model": known.model}
         return quoted | again | {"prompt": prompt.label}
     messages, calls = prompt.render(**_variables(turn, passages, deps)), list[Call]()
-    written = await _write(turn, passages, card, deps, messages)
+    written = await _write(turn, passages, card, deps, messages, say=say)
     for cheaper in _cheaper(card, deps):
         if written.short is None:
             break
         card, calls = cheaper, [*calls, *written.calls]
-        written = await _write(turn, passages, card, deps, messages)
+        written = await _write(turn, passages, card, deps, messages, say=say)
     written = replace(written, calls=[*calls, *written.calls])
     if not written.knows:
         return _does_not_know(turn, written.calls)
@@ -178,7 +186,13 @@ def _variables(turn: Turn, passages: Sequence[Passage], deps: Deps) -> dict[str,
 
 
 async def _write(
-    turn: Turn, passages: Sequence[Passage], card: ModelCard, deps: Deps, messages: list[Message]
+    turn: Turn,
+    passages: Sequence[Passage],
+    card: ModelCard,
+    deps: Deps,
+    messages: list[Message],
+    *,
+    say: Say | None,
 ) -> _Written:
     """Ask the model; one that is down, slow, over budget or talks nonsense leaves the quotation."""
     calls, payer = list[Call](), payer_of(turn)
@@ -190,12 +204,23 @@ async def _write(
             calls += sure.calls
             if sure.probabilities.get(YES, 0.0) < SURE_ENOUGH:
                 return _Written("", calls, knows=False)
-        reply = await deps.chat.complete(ChatRequest("answer", card.name, messages, card.max_tokens, (), payer))
+        request = ChatRequest("answer", card.name, messages, card.max_tokens, (), payer)
+        reply = await (_aloud(request, turn, deps, say) if say else deps.chat.complete(request))
     except ModelError as fault:
         short = fault if isinstance(fault, BudgetError) else None
         return _Written("", [*calls, *fault.calls], short=short)
     text = reply.text.strip()
     return _Written(text, [*calls, *reply.calls], not text.lower().startswith(DONT_KNOW.lower()), card=reply.card)
+
+
+async def _aloud(request: ChatRequest, turn: Turn, deps: Deps, say: Say) -> ChatReply:
+    """Ask the model, and tell what has passed while it still writes. Raises ModelError as `complete` does."""
+    aloud = Aloud(lambda so_far: passes(so_far, turn, deps), say)
+    async with aclosing(deps.chat.stream(request)) as words:
+        async for word in words:
+            await aloud.hear(word)
+    assert words.reply is not None  # the words ended without an error
+    return words.reply
 
 
 def _does_not_know(turn: Turn, calls: list[Call]) -> GenerateUpdate:

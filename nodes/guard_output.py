@@ -2,8 +2,8 @@
 
 from typing_extensions import NotRequired, TypedDict
 
-from domain.turn import Message, Mode, Outcome, Reason, Turn, Verdict, language_of, reason_of
-from guards import OutputCheck
+from domain.turn import Message, Mode, Outcome, Reason, Turn, Verdict, reason_of
+from nodes.aloud import check_answer
 from nodes.deps import Deps
 from nodes.history import exchange
 
@@ -22,12 +22,12 @@ class GuardOutputUpdate(TypedDict):
 
 async def guard_output(turn: Turn, *, deps: Deps) -> GuardOutputUpdate:
     """Check the draft; where it does not hold and a quotation stands behind it, check that instead."""
-    check = await _check(turn["draft"], turn, deps)
+    check = await check_answer(turn["draft"], turn, deps)
     verdicts = list(check.verdicts)
     mode = turn["mode"]
     quoted = turn.get("quoted", "")
     if check.blocked and quoted and quoted != turn["draft"]:
-        check, mode = await _check(quoted, turn, deps), "quote"
+        check, mode = await check_answer(quoted, turn, deps), "quote"
         verdicts += check.verdicts
     if check.blocked:
         reason = reason_of(check.blocked)
@@ -45,14 +45,3 @@ async def guard_output(turn: Turn, *, deps: Deps) -> GuardOutputUpdate:
         "dont_knows": 0,
         "history": exchange(turn, check.text, "answer"),
     }
-
-
-async def _check(draft: str, turn: Turn, deps: Deps) -> OutputCheck:
-    return await deps.guards.check_output(
-        draft,
-        question=turn["masked"],
-        passages=turn.get("passages", []),
-        facts=turn.get("facts", []),
-        own=turn.get("secrets", {}),
-        language=language_of(turn),
-    )

@@ -20,7 +20,7 @@ from domain.profile import DeskProfile
 from domain.receipt import Reply, ReplyReceipt
 from domain.settings import Settings
 from domain.turn import Message, Outcome, Passage, Source, Step
-from graph.desk import Done, Sources, StepDone, Token
+from graph.desk import Done, Retract, Sources, StepDone, Token
 from tracing import Metrics
 
 PATIENCE = 10.0
@@ -68,7 +68,10 @@ def reply_to(number: int, thread_id: str, answer: str = ANSWER, outcome: Outcome
 
 @dataclass
 class ScriptedDesk:
-    """Answers every question alike; `wait` holds a turn after its first step, `early` and `late` break it."""
+    """Answers every question alike; `wait` holds a turn after its first step, `early` and `late` break it.
+
+    `retracted` is told to who reads along, and taken back.
+    """
 
     answer: str = ANSWER
     outcome: Outcome = "answer"
@@ -76,6 +79,7 @@ class ScriptedDesk:
     late: Exception | None = None
     wait: asyncio.Event | None = None
     silent_first: bool = False
+    retracted: str = ""
     asked: list[Any] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -103,6 +107,9 @@ class ScriptedDesk:
             raise
         thread = question.thread_id or f"thread-{number}"
         self.owners[thread] = question.user_id
+        if self.retracted and question.live:
+            yield Token(self.retracted)
+            yield Retract()
         for word in self.answer.split(" "):
             yield Token(f"{word} ")
         yield Sources([SOURCE])

@@ -305,3 +305,18 @@ def test_replies_are_not_kept_for_ever_nor_after_deletion():
         return kept, expired, len(door.desk.asked)
 
     assert at_door(work) == (1, 2, 3)
+
+
+def test_who_reads_along_is_told_what_was_taken_back():
+    desk = ScriptedDesk(retracted="You have 77 days.")
+
+    async def work(door):
+        return await door.ask_events(), await door.ask()
+
+    events, whole = at_door(work, FakeService(desk=desk))
+    told = events_of(events.text)
+    place = [name for name, _ in told].index("retract")
+    assert json.loads(told[place - 1][1]) == {"text": "You have 77 days."}
+    spoken = "".join(json.loads(data)["text"] for name, data in told[place:] if name == "token")
+    assert spoken.strip() == ANSWER == json.loads(told[-1][1])["answer"] == whole.json()["answer"]
+    assert [question.live for question in desk.asked] == [True, False]

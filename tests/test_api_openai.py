@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import openai
 import pytest
-from api_fakes import ANSWER, PATIENCE, FakeService, at_door, served
+from api_fakes import ANSWER, PATIENCE, FakeService, ScriptedDesk, at_door, served
 from langchain_openai import ChatOpenAI
 
 from domain.errors import NotFoundError, OverloadedError, ThreadBusyError
@@ -202,3 +202,12 @@ def test_several_answers_at_once_are_not_to_be_had():
     answer = at_door(lambda door: door.post("/v1/chat/completions", {"model": "lamps", "messages": ASKED, "n": 2}))
     assert answer.status_code == 422
     assert answer.json()["error"]["message"].startswith("n: ")
+
+
+def test_what_may_be_taken_back_is_not_told_to_clients_that_cannot_forget_it():
+    async def work(client):
+        stream = await client.chat.completions.create(model="lamps", messages=ASKED, stream=True)
+        return [chunk async for chunk in stream]
+
+    chunks = with_client(work, FakeService(desk=ScriptedDesk(retracted="You have 77 days. ")))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks).strip() == ANSWER

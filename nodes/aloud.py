@@ -1,0 +1,78 @@
+"""A model's words on their way to a customer who reads along: told sentence by sentence, each after it has passed.
+
+What is checked is never a sentence alone but the answer as far as it is written, so that whatever stands on the
+screen has passed the guards as one text. The first sentence that does not pass ends the telling: guard_output, which
+sees the whole, decides then. What only a whole answer shows is left to it as well.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+
+from domain.turn import Turn, language_of
+from guards import OutputCheck
+from nodes.deps import Deps
+from prompts import DONT_KNOW
+
+Say = Callable[[str], None]
+"""Tells a checked piece of the answer, masked, to whoever reads along."""
+
+END = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s)|\n")
+"""A sentence is over when the blank behind it is there: "4." may go on "50", "mai." may go on "lan@shop.example"."""
+
+
+class Aloud:
+    """Tells one answer. How the model's words were cut into pieces changes nothing of what is told."""
+
+    def __init__(self, passes: Callable[[str], Awaitable[bool]], say: Say) -> None:
+        """`passes`: whether the answer may be shown as far as it is given."""
+        self._passes = passes
+        self._say = say
+        self._text = ""
+        self._seen = 0
+        self._shown = ""
+        self._over = False
+
+    async def hear(self, words: str) -> None:
+        """Take the next words; tell the sentences that they end, as far as they pass."""
+        self._text += words
+        for so_far in self._ended():
+            if self._over or _opens_dont_know(so_far):
+                continue
+            news = so_far[len(self._shown) :]
+            if not any(letter.isalnum() for letter in news):
+                continue
+            if so_far.lower().startswith(DONT_KNOW.lower()) or not await self._passes(so_far):
+                self._over = True
+                continue
+            self._say(news)
+            self._shown = so_far
+
+    def _ended(self) -> Iterator[str]:
+        """The answer up to each sentence that has come to its end since the last time."""
+        while match := END.search(self._text, self._seen):
+            self._seen = match.end()
+            yield self._text[: self._seen].strip()
+
+
+async def check_answer(draft: str, turn: Turn, deps: Deps, *, whole: bool = True) -> OutputCheck:
+    """The output guards on an answer, or on its beginning."""
+    return await deps.guards.check_output(
+        draft,
+        question=turn["masked"],
+        passages=turn.get("passages", []),
+        facts=turn.get("facts", []),
+        own=turn.get("secrets", {}),
+        language=language_of(turn),
+        whole=whole,
+    )
+
+
+async def passes(so_far: str, turn: Turn, deps: Deps) -> bool:
+    """Whether the beginning of an answer may be shown as it is; one that a guard would change may not."""
+    check = await check_answer(so_far, turn, deps, whole=False)
+    return not check.blocked and check.text == so_far
+
+
+def _opens_dont_know(so_far: str) -> bool:
+    """Whether it may still become the words by which a model says that it does not know."""
+    return DONT_KNOW.lower().startswith(so_far.lower())
