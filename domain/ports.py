@@ -72,6 +72,7 @@ class ChatRequest:
     """One question to a model. `choices`: ask for a single token and return its probabilities.
 
     `payer`: on whose account; without one it counts against the total and the model only.
+    `prompt`: the label of the prompt that the messages were made from.
     """
 
     purpose: str
@@ -80,6 +81,7 @@ class ChatRequest:
     max_tokens: int
     choices: tuple[str, ...] = ()
     payer: Payer = field(default_factory=Payer)
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,12 @@ class Receipt:
     error: str = ""
     key: str = ""
     """The id of the API key that the question came with; empty without one."""
+    draft: str = ""
+    """What was going to be the answer, where a guard held it back."""
+    parent_span: str = ""
+    """The span of the caller's own trace that the turn belongs to; empty without one."""
+    sampled: bool = True
+    """False where a caller's trace says that it is not recorded: then the turn's is not either."""
 
     @property
     def tokens(self) -> int:

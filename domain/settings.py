@@ -138,6 +138,14 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LANGFUSE_SECRET_KEY", "langfuse_secret_key"),
         description="Langfuse project secret.",
     )
+    langfuse_environment: str = Field(
+        "",
+        validation_alias=AliasChoices("LANGFUSE_TRACING_ENVIRONMENT", "langfuse_environment"),
+        description="Environment that traces name; empty: FRONTDESK_ENVIRONMENT, in evals eval, in Studio studio.",
+    )
+    trace_backlog: int = Field(
+        100_000, ge=1, description="Turns and late scores kept while Langfuse is away; beyond it the oldest are given up."
+    )
 
     @field_validator("database_url")
     @classmethod

@@ -94,6 +94,25 @@ class Call:
     cost_microusd: int = 0
     ms: float = 0.0
     error: str = ""
+    began: float = 0.0
+    """Seconds since 1970, 0 where nobody knows."""
+    first_ms: float = 0.0
+    """Milliseconds to the first word of a streamed answer, 0 where it was not streamed."""
+    max_tokens: int = 0
+    temperature: float | None = None
+    prompt: str = ""
+    """The prompt's label, name@version."""
+    step: str = ""
+    """The node that made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceParent:
+    """The span of a caller's own trace that a turn belongs to (W3C trace context): lower-case hex, 32 and 16 digits."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +135,11 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A node that ran in a turn, and for how long."""
+    """A node that ran in a turn, for how long, and how long after the turn's beginning it began."""
 
     name: str
     ms: float
+    offset_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

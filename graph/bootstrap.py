@@ -14,6 +14,7 @@ from domain.settings import Settings
 from graph.build import Graph, build_judge, build_service, build_studio
 from graph.caching import open_cache, with_cache
 from graph.desk import Desk, Limits
+from graph.exporting import Exporter
 from graph.judging import Judging
 from graph.money import limits_of
 from graph.profiles import find_desk
@@ -30,6 +31,7 @@ from models.weights import shipped_weights
 from store import HomeLock, Store
 from store.limits import Limit, Slot
 from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
+from tracing.server import LangfuseServer
 
 RELEASE = "built-in"
 """The release that ships: the library's newest prompts and the default RAG configuration."""
@@ -81,7 +83,7 @@ async def open_studio(settings: Settings) -> Graph:
     store = await asyncio.to_thread(Store.open, state, clock, daily_limit=_daily_limit(settings))
     chat = _model_client(settings, store, clock)
     rooms = await open_rooms(settings, desk_folder, state, clock, opened)
-    tracer = _tracer(settings)
+    tracer = _live_tracer(settings)
     return build_studio(make_deps(rooms, chat, settings), tracer, step_timeout=settings.turn_timeout)
 
 
@@ -104,9 +106,12 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     if local:
         opened.push_async_callback(local.stop)
     labels = Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment)
-    tracer, metrics = _tracer(settings), Metrics()
-    metrics.watch_traces(lambda: tracer.undelivered)
-    opened.push_async_callback(asyncio.to_thread, tracer.close)
+    # The receipts are the traces, whether or not an exporter sends them on.
+    tracer, metrics = NoTracer(), Metrics()
+    exporter = _exporter(settings, store, metrics)
+    if exporter:
+        exporter.start()
+        opened.push_async_callback(exporter.close)
     desk = _make_desk(
         settings,
         rooms,
@@ -138,6 +143,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
         tracer=tracer,
         metrics=metrics,
         clock=clock,
+        exporter=exporter,
     )
 
 
@@ -148,7 +154,7 @@ def _make_desk(
     chat: ModelClient,
     store: Store,
     saver: Saver,
-    tracer: LangfuseTracer | NoTracer,
+    tracer: NoTracer,
     metrics: Metrics,
     labels: Labels,
     clock: Clock,
@@ -163,6 +169,7 @@ def _make_desk(
         metrics,
         backlog=settings.judge_backlog,
         rate=lambda: _judge_rate(settings, chat),
+        clock=clock,
     )
     return Desk(
         build_service(deps, tracer, saver, step_timeout=settings.turn_timeout),
@@ -190,6 +197,7 @@ def _open_store(settings: Settings, state: Path, clock: Clock) -> Store:
         redis_url=settings.redis_url.get_secret_value(),
         vault_key=settings.vault_key.get_secret_value(),
         daily_limit=_daily_limit(settings),
+        exports=settings.traces_to_langfuse,
     )
 
 
@@ -242,11 +250,28 @@ def _local_model(settings: Settings, chat: ModelClient, clock: Clock, ids: Ids) 
     return LocalModel(row, weights, attach=chat.attach_local, clock=clock, ids=ids, threads=settings.llm_threads)
 
 
-def _tracer(settings: Settings) -> LangfuseTracer | NoTracer:
+def _live_tracer(settings: Settings) -> LangfuseTracer | NoTracer:
+    """Studio has no receipts: its steps are sent as they happen."""
     return open_tracer(
         host=settings.langfuse_host,
         public_key=settings.langfuse_public_key,
         secret_key=settings.langfuse_secret_key.get_secret_value(),
-        environment=settings.environment,
+        environment=settings.langfuse_environment or "studio",
         release=RELEASE,
+    )
+
+
+def _exporter(settings: Settings, store: Store, metrics: Metrics) -> Exporter | None:
+    """What sends the outbox to Langfuse; None where no keys are set."""
+    if not settings.traces_to_langfuse:
+        return None
+    return Exporter(
+        store,
+        LangfuseServer(
+            settings.langfuse_host, settings.langfuse_public_key, settings.langfuse_secret_key.get_secret_value()
+        ),
+        metrics,
+        environment=settings.langfuse_environment or settings.environment,
+        backlog=settings.trace_backlog,
+        jitter=random.random,
     )

@@ -145,7 +145,7 @@ class Desk:
         for event in self._speak(record, receipt):
             yield event
         if record.turn.get("outcome") == "answer" and record.turn.get("passages") and (pins or Pins()).judge:
-            self._judging.offer(self._about(record), record.turn_id, _judgeable(record))
+            self._judging.offer(self._about(record), record.turn_id, _judgeable(record), asked_at=record.at)
 
     async def thread(self, thread_id: str, user_id: str) -> list[Message]:
         """What was said in a thread, with its owner's own data in place. Raises NotFoundError for anyone else."""
@@ -172,6 +172,7 @@ class Desk:
         masked = await self._guards.mask(comment)
         await asyncio.to_thread(self._store.feedback.add, turn_id, "up" if rating == "up" else "down", masked)
         self._tracer.score(receipt.trace_id, Score("feedback", 1.0 if rating == "up" else 0.0, masked))
+        self._metrics.rated(rating)
 
     async def close(self) -> None:
         """Stop judging. Turns in flight are their callers' to finish first."""
@@ -187,7 +188,9 @@ class Desk:
         thread, known = question.thread_id or self._ids.new(), dict[str, str]()
         if question.thread_id:
             known = await asyncio.to_thread(self._secrets_of, thread, user)
-        return TurnRecord(self._ids.new(), thread, user, self._clock.now(), known, key=question.key)
+        return TurnRecord(
+            self._ids.new(), thread, user, self._clock.now(), known, key=question.key, parent=question.parent
+        )
 
     def _secrets_of(self, thread_id: str, user: str) -> dict[str, str]:
         """The originals behind a thread's placeholders, for its owner only."""
@@ -216,7 +219,7 @@ class Desk:
             durability="exit",
         )
         parts = cast("AsyncGenerator[tuple[str, Any]]", stream)
-        last = self._clock.monotonic()
+        began = last = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._limits.turn_timeout), aclosing(parts):
                 async for mode, part in parts:
@@ -230,7 +233,7 @@ class Desk:
                         if node.startswith("__"):
                             record.take(update if isinstance(update, dict) else None)
                         else:
-                            yield StepDone(record.add(node, update, (now - last) * MS))
+                            yield StepDone(record.add(node, update, (now - last) * MS, (last - began) * MS))
                     last = now
         except TimeoutError:
             language = language_of(record.turn)

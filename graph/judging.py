@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, cast
 
 import structlog
 
-from domain.ports import Tracer, TurnContext
-from domain.turn import Call, Score, Turn
+from domain.ports import Clock, Tracer, TurnContext
+from domain.turn import Call, Score, Step, Turn
 from graph.build import Graph
 from store import Store
 from tracing import Metrics
 
 SAMPLE_STEPS = 2**32
+MS = 1000.0
+JUDGE = "judge"
 CALM = 0.2
 """Seconds without a turn that count as quiet."""
 PATIENCE = 30.0
@@ -26,6 +29,7 @@ class _Job:
     about: TurnContext
     turn_id: str
     turn: Turn
+    asked_at: datetime
 
 
 class Judging:
@@ -40,24 +44,26 @@ class Judging:
         *,
         backlog: int,
         rate: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._graph = graph
         self._store = store
         self._tracer = tracer
         self._metrics = metrics
         self._rate = rate
+        self._clock = clock
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(maxsize=backlog)
         self._worker: asyncio.Task[None] | None = None
         self.quiet = asyncio.Event()
         """Set while no turn is running: the judge gives way to customers, for `PATIENCE` at most."""
         self.quiet.set()
 
-    def offer(self, about: TurnContext, turn_id: str, turn: Turn) -> bool:
+    def offer(self, about: TurnContext, turn_id: str, turn: Turn, *, asked_at: datetime) -> bool:
         """Take a turn if it falls into the sample and there is room; False if it was passed over."""
         if int(about.trace_id[-8:], 16) >= self._rate() * SAMPLE_STEPS:
             return False
         try:
-            self._jobs.put_nowait(_Job(about, turn_id, turn))
+            self._jobs.put_nowait(_Job(about, turn_id, turn, asked_at))
         except asyncio.QueueFull:
             self._metrics.judge_shed()
             return False
@@ -83,9 +89,12 @@ class Judging:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._calm(), PATIENCE)
             try:
+                at, began = self._clock.now(), self._clock.monotonic()
                 with self._tracer.turn(job.about):
                     judged = await self._graph.ainvoke(cast("Any", job.turn))
-                await self._book(job, judged["scores"], judged.get("calls", []))
+                took, after = (self._clock.monotonic() - began) * MS, (at - job.asked_at).total_seconds() * MS
+                step = Step(JUDGE, round(took, 2), round(max(0.0, after), 2))
+                await self._book(job, step, judged["scores"], judged.get("calls", []))
             finally:
                 self._jobs.task_done()
 
@@ -97,8 +106,9 @@ class Judging:
             if self.quiet.is_set():
                 return
 
-    async def _book(self, job: _Job, scores: list[Score], calls: list[Call]) -> None:
-        await asyncio.to_thread(self._store.ledger.add_scores, job.turn_id, scores, calls)
+    async def _book(self, job: _Job, step: Step, scores: list[Score], calls: list[Call]) -> None:
+        calls = [replace(call, step=JUDGE) for call in calls]
+        await asyncio.to_thread(self._store.ledger.add_scores, job.turn_id, scores, calls, step)
         self._metrics.judged(scores, calls)
         for score in scores:
             self._tracer.score(job.about.trace_id, score)

@@ -19,6 +19,7 @@ from domain.turn import (
     Score,
     Source,
     Step,
+    TraceParent,
     Turn,
     TurnInput,
     Verdict,
@@ -67,6 +68,8 @@ class Question:
     key: str = ""
     earlier: list[Line] = field(default_factory=list)
     live: bool = False
+    parent: TraceParent | None = None
+    """The caller's own span, where it is one that is believed."""
 
 
 @dataclass(slots=True)
@@ -86,11 +89,12 @@ class TurnRecord:
     error: str = ""
     key: str = ""
     shown: str = ""
+    parent: TraceParent | None = None
 
     @property
     def trace_id(self) -> str:
-        """The turn's id as a W3C trace id: 32 hex digits."""
-        return self.turn_id.replace("-", "")
+        """A W3C trace id, 32 hex digits: the caller's own, else the turn's id."""
+        return self.parent.trace_id if self.parent else self.turn_id.replace("-", "")
 
     @property
     def turn(self) -> Turn:
@@ -116,20 +120,23 @@ class TurnRecord:
             "live": question.live,
         }
 
-    def add(self, node: str, update: Mapping[str, object] | None, ms: float) -> Step:
-        """Take over what a node wrote, and that it ran."""
-        self.take(update)
-        step = Step(node, round(ms, 2))
+    def add(self, node: str, update: Mapping[str, object] | None, ms: float, offset_ms: float) -> Step:
+        """Take over what a node wrote, and when it ran."""
+        self.take(update, node)
+        step = Step(node, round(ms, 2), round(offset_ms, 2))
         self.steps.append(step)
         return step
 
-    def take(self, update: Mapping[str, object] | None) -> None:
-        """Take over what was written; what is appended is appended."""
+    def take(self, update: Mapping[str, object] | None, node: str = "") -> None:
+        """Take over what was written; what is appended is appended, and calls say which node made them."""
         for name, value in (update or {}).items():
             if isinstance(value, Overwrite):
                 self.values[name] = value.value
+            elif name == "calls":
+                made = [replace(call, step=node) for call in cast("list[Call]", value)]
+                self.values[name] = [*self.values.get(name, []), *made]
             elif name in APPENDED:
-                self.values[name] = [*self.values.get(name, []), *cast("list[Verdict | Call]", value)]
+                self.values[name] = [*self.values.get(name, []), *cast("list[Verdict]", value)]
             else:
                 self.values[name] = value
 
@@ -178,7 +185,16 @@ class TurnRecord:
             handoff=turn.get("handoff"),
             error=self.error or turn.get("error", ""),
             key=self.key,
+            draft=_held_back(turn),
+            parent_span=self.parent.span_id if self.parent else "",
+            sampled=self.parent is None or self.parent.sampled,
         )
+
+
+def _held_back(turn: Turn) -> str:
+    """The draft of a turn whose answer is another text because a guard said so."""
+    draft = turn.get("draft") or ""
+    return "" if turn.get("outcome") == "answer" or draft == turn.get("answer") else draft
 
 
 def revived(turn: Turn) -> Turn:

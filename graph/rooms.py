@@ -142,7 +142,7 @@ def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
         chat=chat,
         prompts=prompts,
         replies=Replies(rooms.profile),
-        judge=LocalJudge(rooms.embedder, chat, prompts.get("judge").render),
+        judge=LocalJudge(rooms.embedder, chat, prompts.get("judge").render, prompts.get("judge").label),
         rag_config=rooms.config.label,
         grey=rooms.config.grey,
         top_k=rooms.config.top_k,

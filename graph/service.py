@@ -9,6 +9,7 @@ from domain.ports import Clock, Embedder, Tracer
 from domain.profile import DeskProfile
 from domain.settings import Settings
 from graph.desk import Desk
+from graph.exporting import Exporter
 from guards import Guards, ScopeFilter
 from models.chat import ModelClient
 from models.embedded import LocalModel
@@ -51,4 +52,5 @@ class Service:
     tracer: Tracer
     metrics: Metrics
     clock: Clock
+    exporter: Exporter | None = None
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)

@@ -43,6 +43,7 @@ class _Attempts:
     prices: Prices
     calls: list[Call]
     written: str = ""
+    first: float = 0.0
     endpoint_failed: bool = False
     reply: ChatReply | None = None
 
@@ -240,13 +241,15 @@ class ModelClient:
     async def _attempt(self, wire: "Wire", attempts: _Attempts, breaker: Breaker) -> AsyncGenerator[str]:
         """One request: held, made, judged, booked. Raises WireError, or a ModelError that ends the matter."""
         hold = await self._hold(attempts)
-        began = self._clock.monotonic()
+        began, at = self._clock.monotonic(), self._clock.now().timestamp()
+        attempts.first = 0.0
         usage, error = Usage(0, 0, 0), "cancelled"
         self._pace(attempts.route).take()
         said = _ask(wire, attempts)
         try:
             async with aclosing(said):
                 while isinstance(piece := await self._piece(said, attempts), str):
+                    attempts.first = attempts.first or (self._clock.monotonic() - began) * 1000
                     attempts.written += piece
                     yield piece
             usage, error = attempts.usage(piece), ""
@@ -267,7 +270,7 @@ class ModelClient:
         finally:
             if error and attempts.written and not usage.output:
                 usage = attempts.guess(attempts.written)
-            await self._book(attempts, hold, usage, error, began)
+            await self._book(attempts, hold, usage, error, (began, at))
         attempts.reply = ChatReply(piece.text, attempts.calls, probabilities, attempts.route.card)
 
     async def _piece(self, said: AsyncIterator[str | WireReply], attempts: _Attempts) -> str | WireReply:
@@ -288,8 +291,11 @@ class ModelClient:
                 await asyncio.to_thread(self._budget.settle, reserving.result(), 0)
             raise
 
-    async def _book(self, attempts: _Attempts, hold: str, usage: Usage, error: str, began: float) -> None:
-        """Settle the hold and append the Call. Not to be interrupted: the money is spent already."""
+    async def _book(self, attempts: _Attempts, hold: str, usage: Usage, error: str, began: tuple[float, float]) -> None:
+        """Settle the hold and append the Call. Not to be interrupted: the money is spent already.
+
+        `began` on the monotonic clock and in seconds since 1970.
+        """
         row = attempts.route.row
         cost = attempts.prices.cost(usage.input, usage.output, usage.cached)
         attempts.calls.append(
@@ -301,8 +307,13 @@ class ModelClient:
                 cached_tokens=usage.cached,
                 output_tokens=usage.output,
                 cost_microusd=cost,
-                ms=(self._clock.monotonic() - began) * 1000,
+                ms=(self._clock.monotonic() - began[0]) * 1000,
                 error=error,
+                began=began[1],
+                first_ms=attempts.first,
+                max_tokens=attempts.max_tokens,
+                temperature=0.0 if "temperature" in row.abilities else None,
+                prompt=attempts.request.prompt,
             )
         )
         await asyncio.shield(asyncio.to_thread(self._budget.settle, hold, cost))

@@ -101,12 +101,12 @@ async def _by_model(
         again: GenerateUpdate = {"draft": known.text, "sources": known.sources, "mode": "cache", "model": known.model}
         return quoted | again | {"prompt": prompt.label}
     messages, calls = prompt.render(**_variables(turn, passages, deps)), list[Call]()
-    written = await _write(turn, passages, card, deps, messages, say=say)
+    written = await _write(turn, passages, card, deps, messages, label=prompt.label, say=say)
     for cheaper in _cheaper(card, deps):
         if written.short is None:
             break
         card, calls = cheaper, [*calls, *written.calls]
-        written = await _write(turn, passages, card, deps, messages, say=say)
+        written = await _write(turn, passages, card, deps, messages, label=prompt.label, say=say)
     written = replace(written, calls=[*calls, *written.calls])
     if not written.knows:
         return _does_not_know(turn, written.calls)
@@ -192,6 +192,7 @@ async def _write(
     deps: Deps,
     messages: list[Message],
     *,
+    label: str,
     say: Say | None,
 ) -> _Written:
     """Ask the model; one that is down, slow, over budget or talks nonsense leaves the quotation."""
@@ -199,12 +200,15 @@ async def _write(
     try:
         if card.weak and turn["confidence"] < deps.grey[1]:
             variables = _variables(turn, passages, deps)
-            gate = deps.prompts.get("answerable").render(passages=variables["passages"], question=variables["question"])
-            sure = await deps.chat.complete(ChatRequest("answerable", card.name, gate, 1, (YES, NO), payer))
+            gate = deps.prompts.get("answerable")
+            asked = gate.render(passages=variables["passages"], question=variables["question"])
+            sure = await deps.chat.complete(
+                ChatRequest("answerable", card.name, asked, 1, (YES, NO), payer, gate.label)
+            )
             calls += sure.calls
             if sure.probabilities.get(YES, 0.0) < SURE_ENOUGH:
                 return _Written("", calls, knows=False)
-        request = ChatRequest("answer", card.name, messages, card.max_tokens, (), payer)
+        request = ChatRequest("answer", card.name, messages, card.max_tokens, (), payer, label)
         reply = await (_aloud(request, turn, deps, say) if say else deps.chat.complete(request))
     except ModelError as fault:
         short = fault if isinstance(fault, BudgetError) else None

@@ -77,10 +77,11 @@ async def _standalone(turn: Turn, deps: Deps) -> tuple[str, list[Call]]:
     if card is None or card.weak:
         return joined, []
     conversation = "\n".join(f"{line.role}: {line.text}" for line in trimmed(history, deps.history_tokens))
-    messages = deps.prompts.get("rewrite").render(history=conversation, question=turn["masked"])
+    prompt = deps.prompts.get("rewrite")
+    messages = prompt.render(history=conversation, question=turn["masked"])
     try:
         reply = await deps.chat.complete(
-            ChatRequest("rewrite", card.name, messages, REWRITE_TOKENS, (), payer_of(turn))
+            ChatRequest("rewrite", card.name, messages, REWRITE_TOKENS, (), payer_of(turn), prompt.label)
         )
     except ModelError as fault:
         return joined, fault.calls

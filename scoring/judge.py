@@ -46,10 +46,14 @@ class LocalJudge:
     can be judged. `helpful` is the P(yes) of the cheapest model that is up, weak where that is small.
     """
 
-    def __init__(self, embedder: Embedder, chat: ChatModel | None = None, asks: Asks | None = None) -> None:
+    def __init__(
+        self, embedder: Embedder, chat: ChatModel | None = None, asks: Asks | None = None, prompt: str = ""
+    ) -> None:
+        """`prompt` is the label of what `asks` renders."""
         self._embedder = embedder
         self._chat = chat
         self._asks = asks
+        self._prompt = prompt
 
     async def score(
         self,
@@ -113,7 +117,9 @@ class LocalJudge:
         shown = "\n\n".join("\n".join(filter(None, (one.title, one.section, one.text))) for one in passages)
         messages = self._asks(question=question, answer=answer, passages=shown)
         try:
-            reply = await self._chat.complete(ChatRequest("judge", card.name, messages, 1, (YES, NO), payer))
+            reply = await self._chat.complete(
+                ChatRequest("judge", card.name, messages, 1, (YES, NO), payer, self._prompt)
+            )
         except ModelError as fault:
             return Score("helpful", None, f"{card.name} did not answer: {type(fault).__name__}"), fault.calls
         sure = reply.probabilities.get(YES)

@@ -22,7 +22,8 @@ from store.keys import Keys
 from store.leases import DatabaseLeases, Leases, RedisLeases, connect_redis
 from store.ledger import Ledger
 from store.migrate import HEAD, bring_up_to_date, revision
-from store.tables import budget_accounts, cached_answers, calls, feedback, holds, receipts, threads, tickets, vault
+from store.outbox import Outbox, give_up
+from store.tables import budget_accounts, cached_answers, calls, exports, feedback, holds, receipts, threads, tickets, vault
 from store.threads import Threads
 from store.tickets import Tickets
 from store.vault import Vault, bound_key, read_secret
@@ -52,16 +53,17 @@ class Purged:
 class Store:
     """All of a desk's memory but its knowledge and its checkpoints. Blocking; may be used from many threads."""
 
-    def __init__(self, database: Database, clock: Clock, secret: bytes, daily_limit: int) -> None:
+    def __init__(self, database: Database, clock: Clock, secret: bytes, daily_limit: int, *, exports: bool) -> None:
         self._database, self._clock = database, clock
-        self.ledger = Ledger(database)
+        self.ledger = Ledger(database, exports=exports)
+        self.outbox = Outbox(database)
         self.costs = Costs(database, clock)
         self.figures = FigureBook(database)
         self.budget = Budgets(database, clock, daily_limit)
         self.vault = Vault(database, clock, secret)
         self.threads = Threads(database, clock)
         self.tickets = Tickets(database, clock)
-        self.feedback = FeedbackBook(database, clock)
+        self.feedback = FeedbackBook(database, clock, exports=exports)
         self.keys = Keys(database, clock)
         self.audit = Audit(database, clock)
         self.alerts = AlertBook(database, clock)
@@ -78,12 +80,14 @@ class Store:
         redis_url: str = "",
         vault_key: str = "",
         daily_limit: int = 0,
+        exports: bool = False,
     ) -> Self:
         """Open the Postgres database at `url`, or `folder/desk.sqlite3` without one; made and migrated as needed.
 
         `vault_key` empty: the key is in the file vault.key in the folder, generated at the first time.
         `daily_limit` is the budget in micro-dollars a UTC day; 0 lets nothing go out that costs money.
         `redis_url`: where short locks are kept, else in the database.
+        `exports`: whether turns, scores and ratings are put into the outbox, for a Langfuse to be told.
         Raises StoreError, in one line, for whatever stands against it.
         """
         _look_at(folder / FILE, here=not url)
@@ -92,7 +96,7 @@ class Store:
             with database.write("migrations", patience=MIGRATION_SECONDS) as connection:
                 bring_up_to_date(connection, database.where)
                 fresh = bound_key(connection) is None
-            store = cls(database, clock, read_secret(folder, vault_key, may_create=fresh), daily_limit)
+            store = cls(database, clock, read_secret(folder, vault_key, may_create=fresh), daily_limit, exports=exports)
             store.vault.check_key()
             if redis_url:
                 store.leases = RedisLeases(connect_redis(redis_url), store.leases)
@@ -169,6 +173,8 @@ def _purge(connection: Connection, before: datetime) -> Purged:
         .where(threads.c.id == vault.c.thread)
         .scalar_subquery()
     )
+    late = select(func.count()).select_from(exports).where(exports.c.turn_id.in_(old_turns))
+    give_up(connection, int(connection.execute(late).scalar_one()))
     rated = connection.execute(delete(feedback).where(feedback.c.turn_id.in_(old_turns))).rowcount
     kept = connection.execute(delete(receipts).where(receipts.c.at < before)).rowcount
     sealed = connection.execute(delete(vault).where(last_used < before)).rowcount

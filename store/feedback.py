@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, select
 from domain.errors import NotFoundError
 from domain.ports import Clock
 from store.engine import Database, upsert
+from store.outbox import note
 from store.tables import feedback, receipts
 
 Rating = Literal["up", "down"]
@@ -27,9 +28,11 @@ class Feedback:
 class FeedbackBook:
     """One current rating a turn."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, exports: bool = False) -> None:
+        """`exports`: whether what is kept is put down for sending too."""
         self._database = database
         self._clock = clock
+        self._exports = exports
 
     def add(self, turn_id: str, rating: Rating, comment: str = "") -> None:
         """Rate a turn; a later rating takes the place of the earlier. Raises NotFoundError for an unknown turn."""
@@ -40,6 +43,8 @@ class FeedbackBook:
                 raise NotFoundError("no such turn", where=turn_id)
             put = upsert(connection, feedback).values(row)
             connection.execute(put.on_conflict_do_update(index_elements=["turn_id"], set_=row))
+            if self._exports:
+                note(connection, turn_id, "feedback")
 
     def get(self, turn_id: str) -> Feedback | None:
         """Give the current rating of a turn."""

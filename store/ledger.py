@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from domain.errors import NotFoundError, StoreError
 from domain.receipt import Receipt
 from domain.turn import Call, Handoff, Passage, Score, Source, Step, Verdict
 from store.engine import Database, upsert
+from store.outbox import note
 from store.tables import calls, receipts, scores
 
 SHORTEST_PREFIX = 8
@@ -38,6 +39,7 @@ _PLAIN = [
     "cost_microusd",
 ]
 _CALL = ["purpose", "model", "ok", "input_tokens", "cached_tokens", "output_tokens", "cost_microusd", "ms", "error"]
+_CALL += ["began", "first_ms", "max_tokens", "temperature", "prompt", "step"]
 _OF_TURN = ["turn_id", "at", "desk", "user_hash", "key"]
 
 
@@ -57,8 +59,10 @@ class Totals:
 class Ledger:
     """The record of every turn: answered, refused and failed ones."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, exports: bool = False) -> None:
+        """`exports`: whether what is kept is put down for sending too."""
         self._database = database
+        self._exports = exports
 
     def save(self, receipt: Receipt) -> None:
         """Keep a receipt; a second one of the same turn takes the place of the first."""
@@ -69,6 +73,8 @@ class Ledger:
                 _replace(connection, receipt.turn_id, row)
             _add_calls(connection, row, receipt.calls)
             _add_scores(connection, receipt.turn_id, receipt.scores)
+            if self._exports:
+                note(connection, receipt.turn_id, "turn")
 
     def get(self, turn_id: str) -> Receipt:
         """Give a turn's receipt by its id, or by at least 8 characters that begin no other id.
@@ -78,8 +84,27 @@ class Ledger:
         with self._database.read() as connection:
             return _read(connection, [_find(connection, turn_id)])[0]
 
-    def add_scores(self, turn_id: str, new: Sequence[Score], spent: Sequence[Call] = ()) -> None:
-        """Add what the judge says, and the calls it made, to a kept receipt; a score takes the place of its namesake.
+    def several(self, turn_ids: Collection[str]) -> dict[str, Receipt]:
+        """Give the receipts that there are of these turns, without those that cannot be read."""
+        asked = select(receipts).where(receipts.c.turn_id.in_(turn_ids))
+        with self._database.read() as connection:
+            rows = connection.execute(asked).mappings().all()
+            try:
+                return {receipt.turn_id: receipt for receipt in _read(connection, rows)}
+            except (ValueError, KeyError, TypeError):
+                if len(rows) == 1:
+                    return {}
+        found: dict[str, Receipt] = {}
+        for row in rows:
+            found |= self.several([row["turn_id"]])
+        return found
+
+    def add_scores(
+        self, turn_id: str, new: Sequence[Score], spent: Sequence[Call] = (), step: Step | None = None
+    ) -> None:
+        """Add what the judge says, the calls it made and its step to a kept receipt.
+
+        A score takes the place of its namesake.
 
         Raises NotFoundError.
         """
@@ -89,6 +114,10 @@ class Ledger:
             connection.execute(delete(scores).where(scores.c.turn_id == row["turn_id"], scores.c.name.in_(names)))
             _add_scores(connection, row["turn_id"], new)
             _add_calls(connection, row, spent)
+            if step:
+                _add_step(connection, row, step)
+            if self._exports:
+                note(connection, row["turn_id"], "judge")
             if spent:
                 connection.execute(
                     update(receipts)
@@ -187,6 +216,12 @@ def _add_calls(connection: Connection, row: Mapping[str, Any] | RowMapping, made
     if made:
         of_turn = {name: row[name] for name in _OF_TURN}
         connection.execute(insert(calls), [{**of_turn, **asdict(call)} for call in made])
+
+
+def _add_step(connection: Connection, row: RowMapping, step: Step) -> None:
+    body = json.loads(row["body"])
+    body["steps"] = [*(one for one in body["steps"] if one["name"] != step.name), asdict(step)]
+    connection.execute(update(receipts).where(receipts.c.turn_id == row["turn_id"]).values(body=_json(body)))
 
 
 def _add_scores(connection: Connection, turn_id: str, new: Sequence[Score]) -> None:

@@ -148,6 +148,12 @@ calls = Table(
     _column("cost_microusd", BigInteger),
     _column("ms", Float),
     _column("error", Words),
+    _column("began", Float, server_default="0"),
+    _column("first_ms", Float, server_default="0"),
+    _column("max_tokens", BigInteger, server_default="0"),
+    _column("temperature", Float, nullable=True),
+    _column("prompt", Words, server_default=""),
+    _column("step", Words, server_default=""),
     sqlite_autoincrement=True,
 )
 """One row an attempt at a model. Outlives its receipt, then without user and error, so that books add up."""
@@ -170,6 +176,16 @@ feedback = Table(
     _column("comment", Words),
     _column("at", UtcTime, index=True),
 )
+
+exports = Table(
+    "exports",
+    metadata,
+    _row_id(),
+    _column("turn_id", Words, ForeignKey("receipts.turn_id", ondelete="CASCADE"), index=True),
+    _column("part", String),
+    sqlite_autoincrement=True,
+)
+"""What Langfuse has not confirmed yet, in the order in which it happened: a turn, its judge or its feedback."""
 
 budget_limits = Table(
     "budget_limits",

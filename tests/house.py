@@ -138,7 +138,7 @@ async def open_house(  # each is a part that some test replaces
         )
     )
     metrics = Metrics()
-    judging = Judging(build_judge(deps, tracer), store, tracer, metrics, backlog=4, rate=lambda: judge_rate)
+    judging = Judging(build_judge(deps, tracer), store, tracer, metrics, backlog=4, rate=lambda: judge_rate, clock=clock)
     desk = Desk(
         build_service(deps, tracer, saver, step_timeout=SERVICE_TIMEOUT),
         judging,

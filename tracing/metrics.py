@@ -1,6 +1,6 @@
 """Prometheus metrics of one service, on a registry of their own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -42,8 +42,15 @@ class Metrics:
         self._unscored = Counter("frontdesk_judge_unscored", "Not scored.", ["dimension"], registry=own)
         self._shed = Counter("frontdesk_judge_shed", "Turns that the full judge passed over.", registry=own)
         self._in_flight = Gauge("frontdesk_turns_in_flight", "Turns running now.", registry=own)
+        self._ratings = Counter("frontdesk_feedback", "Thumbs of customers.", ["rating"], registry=own)
+        self._tiers = Counter("frontdesk_router_tiers", "Turns by complexity tier.", ["tier"], registry=own)
         self._undelivered = Gauge(
-            "frontdesk_traces_undelivered", "Spans and scores that Langfuse has not confirmed.", registry=own
+            "frontdesk_traces_undelivered",
+            "Turns, judgements and ratings that Langfuse has not confirmed.",
+            registry=own,
+        )
+        self._dropped = Gauge(
+            "frontdesk_traces_dropped", "Of those, how many were given up since the desk began.", registry=own
         )
 
         self._cache_saved = Gauge(
@@ -53,6 +60,7 @@ class Metrics:
     def observe(self, receipt: Receipt) -> None:
         """Count a turn that ended, failed and refused ones too."""
         self._turns.labels(receipt.outcome, receipt.reason or "none", receipt.mode, receipt.language).inc()
+        self._tiers.labels(receipt.tier).inc()
         self._turn_seconds.labels(receipt.mode).observe(receipt.latency_ms / MS)
         for step in receipt.steps:
             self._step_seconds.labels(step.name).observe(step.ms / MS)
@@ -85,9 +93,14 @@ class Metrics:
         with self._in_flight.track_inprogress():
             yield
 
-    def watch_traces(self, undelivered: Callable[[], int]) -> None:
-        """Read how many traces are undelivered whenever the metrics are."""
-        self._undelivered.set_function(undelivered)
+    def rated(self, rating: str) -> None:
+        """Count a thumb."""
+        self._ratings.labels(rating).inc()
+
+    def traces(self, undelivered: int, dropped: int) -> None:
+        """Say how many rows wait for Langfuse, and how many were given up."""
+        self._undelivered.set(undelivered)
+        self._dropped.set(dropped)
 
     def watch_cache(self, saved_microusd: Callable[[], int]) -> None:
         """Read what the answer cache has saved whenever the metrics are."""
