@@ -17,6 +17,7 @@ from api.limits import callers
 from api.replays import Slot
 from api.responses import EVENT_HEADERS, HEARTBEAT, events, finished, reply_response, streamed
 from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
+from api.traceparent import traceparent_of
 from api.turns import RunningTurn
 from domain.receipt import Reply
 from graph.desk import Done, Event, Retract, Sources, StepDone, Token
@@ -193,7 +194,7 @@ async def _answer(request: Request, body: ChatBody, doors: Doors, key: str | Non
     slot = (user, key) if key else None
     if slot and (earlier := doors.replays.begin(slot, body.model_dump_json())):
         return _replayed(earlier, as_events=as_events)
-    question = replace(body.question(user), key=api_key, live=as_events)
+    question = replace(body.question(user), key=api_key, live=as_events, parent=traceparent_of(request))
     turn = doors.turns.start(doors.service.desk.stream(question), _keeper(doors, slot))
     if not as_events:
         return await whole(turn, request)

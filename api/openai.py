@@ -19,6 +19,7 @@ from api.chat import admit, caller, check_length
 from api.doors import Doors, Here
 from api.responses import HEARTBEAT, events, finished, reply_response, streamed
 from api.schemas import ID_CHARS, USER_CHARS
+from api.traceparent import traceparent_of
 from api.turns import RunningTurn
 from domain.receipt import Reply
 from domain.turn import Language, Line
@@ -175,7 +176,7 @@ async def completions(
     user = caller(request, body.user or body.safety_identifier)
     question = _question(body, user, x_thread_id)
     check_length(question.message, doors)
-    question = replace(question, key=await admit(request, user, doors))
+    question = replace(question, key=await admit(request, user, doors), parent=traceparent_of(request))
     turn = doors.turns.start(doors.service.desk.stream(question))
     if body.stream:
         return await streamed(turn, doors.heartbeat, lambda first: _chunks(turn, first, body, doors))

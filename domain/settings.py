@@ -144,7 +144,9 @@ class Settings(BaseSettings):
         description="Environment that traces name; empty: FRONTDESK_ENVIRONMENT, in evals eval, in Studio studio.",
     )
     trace_backlog: int = Field(
-        100_000, ge=1, description="Turns and late scores kept while Langfuse is away; beyond it the oldest are given up."
+        100_000,
+        ge=1,
+        description="Turns and late scores kept while Langfuse is away; beyond it the oldest are given up.",
     )
 
     @field_validator("database_url")

@@ -108,10 +108,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     labels = Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment)
     # The receipts are the traces, whether or not an exporter sends them on.
     tracer, metrics = NoTracer(), Metrics()
-    exporter = _exporter(settings, store, metrics)
-    if exporter:
-        exporter.start()
-        opened.push_async_callback(exporter.close)
+    exporter = _exporter(settings, store, metrics, opened, ids.new())
     desk = _make_desk(
         settings,
         rooms,
@@ -261,11 +258,13 @@ def _live_tracer(settings: Settings) -> LangfuseTracer | NoTracer:
     )
 
 
-def _exporter(settings: Settings, store: Store, metrics: Metrics) -> Exporter | None:
-    """What sends the outbox to Langfuse; None where no keys are set."""
+def _exporter(
+    settings: Settings, store: Store, metrics: Metrics, opened: AsyncExitStack, holder: str
+) -> Exporter | None:
+    """What sends the outbox to Langfuse from now on; None where no keys are set."""
     if not settings.traces_to_langfuse:
         return None
-    return Exporter(
+    exporter = Exporter(
         store,
         LangfuseServer(
             settings.langfuse_host, settings.langfuse_public_key, settings.langfuse_secret_key.get_secret_value()
@@ -273,5 +272,9 @@ def _exporter(settings: Settings, store: Store, metrics: Metrics) -> Exporter | 
         metrics,
         environment=settings.langfuse_environment or settings.environment,
         backlog=settings.trace_backlog,
+        holder=holder,
         jitter=random.random,
     )
+    exporter.start()
+    opened.push_async_callback(exporter.close)
+    return exporter

@@ -154,20 +154,24 @@ class Exporter:
             await asyncio.to_thread(outbox.done, lost, dropped=len(lost))
         try:
             for group in _groups(parcels):
-                await self._spans([one for one in group if one.spans and not self._sent.issuperset(one.rows)])
-                self._sent.update(row for one in group for row in one.rows)
-                stuck = await self._scores(group)
-                done = [one for one in group if one not in stuck]
-                ids = [row for one in done for row in one.rows]
-                await asyncio.to_thread(outbox.done, ids, dropped=sum(one.refused for one in done))
-                self._sent.difference_update(ids)
-                if stuck:
-                    raise _AwayError("some scores were put off")
+                await self._deliver(group)
         except _AwayError as fault:
             self._tell(str(fault))
             raise
         self._recovered()
         return len(rows)
+
+    async def _deliver(self, group: Sequence[_Parcel]) -> None:
+        """Send a group and forget its rows. Raises _AwayError; what was taken before that is not sent again."""
+        await self._spans([one for one in group if one.spans and not self._sent.issuperset(one.rows)])
+        self._sent.update(row for one in group for row in one.rows)
+        stuck = await self._scores(group)
+        done = [one for one in group if one not in stuck]
+        ids = [row for one in done for row in one.rows]
+        await asyncio.to_thread(self._store.outbox.done, ids, dropped=sum(one.refused for one in done))
+        self._sent.difference_update(ids)
+        if stuck:
+            raise _AwayError("some scores were put off")
 
     async def _spans(self, group: Sequence[_Parcel]) -> None:
         """Send spans; of a request that is refused the halves, until it is known whose are. Raises _AwayError."""
@@ -269,9 +273,9 @@ class Exporter:
 def _groups(parcels: Sequence[_Parcel]) -> list[list[_Parcel]]:
     """Parcels in requests that are not too large."""
     groups: list[list[_Parcel]] = []
-    size = BATCH_BYTES
+    size = 0
     for one in parcels:
-        if size + len(one.spans) > BATCH_BYTES:
+        if not groups or size + len(one.spans) > BATCH_BYTES:
             groups.append([])
             size = 0
         groups[-1].append(one)

@@ -175,7 +175,7 @@ class _Timeline:
         """One a call, retries and fallbacks too; where nobody noted when it began, one after the other."""
         made: list[Observation] = []
         for number, call in enumerate(calls):
-            begun = round(call.began * 1e9) if call.began else start
+            begun = round(call.began * 1e6) * 1_000 if call.began else start
             start = begun + round(call.ms * NS_PER_MS)
             own = span_id(self._receipt.turn_id, step, str(number))
             level: Level = "DEFAULT" if call.ok else "ERROR"
@@ -189,30 +189,37 @@ class _Timeline:
 
 def _shown(receipt: Receipt, step: str) -> tuple[Mapping[str, object], Mapping[str, object]]:
     """What a step saw and said, as far as a receipt keeps it: masked texts alone."""
-    verdicts = {one.guard: one.action for one in receipt.verdicts}
+    # What a guard did outweighs what it let pass elsewhere.
+    verdicts = {one.guard: one.action for one in sorted(receipt.verdicts, key=lambda one: one.action != "pass")}
     searched = receipt.standalone or receipt.question
+    given: Mapping[str, object]
+    said: Mapping[str, object]
     match step:
         case "guard_input":
-            return {}, {"masked": receipt.question, "language": receipt.language, "verdicts": verdicts}
+            given, said = {}, {"masked": receipt.question, "language": receipt.language, "verdicts": verdicts}
         case "route":
-            return {"masked": receipt.question}, {"standalone": searched, "tier": receipt.tier, "why": receipt.why}
+            given, said = (
+                {"masked": receipt.question},
+                {"standalone": searched, "tier": receipt.tier, "why": receipt.why},
+            )
         case "retrieve":
             found = [_passage(one) for one in receipt.passages]
-            return {"standalone": searched}, {"confidence": receipt.confidence, "passages": found}
+            given, said = {"standalone": searched}, {"confidence": receipt.confidence, "passages": found}
         case "generate":
             draft = receipt.draft or (receipt.answer if receipt.outcome == "answer" else "")
-            return {"standalone": searched, "tier": receipt.tier}, {"draft": draft, "mode": receipt.mode}
+            given, said = {"standalone": searched, "tier": receipt.tier}, {"draft": draft, "mode": receipt.mode}
         case "guard_output":
             draft = receipt.draft or receipt.answer
-            return {"draft": draft}, {"answer": receipt.answer, "verdicts": verdicts}
+            given, said = {"draft": draft}, {"answer": receipt.answer, "verdicts": verdicts}
         case "judge":
             scores = {one.name: one.value for one in receipt.scores}
-            return {"standalone": searched, "answer": receipt.answer}, scores
+            given, said = {"standalone": searched, "answer": receipt.answer}, scores
         case "handoff":
             ticket = asdict(receipt.handoff) if receipt.handoff else {}
-            return {"masked": receipt.question, "reason": receipt.reason}, ticket | {"answer": receipt.answer}
+            given, said = {"masked": receipt.question, "reason": receipt.reason}, ticket | {"answer": receipt.answer}
         case _:
-            return {"outcome": receipt.outcome, "reason": receipt.reason}, {"answer": receipt.answer}
+            given, said = {"outcome": receipt.outcome, "reason": receipt.reason}, {"answer": receipt.answer}
+    return given, said
 
 
 def _passage(one: Passage) -> dict[str, object]:

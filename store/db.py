@@ -23,7 +23,18 @@ from store.leases import DatabaseLeases, Leases, RedisLeases, connect_redis
 from store.ledger import Ledger
 from store.migrate import HEAD, bring_up_to_date, revision
 from store.outbox import Outbox, give_up
-from store.tables import budget_accounts, cached_answers, calls, exports, feedback, holds, receipts, threads, tickets, vault
+from store.tables import (
+    budget_accounts,
+    cached_answers,
+    calls,
+    exports,
+    feedback,
+    holds,
+    receipts,
+    threads,
+    tickets,
+    vault,
+)
 from store.threads import Threads
 from store.tickets import Tickets
 from store.vault import Vault, bound_key, read_secret

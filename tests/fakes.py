@@ -96,7 +96,10 @@ class ScriptedChat:
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         self.requests.append(request)
-        call = Call(request.purpose, request.model, ok=True, input_tokens=10, output_tokens=5, cost_microusd=7)
+        call = Call(
+            request.purpose, request.model, ok=True, input_tokens=10, output_tokens=5, cost_microusd=7,
+            prompt=request.prompt,
+        )  # fmt: skip
         if request.choices:
             return ChatReply(request.choices[0], [call], {"yes": self.yes, "no": 1 - self.yes})
         line = self.lines.pop(0)

@@ -101,13 +101,14 @@ async def open_house(  # each is a part that some test replaces
     limits: Limits | None = None,
     adjust: Callable[[Deps], Deps] = lambda deps: deps,
     tracer: Any = None,
+    exports: bool = False,
     cache_hours: float = 0.0,
 ) -> AsyncIterator[House]:
     """A desk over `folder`; without a `chat` it answers by quotation."""
     clock, tracer, embedder = FrozenClock(), tracer or ListTracer(), WordEmbedder()
     shelf = shelf or ShelfSearch([RETURNS])
     chat = chat or ScriptedChat(card=None)
-    store = Store.open(folder, clock, url=url, vault_key=vault_key, daily_limit=1_000_000)
+    store = Store.open(folder, clock, url=url, vault_key=vault_key, daily_limit=1_000_000, exports=exports)
     opened = AsyncExitStack()
     saver = await open_saver(folder, opened, url)
     guards = Guards.load(
@@ -127,7 +128,7 @@ async def open_house(  # each is a part that some test replaces
             chat=chat,
             prompts=prompts,
             replies=Replies(profile),
-            judge=LocalJudge(embedder, chat, prompts.get("judge").render),
+            judge=LocalJudge(embedder, chat, prompts.get("judge").render, prompts.get("judge").label),
             rag_config="test@1",
             grey=(0.3, 0.7),
             top_k=5,
@@ -138,7 +139,9 @@ async def open_house(  # each is a part that some test replaces
         )
     )
     metrics = Metrics()
-    judging = Judging(build_judge(deps, tracer), store, tracer, metrics, backlog=4, rate=lambda: judge_rate, clock=clock)
+    judging = Judging(
+        build_judge(deps, tracer), store, tracer, metrics, backlog=4, rate=lambda: judge_rate, clock=clock
+    )
     desk = Desk(
         build_service(deps, tracer, saver, step_timeout=SERVICE_TIMEOUT),
         judging,

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from house import House, open_house
-from test_tracing import Double, tracer_to
+from langfuse_double import Double
+from test_tracing import tracer_to
 
 from domain.receipt import MICRO
 from domain.turn import Payer

@@ -1,20 +1,18 @@
 """Tracing against a small real server that decodes what Langfuse's would be sent."""
 
 import asyncio
-import gzip
 import json
 import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import structlog
+from langfuse_double import Double
 from opentelemetry import trace as global_trace
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from domain.ports import TurnContext
 from domain.turn import Call, Passage, Score
@@ -24,90 +22,6 @@ TRACE = "0190000000007000800000000000abcd"
 ABOUT = TurnContext(
     trace_id=TRACE, thread="thread-1", user="hash-1", desk="shop", release="r1", environment="dev", tags=("shop", "en")
 )
-
-
-class Double(ThreadingHTTPServer):
-    """A Langfuse that keeps what it is sent."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.spans: list[dict[str, Any]] = []
-        self.scores: list[dict[str, Any]] = []
-        self.refused = 0
-        self.version = "4.61.0"
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def named(self, name: str) -> dict[str, Any]:
-        (found,) = [span for span in self.spans if span["name"] == name]
-        return found
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Double
-
-    def do_GET(self) -> None:
-        self._answer(200, {"status": "OK", "version": self.server.version})
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers["Content-Encoding"] == "gzip":
-            body = gzip.decompress(body)
-        if self.path == "/api/public/otel/v1/traces":
-            self.server.spans += _decoded(body)
-            self._answer(200, {})
-        elif self.path == "/api/public/scores":
-            scores = json.loads(body)
-            kept = scores[self.server.refused :]
-            self.server.scores += kept
-            errors = [
-                {"id": score["id"], "status": 400, "message": "refused"} for score in scores[: self.server.refused]
-            ]
-            summary = {"accepted": len(kept), "rejected": len(errors), "errors": errors}
-            self._answer(207 if errors else 202, summary if errors else {})
-        else:
-            self._answer(404, {})
-
-    def _answer(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Quietly."""
-
-
-def _decoded(body: bytes) -> list[dict[str, Any]]:
-    spans = []
-    for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-        for scope in resource.scope_spans:
-            for span in scope.spans:
-                attributes = {item.key: _value(item.value) for item in span.attributes}
-                spans.append(
-                    {
-                        "name": span.name,
-                        "trace": span.trace_id.hex(),
-                        "id": span.span_id.hex(),
-                        "parent": span.parent_span_id.hex(),
-                        "start": span.start_time_unix_nano,
-                        "end": span.end_time_unix_nano,
-                        "events": len(span.events),
-                        "attributes": attributes,
-                    }
-                )
-    return spans
-
-
-def _value(value: Any) -> Any:
-    kind = value.WhichOneof("value")
-    return [_value(item) for item in value.array_value.values] if kind == "array_value" else getattr(value, kind)
 
 
 @pytest.fixture

@@ -96,16 +96,18 @@ def test_calls_of_answer_and_judge_add_up() -> None:
 
 def test_gauges_follow_what_happens_now() -> None:
     metrics = Metrics()
-    waiting = [3]
-    metrics.watch_traces(lambda: waiting[0])
+    metrics.traces(3, 0)
     with metrics.in_flight(), metrics.in_flight():
         assert read(metrics)["frontdesk_turns_in_flight",] == 2
     metrics.judge_shed()
-    waiting[0] = 8
+    metrics.traces(8, 2)
+    metrics.rated("up")
     samples = read(metrics)
     assert samples["frontdesk_turns_in_flight",] == 0
     assert samples["frontdesk_judge_shed_total",] == 1
     assert samples["frontdesk_traces_undelivered",] == 8
+    assert samples["frontdesk_traces_dropped",] == 2
+    assert samples["frontdesk_feedback_total", "up"] == 1
 
 
 def test_two_services_do_not_share_their_counts_and_no_text_is_shown() -> None:

@@ -86,7 +86,7 @@ def encode(trace: Trace) -> bytes:
     resource = Resource(attributes=[_text("service.name", "frontdesk"), *common[4:6]])
     scoped = ScopeSpans(scope=InstrumentationScope(name=SCOPE), spans=spans)
     whole = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource, scope_spans=[scoped])])
-    return whole.SerializeToString()
+    return bytes(whole.SerializeToString())
 
 
 def fitting_id(value: str) -> str:
@@ -166,9 +166,7 @@ def _generation(one: Observation) -> list[KeyValue]:
     name, _, version = call.prompt.partition("@")
     if name and version.isdecimal():
         attributes.append(_text("langfuse.observation.prompt.name", name))
-        attributes.append(
-            KeyValue(key="langfuse.observation.prompt.version", value=AnyValue(int_value=int(version)))
-        )
+        attributes.append(KeyValue(key="langfuse.observation.prompt.version", value=AnyValue(int_value=int(version))))
     return attributes
 
 

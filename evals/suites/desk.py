@@ -276,7 +276,8 @@ async def _opened(run: Run) -> AsyncIterator[Service]:
     from graph.warming import wait_for_model  # noqa: PLC0415
 
     try:
-        service = await open_service(run.settings, say=run.say, progress=run.progress)
+        traced = {"langfuse_environment": run.settings.langfuse_environment or "eval"}
+        service = await open_service(run.settings.model_copy(update=traced), say=run.say, progress=run.progress)
     except HomeInUseError as fault:
         fix = "stop it, or measure in a folder of its own: FRONTDESK_HOME=FOLDER"
         raise HomeInUseError(fault.what, where=fault.where, fix=fix, address=fault.address) from fault
