@@ -18,7 +18,7 @@ from api.chat import whole
 from api.doors import Here
 from api.identity import identity_of
 from api.problems import ProblemError
-from api.schemas import AskBody
+from api.schemas import AgentReply, AskBody
 from graph.operations import OPERATIONS, Json, Operation, OperatorScope, run
 
 
@@ -27,6 +27,7 @@ def make_router() -> APIRouter:
     router = APIRouter(prefix="/admin", include_in_schema=False)
     router.add_api_route("/ask", ask, methods=["POST"])
     router.add_api_route("/progress", progress, methods=["GET"])
+    router.add_api_route("/handoffs/{ticket}/reply", reply_to_ticket, methods=["POST"])
     for name, operation in OPERATIONS.items():
         path = f"/{name.replace('.', '/')}"
         router.add_api_route(path, _posted(name, operation), methods=["POST"], name=name)
@@ -45,6 +46,12 @@ async def progress(request: Request, doors: Here) -> Json:
     """How far the long operation that runs now, or ran last, has come: {done, total}."""
     _operator(request, "admin")
     return asdict(doors.gauge)
+
+
+async def reply_to_ticket(request: Request, ticket: str, body: AgentReply, doors: Here) -> Json:
+    """The operation handoffs.reply, with the ticket in the path."""
+    who = _operator(request, OPERATIONS["handoffs.reply"].scope)
+    return await run(doors.service, "handoffs.reply", {"ticket": ticket, "text": body.text}, who=who)
 
 
 def _operator(request: Request, scope: OperatorScope) -> str:

@@ -1,5 +1,6 @@
 """The customers' routes: chat, threads, feedback, and what the page shows of the desk."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -97,7 +98,12 @@ async def chat_stream(request: Request, body: ChatBody, doors: Here, key: Key = 
 async def read_thread(request: Request, thread_id: str, doors: Here, user_id: User = None) -> ThreadOut:
     """What was said in a thread of this user; 404 for anyone else's."""
     messages = await doors.service.desk.thread(thread_id, caller(request, user_id))
-    return ThreadOut(thread_id=thread_id, messages=[MessageOut(**asdict(message)) for message in messages])
+    ticket = await asyncio.to_thread(doors.service.store.tickets.of_thread, thread_id)
+    return ThreadOut(
+        thread_id=thread_id,
+        messages=[MessageOut(**asdict(message)) for message in messages],
+        ticket=ticket.id if ticket else None,
+    )
 
 
 @router.delete(

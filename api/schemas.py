@@ -87,7 +87,7 @@ class FeedbackBody(_Body):
 
 
 class MessageOut(BaseModel):
-    """One line of a conversation; `turn_id` and `outcome` where it is the desk's."""
+    """One line of a conversation; `turn_id` and `outcome` where it is the desk's. Outcome agent: a person said it."""
 
     role: Literal["system", "user", "assistant"]
     text: str
@@ -96,10 +96,17 @@ class MessageOut(BaseModel):
 
 
 class ThreadOut(BaseModel):
-    """A conversation."""
+    """A conversation. `ticket`: while there is one, a person may still answer in it."""
 
     thread_id: str
     messages: list[MessageOut]
+    ticket: str | None = None
+
+
+class AgentReply(_Body):
+    """What an agent says to a customer."""
+
+    text: str
 
 
 class DeskOut(BaseModel):

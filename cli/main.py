@@ -14,7 +14,21 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from cli import access, asking, calibrating, gaps, health, judging, knowing, measuring, money, moving, receipts, serving
+from cli import (
+    access,
+    asking,
+    calibrating,
+    gaps,
+    health,
+    inbox,
+    judging,
+    knowing,
+    measuring,
+    money,
+    moving,
+    receipts,
+    serving,
+)
 from cli.terminal import note
 from domain.errors import FrontdeskError, UsageError
 
@@ -96,6 +110,7 @@ def build() -> typer.Typer:
     app.add_typer(_budget(), name="budget")
     app.command("gaps", epilog=gaps.EXAMPLES)(gaps.gaps)
     app.add_typer(_keys(), name="keys")
+    app.add_typer(_handoffs(), name="handoffs")
     app.command("audit", epilog=access.AUDIT_EXAMPLES)(access.audit)
     app.command("migrate", epilog=moving.MIGRATE_EXAMPLES)(moving.migrate)
     app.command("move", epilog=moving.MOVE_EXAMPLES)(moving.move)
@@ -123,6 +138,15 @@ def _keys() -> typer.Typer:
     group.command("create", epilog=access.CREATE_EXAMPLES)(access.create)
     group.command("list", epilog=access.LIST_EXAMPLES)(access.list_keys)
     group.command("revoke", epilog=access.REVOKE_EXAMPLES)(access.revoke)
+    return group
+
+
+def _handoffs() -> typer.Typer:
+    group = typer.Typer(help="Customers who wait for a person.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("list", epilog=inbox.LIST_EXAMPLES)(inbox.list_open)
+    group.command("show", epilog=inbox.SHOW_EXAMPLES)(inbox.show_one)
+    group.command("reply", epilog=inbox.REPLY_EXAMPLES)(inbox.reply)
+    group.command("close", epilog=inbox.CLOSE_EXAMPLES)(inbox.close)
     return group
 
 

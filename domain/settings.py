@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     alert_private: bool = Field(False, description="Whether the webhook may be on this machine or a private network.")
     alert_seconds: float = Field(60.0, gt=0, description="Seconds between two looks at the alert rules.")
 
+    handoff_webhook: SecretStr = Field(
+        SecretStr(""), description="Address that each new ticket is posted to, its summary masked; empty: none."
+    )
+    handoff_webhook_secret: SecretStr = Field(SecretStr(""), description="Signs what is posted there; empty: unsigned.")
+    handoff_private: bool = Field(False, description="Whether that one may be on this machine or a private network.")
+
     chroma_url: str = Field("", description="Chroma server that replicas share; empty: a folder of this one.")
     guard_thresholds: dict[GuardFamily, Threshold] = Field(
         {}, description="Thresholds of injection, malicious, toxicity as JSON; they win over the desk's."
@@ -173,7 +179,7 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("alert_webhook")
+    @field_validator("alert_webhook", "handoff_webhook")
     @classmethod
     def _web_address(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
@@ -207,6 +213,7 @@ class Settings(BaseSettings):
             "LANGFUSE_SECRET_KEY": self.langfuse_secret_key,
             "OPENAI_API_KEY": self.openai_api_key,
             "FRONTDESK_ALERT_WEBHOOK_SECRET": self.alert_webhook_secret,
+            "FRONTDESK_HANDOFF_WEBHOOK_SECRET": self.handoff_webhook_secret,
             "FRONTDESK_ANTHROPIC_API_KEY": self.anthropic_api_key,
             "FRONTDESK_GEMINI_API_KEY": self.gemini_api_key,
         }

@@ -11,6 +11,7 @@ from domain.ports import Clock, Ids, Progress
 from domain.profile import DeskProfile
 from domain.receipt import MICRO
 from domain.settings import Settings
+from graph.bell import open_bell
 from graph.build import Graph, build_judge, build_service, build_studio
 from graph.caching import open_cache, with_cache
 from graph.desk import Desk, Limits
@@ -182,6 +183,7 @@ def _make_desk(
         limits=Limits(settings.max_turns, settings.turn_timeout),
         clock=clock,
         ids=ids,
+        bell=open_bell(settings, labels.desk, clock),
         cache=cache,
     )
 

@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from domain.errors import NotFoundError, OverloadedError, UsageError
+from domain.errors import GuardFaultError, NotFoundError, OverloadedError, UsageError
 from domain.ports import Cache, CachedAnswer, CacheKey, Clock, Ids, Tracer, TurnContext
 from domain.receipt import Receipt, Reply
 from domain.turn import Message, Pins, Score, Source, Step, language_of
 from graph.alone import OneAtATime
+from graph.bell import Bell
 from graph.build import Graph
 from graph.judging import Judging
 from graph.record import Labels, Question, TurnRecord, spoken
@@ -26,6 +27,8 @@ from tracing import Metrics
 MS = 1000.0
 
 CANCELLED = "cancelled by the reader"
+AGENT = "agent"
+"""The outcome of a line in a thread that a person said: no turn of the desk's has made it."""
 """What the receipt of a turn says whose reader left, or whose service stopped, before it ended."""
 
 
@@ -92,9 +95,11 @@ class Desk:
         limits: Limits,
         clock: Clock,
         ids: Ids,
+        bell: Bell,
         cache: Cache | None = None,
     ) -> None:
         self._graph = graph
+        self._bell = bell
         self._cache = cache
         self._judging = judging
         self._saver = saver
@@ -142,6 +147,8 @@ class Desk:
                 raise
             receipt = await asyncio.to_thread(self._book, record, started)
             await self._remember(record, receipt)
+            if record.opened:
+                self._bell.ring(record.opened)
         for event in self._speak(record, receipt):
             yield event
         if record.turn.get("outcome") == "answer" and record.turn.get("passages") and (pins or Pins()).judge:
@@ -174,9 +181,26 @@ class Desk:
         self._tracer.score(receipt.trace_id, Score("feedback", 1.0 if rating == "up" else 0.0, masked))
         self._metrics.rated(rating)
 
+    async def reply(self, ticket_id: str, text: str) -> None:
+        """Let an agent speak in the thread of an open ticket; what they say is masked like a customer's words.
+
+        Raises NotFoundError for an unknown or closed ticket, ThreadBusyError, GuardFaultError.
+        """
+        ticket = await asyncio.to_thread(self._store.tickets.get, ticket_id)
+        async with self._alone.on(ticket.thread):
+            known = await asyncio.to_thread(self._store.vault.read, ticket.thread)
+            check = await self._guards.check_input(text, known)
+            if any(verdict.reason == "guard_failed" and verdict.action == "block" for verdict in check.verdicts):
+                raise GuardFaultError("the reply could not be masked", where=ticket.id, fix="see frontdesk doctor")
+            await asyncio.to_thread(self._store.vault.write, ticket.thread, check.secrets)
+            await asyncio.to_thread(self._store.tickets.say, ticket.id, "agent", check.text)
+            said = {"history": [Message("assistant", check.text, outcome=AGENT)]}
+            await self._graph.aupdate_state(_config(ticket.thread), said, as_node="judge")
+
     async def close(self) -> None:
         """Stop judging. Turns in flight are their callers' to finish first."""
         await self._judging.close()
+        await self._bell.close()
 
     async def _admit(self, question: Question) -> TurnRecord:
         """Check who asks where, before anything is spent."""
@@ -255,7 +279,10 @@ class Desk:
                 reason=record.turn.get("reason") or "",
                 summary=handoff.summary,
             )
-            record.booked(ticket.id)
+            record.booked(ticket)
+        elif (waiting := self._store.tickets.of_thread(record.thread_id)) and (said := record.turn.get("masked")):
+            with suppress(NotFoundError):  # closed at this moment
+                self._store.tickets.say(waiting.id, "customer", said, record.turn_id)
         latency = (self._clock.monotonic() - started) * MS
         receipt = record.receipt(self._labels, self._knowledge.version, latency)
         self._store.ledger.save(receipt)

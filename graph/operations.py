@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from domain.errors import NotFoundError
 from domain.ports import Progress
-from graph import figures, gaps, keyring, money, operators
+from graph import figures, gaps, handoffs, keyring, money, operators
 from graph.service import Service
 
 Json = dict[str, Any]
@@ -50,6 +50,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "costs": Operation(money.costs, "analyst", reads=True),
     "budget": Operation(money.budget, "analyst", reads=True),
     "budget.set": Operation(money.set_budget),
+    "handoffs": Operation(handoffs.handoffs, "agent", reads=True),
+    "handoffs.show": Operation(handoffs.show, "agent", reads=True),
+    "handoffs.reply": Operation(handoffs.reply, "agent"),
+    "handoffs.close": Operation(handoffs.close, "agent"),
     "keys.create": Operation(keyring.create),
     "keys.list": Operation(keyring.list_keys, reads=True),
     "keys.revoke": Operation(keyring.revoke),

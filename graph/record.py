@@ -25,6 +25,7 @@ from domain.turn import (
     Verdict,
     language_of,
 )
+from store import Ticket
 
 RAW = frozenset({"question", "context", "earlier", "secrets"})
 """Fields of a turn that never reach a span, a checkpoint, a receipt."""
@@ -76,7 +77,7 @@ class Question:
 class TurnRecord:
     """Updates of one turn, in the order in which its nodes finished. `user` is a hash.
 
-    `shown` is what of the answer was told before the turn was over, masked.
+    `shown` is what of the answer was told before the turn was over, masked. `opened` is the ticket that it opened.
     """
 
     turn_id: str
@@ -90,6 +91,7 @@ class TurnRecord:
     key: str = ""
     shown: str = ""
     parent: TraceParent | None = None
+    opened: Ticket | None = None
 
     @property
     def trace_id(self) -> str:
@@ -144,11 +146,13 @@ class TurnRecord:
         """Set what no node could: the outcome of a turn that was cut off."""
         self.values |= values
 
-    def booked(self, ticket: str) -> None:
-        """Note the ticket that the handoff was given."""
+    def booked(self, ticket: Ticket) -> None:
+        """Note the ticket that the handoff was given, its own or the thread's open one."""
         handoff: Handoff | None = self.turn.get("handoff")
         if handoff:
-            self.values["handoff"] = replace(handoff, ticket=ticket)
+            self.values["handoff"] = replace(handoff, ticket=ticket.id)
+        if ticket.turn_id == self.turn_id:
+            self.opened = ticket
 
     def receipt(self, labels: Labels, knowledge: str, latency_ms: float) -> Receipt:
         """The record as the ledger keeps it; what was not reached keeps its default."""

@@ -15,7 +15,6 @@ from domain.errors import FrontdeskError
 from domain.ports import Clock
 
 SECONDS = 5.0
-NAME = "the alert webhook"
 
 
 class WebhookError(FrontdeskError):
@@ -24,12 +23,20 @@ class WebhookError(FrontdeskError):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One address. `private`: addresses of this machine and its networks are allowed. `secret` empty: unsigned."""
+    """One address. `private`: addresses of this machine and its networks are allowed. `secret` empty: unsigned.
+
+    `name` is what its settings begin with.
+    """
 
     url: str
     clock: Clock
     secret: str = ""
     private: bool = False
+    name: str = "ALERT"
+
+    @property
+    def _where(self) -> str:
+        return f"the {self.name.lower()} webhook"
 
     async def send(self, body: Mapping[str, object]) -> None:
         """Deliver it, signed. No proxy, no redirect. Raises WebhookError.
@@ -48,22 +55,22 @@ class Webhook:
             async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False) as client:
                 answer = await client.post(pinned, content=content, headers=headers, extensions={"sni_hostname": host})
         except httpx.HTTPError as fault:
-            raise WebhookError(f"{host} cannot be reached ({type(fault).__name__})", where=NAME) from fault
+            raise WebhookError(f"{host} cannot be reached ({type(fault).__name__})", where=self._where) from fault
         if not answer.is_success:
-            raise WebhookError(f"{host} answers {answer.status_code}", where=NAME)
+            raise WebhookError(f"{host} answers {answer.status_code}", where=self._where)
 
     async def _address(self, host: str, port: int) -> str:
         """An address of the host that may be connected to. Raises WebhookError."""
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as fault:
-            raise WebhookError(f"no address of {host} is known", where=NAME, fix="check the name") from fault
+            raise WebhookError(f"no address of {host} is known", where=self._where, fix="check the name") from fault
         addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
         if not self.private and (bad := next((one for one in addresses if not public(one)), None)):
             raise WebhookError(
                 f"{host} leads to {bad}, an address that is not public",
-                where=NAME,
-                fix="FRONTDESK_ALERT_PRIVATE=true allows it",
+                where=self._where,
+                fix=f"FRONTDESK_{self.name}_PRIVATE=true allows it",
             )
         return addresses[0]
 

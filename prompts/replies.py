@@ -8,7 +8,7 @@ from typing import get_args
 import yaml
 
 from domain.errors import DeskError, UsageError
-from domain.profile import DeskProfile, Localised
+from domain.profile import Contact, DeskProfile, Localised
 from domain.turn import Language
 from prompts.templates import fill, names_in
 
@@ -36,7 +36,7 @@ class Replies:
             "desk": profile.name,
             "email": profile.contact.email,
             "phone": profile.contact.phone,
-            "hours": profile.contact.hours,
+            "hours": _hours(profile.contact),
         }
         self._texts = _defaults()
         for name, keys in OVERRIDES.items():
@@ -59,6 +59,12 @@ class Replies:
     def keys(self) -> list[str]:
         """What can be replied to."""
         return sorted({key for key, _ in self._texts})
+
+
+def _hours(contact: Contact) -> str:
+    """Office hours with their time zone, where desk.yaml says it."""
+    zone = contact.timezone if "timezone" in contact.model_fields_set else ""
+    return f"{contact.hours} ({zone})" if contact.hours and zone else contact.hours
 
 
 def _defaults() -> dict[tuple[str, Language], Sentences]:

@@ -189,6 +189,13 @@ class NoKeys:
         return False
 
 
+class NoTickets:
+    """A desk at which nobody waits for a person."""
+
+    def of_thread(self, thread):
+        del thread
+
+
 @dataclass
 class FakeService:
     """What the door reads of a service."""
@@ -203,7 +210,7 @@ class FakeService:
     metrics: Metrics = field(default_factory=Metrics)
     local: None = None
     clock: FrozenClock = field(default_factory=FrozenClock)
-    store: Any = field(default_factory=lambda: SimpleNamespace(keys=NoKeys()))
+    store: Any = field(default_factory=lambda: SimpleNamespace(keys=NoKeys(), tickets=NoTickets()))
 
 
 @asynccontextmanager

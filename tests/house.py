@@ -12,6 +12,7 @@ from fakes import CountingIds, FrozenClock, ListTracer, ScriptedChat, ShelfSearc
 from domain.ports import CacheKey, Ids
 from domain.profile import DeskProfile
 from domain.turn import Passage
+from graph.bell import Bell
 from graph.build import build_judge, build_service
 from graph.desk import Desk, Limits
 from graph.judging import Judging
@@ -103,6 +104,7 @@ async def open_house(  # each is a part that some test replaces
     tracer: Any = None,
     exports: bool = False,
     cache_hours: float = 0.0,
+    bell: Bell | None = None,
 ) -> AsyncIterator[House]:
     """A desk over `folder`; without a `chat` it answers by quotation."""
     clock, tracer, embedder = FrozenClock(), tracer or ListTracer(), WordEmbedder()
@@ -157,6 +159,7 @@ async def open_house(  # each is a part that some test replaces
         clock=clock,
         ids=ids or CountingIds(),
         cache=cache,
+        bell=bell or Bell("lamps"),
     )
     try:
         yield House(desk, store, judging, shelf, chat, tracer, clock, folder, saver, metrics, knowledge)

@@ -7,6 +7,7 @@ import * as view from "./view.js";
 
 const MAX_CHARACTERS = 4000;
 const COUNT_FROM = 3600;
+const LOOK_FOR_PERSON_MS = 10_000;
 const MODE_LINES = { quote: "modeQuote", local: "modeModel", remote: "modeModel" };
 // Sending the same again cannot help these; everything else gets "Try again".
 const ACTIONS = { tooLong: "edit", unreadable: "edit", session: "reload" };
@@ -20,6 +21,8 @@ const state = {
   turn: null, // the turn under way; null when a message may be sent
   failed: null, // the last turn, if it failed and may be retried
   restoring: false,
+  heardOfPeople: 0, // how many lines of people are shown
+  looking: null, // the timer of the next look whether a person has answered
 };
 
 function begin() {
@@ -120,8 +123,10 @@ async function restore() {
   state.restoring = true;
   showControls();
   try {
-    const { messages } = await fetchThread(state.threadId);
+    const { messages, ticket } = await fetchThread(state.threadId);
     messages.forEach(showKept);
+    state.heardOfPeople = messages.filter(byPerson).length;
+    if (ticket) lookLater();
     view.follow();
   } catch (error) {
     if (isKind(error, "missing")) forgetThread();
@@ -138,7 +143,41 @@ function showKept({ role, text, ...rest }) {
 
 function forgetThread() {
   state.threadId = null;
+  state.heardOfPeople = 0;
+  clearTimeout(state.looking);
   memory.forgetThread();
+}
+
+// ---- while a ticket is open, a person may answer at any time
+
+const byPerson = ({ outcome }) => outcome === "agent";
+
+function lookLater() {
+  clearTimeout(state.looking);
+  state.looking = setTimeout(lookForPerson, LOOK_FOR_PERSON_MS);
+}
+
+async function lookForPerson() {
+  const thread = state.threadId;
+  if (!thread) return;
+  if (!isFree()) return lookLater();
+  try {
+    const { messages, ticket } = await fetchThread(thread);
+    if (state.threadId !== thread) return;
+    if (!isFree()) return lookLater();
+    for (const message of messages.filter(byPerson).slice(state.heardOfPeople)) showPerson(message);
+    if (ticket) lookLater();
+  } catch (error) {
+    if (!isKind(error, "missing")) lookLater();
+  }
+}
+
+function showPerson({ text }) {
+  const answer = view.addAnswer(askForPerson);
+  answer.settle({ answer: text, outcome: "agent" });
+  answer.readOut();
+  state.heardOfPeople += 1;
+  view.keepInView();
 }
 
 // ---- one turn
@@ -219,6 +258,7 @@ function finish(turn, reply) {
   state.turn = null;
   state.threadId = reply.thread_id;
   memory.keepThread(reply.thread_id);
+  if (reply.handoff) lookLater();
   view.keepInView();
   showMode(reply.receipt?.mode);
   showControls();

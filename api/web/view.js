@@ -23,6 +23,7 @@ const LOOKS = {
   dont_know: { label: "outcomeDontKnow", icon: "#icon-unsure" },
   refuse: { label: "outcomeRefuse", icon: "#icon-limit" },
   handoff: { label: "outcomeHandoff", icon: "#icon-person" },
+  agent: { label: "outcomeAgent", icon: "#icon-person" },
 };
 
 // Here the desk failed the customer, not the other way round: it says so and offers a person.

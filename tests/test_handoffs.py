@@ -1,0 +1,191 @@
+"""A person takes over: what joins the ticket, what the agent says, who is told, and how it ends."""
+
+import asyncio
+import hmac
+import json
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fakes import FrozenClock
+from house import House, open_house
+from structlog.testing import capture_logs
+
+from domain.errors import NotFoundError, UsageError
+from domain.profile import DeskProfile
+from graph.bell import Bell
+from graph.operations import run
+from graph.record import Question
+from graph.webhook import Webhook
+from prompts import Replies
+from store.tickets import Ticket
+
+PERSON = "I want to talk to a person about my refund. I am ann@mail.example."
+ASKED = "How many days do I have to return a lamp?"
+
+
+def service_of(house: House) -> Any:
+    """What the inbox reads of a service."""
+    settings = SimpleNamespace(max_message_chars=200)
+    return SimpleNamespace(desk=house.desk, store=house.store, clock=house.clock, settings=settings)
+
+
+def test_a_person_takes_over_answers_and_gives_the_thread_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with open_house(tmp_path) as house:
+            service = service_of(house)
+            handed = await house.desk.ask(Question(PERSON, "ann"))
+            assert handed.handoff is not None
+            ticket = handed.handoff.ticket
+            house.clock.advance(90)
+            (waiting,) = (await run(service, "handoffs", {}))["handoffs"]
+            assert (waiting["ticket"], waiting["department"], waiting["waiting_seconds"]) == (ticket, "returns", 90)
+            assert "ann@mail.example" not in json.dumps(waiting)
+
+            more = await house.desk.ask(Question(f"By the way: {ASKED}", "ann", handed.thread_id))
+            assert more.outcome == "answer"
+            shown = await run(service, "handoffs.show", {"ticket": ticket.lower()})
+            assert [(one["author"], ASKED in one["text"]) for one in shown["messages"]] == [
+                ("desk", False),
+                ("customer", True),
+            ]
+
+            said = {"ticket": ticket, "text": "Hello! We wrote to <EMAIL_1>; call me at bob@lamps-agent.example."}
+            done = await run(service, "handoffs.reply", said, who="key k1 (Linh)")
+            assert done["waiting_seconds"] == 0
+            assert "bob@lamps-agent.example" not in json.dumps(done)
+            assert "<EMAIL_2>" in done["messages"][-1]["text"]
+            last = (await house.desk.thread(handed.thread_id, "ann"))[-1]
+            assert (last.role, last.outcome) == ("assistant", "agent")
+            assert last.text == "Hello! We wrote to ann@mail.example; call me at bob@lamps-agent.example."
+            with pytest.raises(NotFoundError):
+                await house.desk.thread(handed.thread_id, "eve")
+
+            closed = await run(service, "handoffs.close", {"ticket": ticket}, who="key k1 (Linh)")
+            assert closed["closed_at"] is not None
+            assert (await run(service, "handoffs", {}))["handoffs"] == []
+            again = await house.desk.ask(Question(ASKED, "ann", handed.thread_id))
+            assert (again.outcome, again.handoff) == ("answer", None)
+            with pytest.raises(NotFoundError):
+                await run(service, "handoffs.reply", said, who="x")
+            assert [message.outcome for message in await house.desk.thread(handed.thread_id, "ann")] == [
+                "handoff", "handoff", "answer", "answer", "agent", "answer", "answer",
+            ]  # fmt: skip
+
+            new = await house.desk.ask(Question("A person please, I want to talk to a human", "ann", handed.thread_id))
+            assert new.handoff is not None
+            assert new.handoff.ticket != ticket
+            logged = [(entry.who, entry.what) for entry in house.store.audit.recent(5)]
+            assert logged == [("key k1 (Linh)", "handoffs.close"), ("key k1 (Linh)", "handoffs.reply")]
+
+    asyncio.run(story())
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"bob@lamps-agent.example" not in kept
+
+
+@pytest.mark.parametrize("text", ["  ", "x" * 201])
+def test_an_answer_of_nothing_or_too_much_is_wrong_use(tmp_path: Path, text: str) -> None:
+    async def story() -> None:
+        async with open_house(tmp_path) as house:
+            with pytest.raises(UsageError):
+                await run(service_of(house), "handoffs.reply", {"ticket": "T-22222", "text": text}, who="x")
+            with pytest.raises(NotFoundError):
+                await run(service_of(house), "handoffs.reply", {"ticket": "T-22222", "text": "Hello"}, who="x")
+
+    asyncio.run(story())
+
+
+class Receiver:
+    """An address that takes what is posted to it; the first `away` times it is out of order."""
+
+    def __init__(self, away: int = 0) -> None:
+        outer, self.got, self.away = self, list[tuple[dict[str, str], bytes]](), away
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                outer.away -= 1
+                self.send_response(500 if outer.away >= 0 else 204)
+                self.end_headers()
+                if outer.away < 0:
+                    outer.got.append((dict(self.headers), body))
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def bell(receiver: Receiver, *, private: bool = True) -> tuple[Bell, list[float]]:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    url = f"http://127.0.0.1:{receiver.server.server_port}/hook"
+    return Bell("lamps", Webhook(url, FrozenClock(), "s3cret", private, "HANDOFF"), sleep=sleep), pauses
+
+
+def test_each_new_ticket_is_told_once_signed_and_masked(tmp_path: Path) -> None:
+    receiver = Receiver(away=2)
+    made, pauses = bell(receiver)
+
+    async def story() -> str:
+        async with open_house(tmp_path, bell=made) as house:
+            first = await house.desk.ask(Question(PERSON, "ann"))
+            await house.desk.ask(Question("A human please!", "ann", first.thread_id))
+            assert first.handoff is not None
+            return first.handoff.ticket
+
+    try:
+        ticket = asyncio.run(story())
+    finally:
+        receiver.close()
+    ((headers, body),) = receiver.got
+    told = json.loads(body)
+    assert (told["event"], told["ticket"], told["department"]) == ("handoff.opened", ticket, "returns")
+    assert "refund" in told["summary"]
+    assert b"ann@mail.example" not in body
+    moment, mark = (part.partition("=")[2] for part in headers["X-Frontdesk-Signature"].split(","))
+    assert mark == hmac.digest(b"s3cret", f"{moment}.".encode() + body, "sha256").hex()
+    assert len(pauses) == 2
+
+
+def test_a_webhook_into_the_own_network_is_refused_and_said() -> None:
+    receiver = Receiver()
+    made, pauses = bell(receiver, private=False)
+    ticket = Ticket("T-22222", "t", "turn", "u", "", "customer_asked", "", datetime(2026, 1, 1, tzinfo=UTC))
+
+    async def ring() -> None:
+        made.ring(ticket)
+        await made.close()
+
+    with capture_logs() as lines:
+        asyncio.run(ring())
+    receiver.close()
+    assert receiver.got == []
+    assert len(pauses) == 3
+    (line,) = [line for line in lines if line["event"] == "ticket not told"]
+    assert "FRONTDESK_HANDOFF_PRIVATE" in line["error"]
+
+
+def test_office_hours_are_told_with_their_zone_in_both_languages() -> None:
+    profile = DeskProfile.model_validate(
+        {
+            "name": "Lamp Shop",
+            "scope": {"describe": "lamps"},
+            "contact": {"hours": "Mon-Fri 9-17", "timezone": "Asia/Ho_Chi_Minh"},
+        }
+    )
+    for language in ("en", "vi"):
+        assert "Mon-Fri 9-17 (Asia/Ho_Chi_Minh)" in Replies(profile).text("customer_asked", language)
