@@ -29,7 +29,9 @@ A row of --data for desk: {"id", "question", "outcome", "kind", "reason"?, "hist
 For injection, malicious, toxicity: {"text", "label": "attack|harmful|toxic" or "benign", "kind"?, "id"?}.
 For pii: {"text", "spans": [{"type", "start", "end"}], "id"?}, places counted in characters.
 For scope: {"text", "label": "in" or "out", "kind"?, "id"?}; --examples takes a few rows of the same shape.
-For retrieval: --data {"id", "text", "relevant": ["id"]}, --kb {"id", "title", "text"}."""
+For retrieval: --data {"id", "text", "relevant": ["id"]}, --kb {"id", "title", "text"}.
+For faithfulness: {"context", "claim", "label": "supported" or "unsupported"}; for idk: {"answer", "label": "idk" or
+"answer"}; for judge: {"question", "answer", "human": 1..4}."""
 
 
 class Split(StrEnum):
@@ -45,7 +47,9 @@ def evaluate(
     suite: Annotated[
         str,
         typer.Argument(
-            metavar="SUITE", help="What to measure: desk, injection, malicious, pii, retrieval, scope, toxicity."
+            metavar="SUITE",
+            help="What to measure: desk, cache, faithfulness, idk, injection, judge, malicious, pii, retrieval, router,"
+            " scope, toxicity.",
         ),
     ],
     data: Annotated[

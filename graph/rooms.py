@@ -10,6 +10,7 @@ from pathlib import Path
 from domain.ports import Clock, Embedder, Progress
 from domain.profile import DeskProfile
 from domain.settings import Settings
+from domain.turn import Language
 from graph.profiles import find_desk, read_profile
 from graph.system import SystemClock
 from guards import Guards, ScopeFilter
@@ -116,6 +117,11 @@ def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) ->
     articles = folder / "knowledge" if folder else None
     titles = public_titles(articles) if articles and articles.is_dir() else []
     return ScopeFilter(profile, embedder, topics=lambda: titles), embedder.name
+
+
+def open_embedder(settings: Settings, languages: Sequence[Language]) -> Embedder:
+    """The embedder that a desk in these languages would use, not yet loaded: for measuring. Raises SettingsError."""
+    return load_embedder(load_rag_config(settings.rag_config or default_rag_config(languages)).embedder.name)
 
 
 async def open_knowledge(

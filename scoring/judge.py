@@ -8,13 +8,21 @@ from typing import Protocol
 from domain.errors import ModelError, WeightsError
 from domain.ports import ChatModel, ChatRequest, Embedder
 from domain.turn import Call, Language, Message, Outcome, Passage, Payer, Score
-from scoring.grounding import nearness, supports, unsupported_numbers
+from scoring.faithfulness import faithfulness, share
+from scoring.grounding import nearness, unsupported_numbers
 from scoring.text import STOP_EN, content_words
 
 DIMENSIONS = ("grounding", "numbers", "relevance", "language", "conciseness", "helpful")
 WEIGHTS = {"grounding": 0.3, "numbers": 0.15, "relevance": 0.25, "language": 0.05, "conciseness": 0.05, "helpful": 0.2}
 CORE = frozenset({"grounding", "relevance", "helpful"})
 """Without one of these there is nothing to say about an answer as a whole."""
+
+MEANT, WORDED, BASE = 0.910, 0.270, -0.076
+"""People's rating (0 worst, 1 best) by likeness in meaning and by the question's words in the answer.
+
+Ridge regression on the rated answers of half of FeedbackQA's questions (Apache-2.0), 813 of 1,641. The answer's length
+would add .02 to the rank correlation and is left out: it would reward padding.
+"""
 
 BRIEF, LENGTHY = 80, 300
 """Words up to which an answer is as brief as it should be, and from which it is far too long."""
@@ -75,7 +83,7 @@ class LocalJudge:
         scores = [
             await self._grounding(answer, passages),
             _numbers(answer, question, passages),
-            await self._relevance(question, answer),
+            await self.relevance(question, answer),
             *form,
             helpful,
         ]
@@ -85,19 +93,17 @@ class LocalJudge:
         if not passages:
             return Score("grounding", None, "no passage was used")
         try:
-            found = await supports(
-                answer, [f"{one.title}\n\n{one.section}\n\n{one.text}" for one in passages], self._embedder
-            )
+            texts = [f"{one.title}\n\n{one.section}\n\n{one.text}" for one in passages]
+            found = await faithfulness(answer, texts, self._embedder)
         except WeightsError as fault:
             return Score("grounding", None, f"the embedder cannot be used: {type(fault).__name__}")
-        total = sum(one.words for one in found)
-        if not total:
+        if found is None:
             return Score("grounding", None, "the answer says nothing")
-        value = sum(one.share * one.words for one in found) / total
-        weakest = min(one.share for one in found)
-        return Score("grounding", round(value, 4), f"{len(found)} sentences, the weakest {weakest:.2f}")
+        how = f"{found.sentences} sentences, the weakest {share(found.weakest):.2f}"
+        return Score("grounding", round(found.score, 4), how)
 
-    async def _relevance(self, question: str, answer: str) -> Score:
+    async def relevance(self, question: str, answer: str) -> Score:
+        """How far the answer is about the question, 0..1, as people would rate it."""
         asked = set(content_words(question))
         if not asked or not content_words(answer):
             return Score("relevance", None, "question or answer has no word of content")
@@ -106,7 +112,8 @@ class LocalJudge:
         except WeightsError as fault:
             return Score("relevance", None, f"the embedder cannot be used: {type(fault).__name__}")
         cover = len(asked & set(content_words(answer))) / len(asked)
-        return Score("relevance", round((2 * near + cover) / 3, 4), f"meaning {near:.2f}, words {cover:.2f}")
+        rated = MEANT * near + WORDED * cover + BASE
+        return Score("relevance", round(max(0.0, min(1.0, rated)), 4), f"meaning {near:.2f}, words {cover:.2f}")
 
     async def _helpful(
         self, question: str, answer: str, passages: Sequence[Passage], payer: Payer
@@ -127,6 +134,11 @@ class LocalJudge:
             return Score("helpful", None, f"{card.name} gave no probability"), reply.calls
         how = f"P(yes) of {card.name}{', a weak judge' if card.weak else ''}"
         return Score("helpful", round(sure, 4), how), reply.calls
+
+
+def on_scale(value: float, worst: float = 1.0, best: float = 5.0) -> float:
+    """A score of 0..1 on the scale people rate on."""
+    return worst + value * (best - worst)
 
 
 def overall(scores: Sequence[Score]) -> float | None:

@@ -15,6 +15,15 @@ ABBREVIATIONS = frozenset(
     """a.m. approx. ca. cf. co. corp. dept. dr. e.g. etc. ext. fig. i.e. inc. incl. jr. ltd. max. min. mr. mrs. ms. no. nos.
     p.m. prof. sr. st. tel. vs. tp. ts. ths. gs. pgs. bs. q. p. đ. đt. sđt. vd. v.v. tk. stt.""".split()  # noqa: SIM905  # as below
 )
+COUNTED = """one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen twenty"""
+ORDERED = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+TENS = "ten twenty thirty forty fifty sixty seventy eighty ninety hundred"
+SPELLED = {
+    **{word: str(10 * value) for value, word in enumerate(TENS.split(), start=1)},
+    **{word: str(value) for value, word in enumerate(COUNTED.split(), start=1)},
+    **{word: str(value) for value, word in enumerate(ORDERED.split(), start=1)},
+}
 STOP_EN = frozenset(
     """a about after again all also am an and any are as at be because been before being but by can could d did do does
     doing don dont for from further get gets got had has have having he hello her here hi hers him his how i if im in
@@ -39,6 +48,11 @@ def content_words(text: str) -> list[str]:
 def numbers(text: str) -> set[str]:
     """The numbers of a text by value, however their digits are grouped: 45,000 = 45.000, 2,5 = 2.5, 09:00 = 9:00."""
     return {_value(found) for found in NUMBER.findall(text)}
+
+
+def spelled_numbers(text: str) -> set[str]:
+    """The numbers up to twenty, and the tens, that an English text spells out: "five", "second", "thirty"."""
+    return {SPELLED[word] for word in WORD.findall(text.lower()) if word in SPELLED}
 
 
 def sentences(text: str) -> list[str]:

@@ -1,0 +1,112 @@
+"""Answers that people rated: rows `{id?, question, answer, human: 1..4, kind?}`, and what the local judge makes of them.
+
+What is held against people is the judge's `relevance`, which needs no passages. An answer is good from 2.5 on.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from pydantic import Field
+
+from evals.labelled import (
+    MS,
+    SHOWN_MISSES,
+    LabelledRow,
+    auroc,
+    counts,
+    languages_of,
+    open_rows,
+    spearman,
+    with_interval,
+)
+from evals.run import Figure, Miss, Result, Run, share
+from evals.stats import percentile
+from scoring.judge import LocalJudge, on_scale
+
+NAME = "judge"
+EXAMPLE = '{"question", "answer", "human": 1..4}'
+WORST, BEST, GOOD = 1.0, 4.0, 2.5
+
+
+class Row(LabelledRow):
+    """An answer and the rating that people gave it, their mean where there are several."""
+
+    question: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+    human: float = Field(ge=WORST, le=BEST, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A row and the judge's rating on people's scale."""
+
+    row: Row
+    rating: float
+    ms: float
+
+    @property
+    def right(self) -> bool:
+        """Good is called good, bad is called bad."""
+        return (self.rating >= GOOD) == (self.row.human >= GOOD)
+
+
+async def measure(run: Run) -> Result:
+    """Judge every row of `--data`. Raises UsageError without rows."""
+    from graph.rooms import open_embedder  # noqa: PLC0415  # seconds: not for a test of figures
+
+    rows, broken = open_rows(run, NAME, Row, EXAMPLE)
+    embedder = open_embedder(run.settings, languages_of([row.answer for row in rows]))
+    scored, unscored = await put_through(rows, LocalJudge(embedder), run)
+    return summed_up(scored, [*broken, *unscored], {"data": str(run.data), "embedder": embedder.name})
+
+
+async def put_through(rows: Sequence[Row], judge: LocalJudge, run: Run) -> tuple[list[Scored], list[Miss]]:
+    """Judge row by row; what the judge cannot score is unscored, with its reason."""
+    scored: list[Scored] = []
+    unscored: list[Miss] = []
+    for done, row in enumerate(rows, start=1):
+        started = time.perf_counter()
+        score = await judge.relevance(row.question, row.answer)
+        took = (time.perf_counter() - started) * MS
+        if score.value is None:
+            unscored.append(Miss(row.id, "unscored", score.comment))
+        else:
+            scored.append(Scored(row, on_scale(score.value, WORST, BEST), took))
+        run.progress(done, len(rows))
+    return scored, unscored
+
+
+def summed_up(scored: Sequence[Scored], unscored: Sequence[Miss], about: dict[str, object]) -> Result:
+    """The figures, and how the judge rates what people rate."""
+    human, rated = [one.row.human for one in scored], [one.rating for one in scored]
+    times = [one.ms for one in scored]
+    wrong = sorted((one for one in scored if not one.right), key=lambda one: -abs(one.rating - one.row.human))
+    return Result(
+        NAME,
+        about | counts(len(scored), len(unscored)) | {"wrong": len(wrong)},
+        [
+            with_interval("spearman", human, rated, spearman),
+            share("accuracy", [one.right for one in scored]),
+            with_interval("auroc", [float(value >= GOOD) for value in human], rated, auroc),
+            Figure("unscored", len(unscored), len(scored) + len(unscored)),
+            Figure("ms_p50", percentile(times, 50), len(times)),
+            Figure("ms_p95", percentile(times, 95), len(times)),
+        ],
+        {},
+        [*(Miss(one.row.id, f"people {one.row.human:g}", _why(one)) for one in wrong[:SHOWN_MISSES]), *unscored],
+        [] if scored else [f"{NAME}: not one row could be scored"],
+        [("rated by people and by the judge", ["people", "rows", "judge"], _by_rating(scored))],
+    )
+
+
+def _by_rating(scored: Sequence[Scored]) -> list[list[object]]:
+    levels: dict[int, list[float]] = {}
+    for one in scored:
+        levels.setdefault(round(one.row.human), []).append(one.rating)
+    return [[level, len(values), round(fmean(values), 2)] for level, values in sorted(levels.items())]
+
+
+def _why(one: Scored) -> str:
+    return f"judged {one.rating:.2f}: {one.row.question[:80]} / {one.row.answer[:80]}"
