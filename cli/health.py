@@ -261,9 +261,15 @@ async def check_langfuse(settings: "Settings") -> Check:
         return Check("langfuse", "off", "no keys set: receipts stay here (LANGFUSE_PUBLIC_KEY, LANGFUSE_SECRET_KEY)")
     from tracing import check_server  # noqa: PLC0415  # as above
 
-    said = await check_server(settings.langfuse_host)
+    keys = settings.langfuse_public_key, settings.langfuse_secret_key.get_secret_value()
+    said = await check_server(settings.langfuse_host, keys)
     if said.fault:
-        return Check("langfuse", "degraded", said.fault, "start it, or mend LANGFUSE_HOST")
+        fix = (
+            "update it, or mend LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY"
+            if said.version
+            else "start it, or mend LANGFUSE_HOST"
+        )
+        return Check("langfuse", "degraded", said.fault, fix)
     return Check("langfuse", "ok", f"{settings.langfuse_host}, version {said.version}")
 
 

@@ -144,7 +144,9 @@ class Watch:
             windows[span] = await asyncio.to_thread(overview, service.store, moment(span, now), now)
         fault = ""
         if service.settings.traces_to_langfuse and any(rule.watch == "langfuse" for rule in self._rules):
-            fault = (await check_server(service.settings.langfuse_host)).fault
+            settings = service.settings
+            keys = settings.langfuse_public_key, settings.langfuse_secret_key.get_secret_value()
+            fault = (await check_server(settings.langfuse_host, keys)).fault
         budgets = await asyncio.to_thread(service.store.budget.standings)
         return Facts(budgets, {span: one.figures for span, one in windows.items()}, fault)
 

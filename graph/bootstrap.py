@@ -109,7 +109,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     labels = Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment)
     # The receipts are the traces, whether or not an exporter sends them on.
     tracer, metrics = NoTracer(), Metrics()
-    exporter = _exporter(settings, store, metrics, opened, ids.new())
+    exporter = await _exporter(settings, store, metrics, opened, ids.new())
     desk = _make_desk(
         settings,
         rooms,
@@ -260,7 +260,7 @@ def _live_tracer(settings: Settings) -> LangfuseTracer | NoTracer:
     )
 
 
-def _exporter(
+async def _exporter(
     settings: Settings, store: Store, metrics: Metrics, opened: AsyncExitStack, holder: str
 ) -> Exporter | None:
     """What sends the outbox to Langfuse from now on; None where no keys are set."""
@@ -277,6 +277,6 @@ def _exporter(
         holder=holder,
         jitter=random.random,
     )
-    exporter.start()
+    await exporter.start()
     opened.push_async_callback(exporter.close)
     return exporter

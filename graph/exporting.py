@@ -40,6 +40,7 @@ class Server(Protocol):
 
     async def spans(self, body: bytes) -> Answer: ...
     async def scores(self, scores: Sequence[Mapping[str, Any]]) -> Answer: ...
+    async def fault(self) -> str: ...
     async def aclose(self) -> None: ...
 
 
@@ -90,9 +91,16 @@ class Exporter:
         self._sent: set[int] = set()
         self._trouble = ""
         self._refusal = ""
+        self._seen = (0, 0)
 
-    def start(self) -> None:
-        """Send from now on, in a task of this event loop."""
+    @property
+    def standing(self) -> tuple[int, int, str]:
+        """How many rows waited at the last look, how many were given up since the desk began, and why they wait."""
+        return (*self._seen, self._trouble)
+
+    async def start(self) -> None:
+        """Look at the outbox, and send from now on, in a task of this event loop. Raises StoreError."""
+        await asyncio.to_thread(self._look)
         self._task = asyncio.create_task(self._work(), name="traces")
 
     async def drain(self, seconds: float) -> bool:
@@ -125,6 +133,8 @@ class Exporter:
 
     async def _work(self) -> None:
         pause = FIRST_PAUSE
+        if fault := await self._server.fault():
+            structlog.get_logger().warning("langfuse is not as it must be", reason=fault)
         while True:
             wait = IDLE
             try:
@@ -250,6 +260,7 @@ class Exporter:
             gone = self._store.outbox.trim(self._backlog)
             self._refuse("more than FRONTDESK_TRACE_BACKLOG waits", gone)
             waiting, dropped = waiting - gone, dropped + gone
+        self._seen = waiting, dropped
         self._metrics.traces(waiting, dropped)
         return waiting
 

@@ -39,6 +39,7 @@ def health(service: Service) -> list[Dependency]:
             "; ".join(f"{name}: {fault}" for name, fault in faults.items()),
         ),
         _model(service),
+        *_traces(service),
     ]
 
 
@@ -59,3 +60,13 @@ def _model(service: Service) -> Dependency:
         return Dependency("model", "off", "answers are quoted")
     card = service.chat.choose("medium", 1.0)
     return Dependency("model", "ok", card.name) if card else Dependency("model", "degraded", "not answering")
+
+
+def _traces(service: Service) -> list[Dependency]:
+    """What waits for Langfuse; nothing where there is none."""
+    if service.exporter is None:
+        return []
+    waiting, dropped, trouble = service.exporter.standing
+    given_up = f", {dropped} given up since the desk began" if dropped else ""
+    why = f" ({trouble})" if trouble else ""
+    return [Dependency("traces", "degraded" if trouble else "ok", f"{waiting} wait for Langfuse{why}{given_up}")]

@@ -211,6 +211,7 @@ class FakeService:
     local: None = None
     clock: FrozenClock = field(default_factory=FrozenClock)
     store: Any = field(default_factory=lambda: SimpleNamespace(keys=NoKeys(), tickets=NoTickets()))
+    exporter: Any = None
 
 
 @asynccontextmanager

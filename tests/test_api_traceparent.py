@@ -1,6 +1,8 @@
 """A caller's own trace: who is believed, and which headers are valid."""
 
 import pytest
+from api_fakes import FakeService, at_door
+from test_api_keys import bearer, key_of, keyed
 
 from api.traceparent import read_traceparent
 from domain.turn import TraceParent
@@ -37,3 +39,28 @@ def test_a_valid_header_is_the_callers_span(header: str, *, sampled: bool) -> No
 )
 def test_an_invalid_header_is_none(header: str) -> None:
     assert read_traceparent(header) is None
+
+
+@pytest.mark.parametrize("path", ["/v1/chat", "/v1/chat/stream", "/v1/chat/completions"])
+@pytest.mark.parametrize(
+    ("scope", "believed"), [("server", True), ("admin", True), ("chat", False), ("", True)], ids=str
+)
+def test_who_may_speak_for_others_may_name_the_trace(tmp_path, path, scope, *, believed):
+    body = {"message": "how long?"}
+    if path.endswith("completions"):
+        body = {"model": "lamps", "messages": [{"role": "user", "content": "how long?"}]}
+
+    async def work(door):
+        headers = {"traceparent": f"00-{TRACE}-{SPAN}-01"} | (bearer(key_of(scope)) if scope else {})
+        if path.endswith("completions"):
+            body["model"] = (await door.http.get("/v1/models", headers=headers)).json()["data"][0]["id"]
+        answer = await door.post(path, body, headers=headers)
+        assert answer.status_code == 200
+        return [question.parent for question in door.desk.asked]
+
+    if scope:
+        with keyed(tmp_path) as service:
+            parents = at_door(work, service)
+    else:
+        parents = at_door(work, FakeService())
+    assert parents == [TraceParent(TRACE, SPAN) if believed else None]

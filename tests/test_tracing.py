@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
-from langfuse_double import Double
+from langfuse_double import BASIC, Double
 from opentelemetry import trace as global_trace
 
 from domain.ports import TurnContext
@@ -275,3 +275,9 @@ def test_check_server_says_when_nobody_answers(dead_url: str) -> None:
     check = asyncio.run(check_server(dead_url, seconds=0.5))
     assert check.version == ""
     assert dead_url in check.fault
+
+
+def test_check_server_says_when_the_keys_are_refused(server: Double) -> None:
+    server.authorization = BASIC
+    assert asyncio.run(check_server(server.url, ("pk-test", "sk-test"))).fault == ""
+    assert "refuses the keys" in asyncio.run(check_server(server.url, ("pk-test", "sk-other"))).fault

@@ -249,13 +249,31 @@ def test_nothing_is_lost_while_langfuse_takes_nothing_and_it_is_told_once(tmp_pa
     assert server.twice() == []
 
 
+@pytest.mark.parametrize(
+    ("version", "key", "said"),
+    [("4.58.9", "sk-test", "will refuse our scores"), ("4.61.0", "sk-other", "refuses the keys")],
+)
+def test_the_start_says_what_is_wrong_with_the_server(tmp_path: Path, version: str, key: str, said: str) -> None:
+    async def run(server: Double) -> list[Any]:
+        server.version, server.authorization = version, BASIC
+        async with sending(tmp_path, server.url, key=key) as one:
+            with structlog.testing.capture_logs() as lines:
+                await one.exporter.start()
+                await until(lambda: bool(one.waited))
+            return lines
+
+    with langfuse() as server:
+        (line,) = asyncio.run(run(server))
+    assert said in line["reason"]
+
+
 def test_a_server_that_starts_again_gets_what_it_missed_and_pauses_grow_and_end(tmp_path: Path) -> None:
     async def run() -> Double:
         with langfuse() as first:
             port = first.server_port
         async with sending(tmp_path, f"http://127.0.0.1:{port}", seconds=0.5) as one:
             one.store.ledger.save(receipt(1))
-            one.exporter.start()
+            await one.exporter.start()
             await until(lambda: len(one.waited) >= 8)
             assert one.waited[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
             with langfuse(port) as second:
@@ -462,7 +480,7 @@ def test_closing_is_bounded_while_langfuse_hangs(tmp_path: Path) -> None:
         server.hang.clear()
         one = Sending(tmp_path, server.url, seconds=60.0)
         one.store.ledger.save(receipt(1))
-        one.exporter.start()
+        await one.exporter.start()
         await asyncio.sleep(0.1)
         began = time.monotonic()
         await one.exporter.close()
@@ -483,7 +501,7 @@ async def run():
     one = Sending(Path({folder!r}), {url!r}, seconds=5.0)
     for number in range(100):
         one.store.ledger.save(receipt(number))
-    one.exporter.start()
+    await one.exporter.start()
     print("saved", flush=True)
     await asyncio.sleep(60)
 

@@ -41,17 +41,28 @@ class ServerCheck:
     fault: str = ""
 
 
-async def check_server(host: str, *, seconds: float = 3.0) -> ServerCheck:
-    """Ask a server for its version, and say in plain words what would go wrong with it."""
-    url = f"{host.rstrip('/')}/api/public/health"
+async def check_server(host: str, keys: tuple[str, str] = ("", ""), *, seconds: float = 3.0) -> ServerCheck:
+    """Ask a server for its version, and say in plain words what would go wrong with it.
+
+    `keys`: the public and the secret one, to see whether it takes them.
+    """
+    base = f"{host.rstrip('/')}/api/public"
+    refused = False
     try:
         async with httpx.AsyncClient(timeout=seconds) as client:
-            answer = await client.get(url)
+            answer = await client.get(f"{base}/health")
+            if all(keys) and answer.is_success:
+                projects = await client.get(f"{base}/projects", auth=httpx.BasicAuth(*keys))
+                refused = projects.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
         version = str(answer.raise_for_status().json()["version"])
     except (httpx.HTTPError, httpx.InvalidURL) as fault:
-        return ServerCheck("", f"no Langfuse server answers at {host} ({type(fault).__name__}); traces will be lost")
+        return ServerCheck(
+            "", f"no Langfuse server answers at {host} ({type(fault).__name__}); traces wait until one does"
+        )
     except (ValueError, KeyError, TypeError):
-        return ServerCheck("", f"{host} answers, but not as a Langfuse server does; traces will be lost")
+        return ServerCheck("", f"{host} answers, but not as a Langfuse server does; traces wait until one does")
+    if refused:
+        return ServerCheck(version, f"{host} refuses the keys; traces wait until it takes them")
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST_SERVER:
         needed = ".".join(map(str, OLDEST_SERVER))

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import httpx
 
+from tracing.langfuse import check_server
+
 TRACES = "/api/public/otel/v1/traces"
 SCORES = "/api/public/scores"
 REQUEST_SECONDS = 5.0
@@ -38,6 +40,7 @@ class LangfuseServer:
         """`seconds`: how long a request may take in all."""
         self._host = host.rstrip("/")
         self._seconds = seconds
+        self._keys = (public_key, secret_key)
         self._client = httpx.AsyncClient(
             timeout=seconds,
             auth=httpx.BasicAuth(public_key, secret_key),
@@ -56,6 +59,11 @@ class LangfuseServer:
     async def scores(self, scores: Sequence[Mapping[str, Any]]) -> Answer:
         """Send scores as the API's JSON."""
         return await self._send(SCORES, json.dumps(scores).encode(), {"Content-Type": "application/json"})
+
+    async def fault(self) -> str:
+        """What is wrong with a server that answers: too old for our scores, or it refuses the keys. Empty if nothing is."""
+        said = await check_server(self._host, self._keys)
+        return said.fault if said.version else ""
 
     async def aclose(self) -> None:
         """Close the connections."""
