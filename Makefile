@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export FRONTDESK_LLM := $(LLM)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve ask test test-slow check lint types floors format lock router-report retrieval-report guards-report figures clean
+.PHONY: help setup serve ask test test-slow check lint types floors format lock secrets router-report retrieval-report guards-report figures clean
 
 help:  ## Show this list
 	@echo "Frontdesk: a self-hosted customer-support agent"; echo
@@ -64,8 +64,12 @@ floors: $(READY)
 format: $(READY)  ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-lock: $(READY)  ## Compile requirements-dev.lock from pyproject.toml (with hashes, without addresses)
+lock: $(READY)  ## Compile both locks from pyproject.toml (with hashes, without addresses)
 	@$(BIN)/uv pip compile pyproject.toml --universal -p 3.11 --extra local --extra dev --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --universal -p 3.11 --extra local --generate-hashes --no-header --no-annotate -q -c requirements-dev.lock -o requirements.lock
+
+secrets:  ## Write deploy/.env with fresh secrets, once (LANGFUSE=off: without Langfuse)
+	@LANGFUSE="$(LANGFUSE)" deploy/secrets.sh
 
 router-report: $(READY)  ## Measure the router and the answer cache for docs/routing.md (PUBLIC=FOLDER adds public data)
 	@$(BIN)/python -m evals.routing_report $(if $(PUBLIC),--public $(PUBLIC))

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +21,14 @@ SHORTEST_SECRET = 32
 REDIS_SCHEMES = ("redis://", "rediss://", "redis+unix://")
 RATE = r"^([1-9][0-9]{0,6}/([1-9][0-9]{0,4} ?)?(second|minute|hour|day))?$"
 """A number of turns in a sliding window, such as 30/minute or 10/5second."""
+
+
+def _password(url: SecretStr) -> SecretStr:
+    """The password inside an address, as it is written between the colon and the @."""
+    try:
+        return SecretStr(unquote(urlsplit(url.get_secret_value()).password or ""))
+    except ValueError:  # no address at all: its own validator or the first connection says so
+        return SecretStr("")
 
 
 class Settings(BaseSettings):
@@ -216,6 +224,8 @@ class Settings(BaseSettings):
             "FRONTDESK_HANDOFF_WEBHOOK_SECRET": self.handoff_webhook_secret,
             "FRONTDESK_ANTHROPIC_API_KEY": self.anthropic_api_key,
             "FRONTDESK_GEMINI_API_KEY": self.gemini_api_key,
+            "FRONTDESK_DATABASE_URL": _password(self.database_url),
+            "FRONTDESK_REDIS_URL": _password(self.redis_url),
         }
         if self.environment != "dev":
             for name, secret in secrets.items():
