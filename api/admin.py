@@ -69,7 +69,10 @@ def _posted(name: str, operation: Operation) -> Callable[..., Awaitable[Json]]:
         who = _operator(request, operation.scope)
         if "progress" in signature(operation.work).parameters:
             doors.gauge(0, 0)
-        return await run(doors.service, name, _given(body), who=who, progress=doors.gauge)
+        done = await run(doors.service, name, _given(body), who=who, progress=doors.gauge)
+        if name == "data.delete":
+            doors.replays.forget_user(_given(body)["user"])
+        return done
 
     return work
 

@@ -20,9 +20,11 @@ from api.responses import EVENT_HEADERS, HEARTBEAT, events, finished, reply_resp
 from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
 from api.traceparent import traceparent_of
 from api.turns import RunningTurn
+from domain.errors import NotFoundError
 from domain.receipt import Reply
 from graph.desk import Done, Event, Retract, Sources, StepDone, Token
 from graph.health import mode
+from graph.operations import run
 
 SESSION_COOKIE = "frontdesk_session"
 SESSION = re.compile(r"session-[A-Za-z0-9_-]{43}")
@@ -120,6 +122,32 @@ async def delete_thread(request: Request, thread_id: str, doors: Here, user_id: 
     return Response(status_code=204)
 
 
+@router.get(
+    "/users/{user_id}/data",
+    summary="Take all that is kept about a user",
+    responses=problems.documented(problems.NOT_FOUND),
+)
+async def export_user(request: Request, user_id: str, doors: Here) -> dict[str, Any]:
+    """Conversations, turns, ratings and tickets of this user, their own data in place; 404 for anyone else."""
+    _themselves(request, user_id)
+    return await run(doors.service, "data.export", {"user": user_id})
+
+
+@router.delete(
+    "/users/{user_id}/data",
+    status_code=204,
+    response_class=Response,
+    summary="Delete all that is kept about a user",
+    responses=problems.documented(problems.NOT_FOUND, problems.THREAD_BUSY),
+)
+async def delete_user(request: Request, user_id: str, doors: Here) -> Response:
+    """Remove this user from every store, and from Langfuse; cost rows stay, as nobody's."""
+    _themselves(request, user_id)
+    await run(doors.service, "data.delete", {"user": user_id}, who="the user, or their server")
+    doors.replays.forget_user(user_id)
+    return Response(status_code=204)
+
+
 @router.post(
     "/feedback",
     status_code=204,
@@ -167,6 +195,12 @@ def caller(request: Request, named: str | None) -> str:
     if session and identity.kind == "nobody":
         return session
     raise problems.ProblemError(problems.WRONG_SCOPE if identity.scope else problems.KEY_NEEDED)
+
+
+def _themselves(request: Request, user_id: str) -> None:
+    """Raises NotFoundError where a request does not come from, or for, this user."""
+    if caller(request, user_id) != user_id:
+        raise NotFoundError("no such user", where="user_id")
 
 
 async def whole(turn: RunningTurn, request: Request) -> Response:

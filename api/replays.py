@@ -61,6 +61,11 @@ class Replays:
         for slot in [slot for slot, kept in self._kept.items() if kept.reply and kept.reply.thread_id == thread_id]:
             del self._kept[slot]
 
+    def forget_user(self, user: str) -> None:
+        """Let go of the replies of a user whose data was deleted."""
+        for slot in [slot for slot, kept in self._kept.items() if slot[0] == user and kept.reply]:
+            del self._kept[slot]
+
     def _expire(self) -> None:
         """Drop what is too old, and the oldest where there is no room. Running requests stay."""
         now, ended = self._clock.monotonic(), [slot for slot, kept in self._kept.items() if kept.reply]

@@ -26,6 +26,7 @@ from cli import (
     measuring,
     money,
     moving,
+    people,
     receipts,
     serving,
 )
@@ -111,6 +112,7 @@ def build() -> typer.Typer:
     app.command("gaps", epilog=gaps.EXAMPLES)(gaps.gaps)
     app.add_typer(_keys(), name="keys")
     app.add_typer(_handoffs(), name="handoffs")
+    app.add_typer(_data(), name="data")
     app.command("audit", epilog=access.AUDIT_EXAMPLES)(access.audit)
     app.command("migrate", epilog=moving.MIGRATE_EXAMPLES)(moving.migrate)
     app.command("move", epilog=moving.MOVE_EXAMPLES)(moving.move)
@@ -147,6 +149,13 @@ def _handoffs() -> typer.Typer:
     group.command("show", epilog=inbox.SHOW_EXAMPLES)(inbox.show_one)
     group.command("reply", epilog=inbox.REPLY_EXAMPLES)(inbox.reply)
     group.command("close", epilog=inbox.CLOSE_EXAMPLES)(inbox.close)
+    return group
+
+
+def _data() -> typer.Typer:
+    group = typer.Typer(help="What is kept about one user.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("export", epilog=people.EXPORT_EXAMPLES)(people.export)
+    group.command("delete", epilog=people.DELETE_EXAMPLES)(people.delete)
     return group
 
 

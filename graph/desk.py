@@ -18,6 +18,7 @@ from graph.bell import Bell
 from graph.build import Graph
 from graph.judging import Judging
 from graph.record import Labels, Question, TurnRecord, spoken
+from graph.threads import scrub
 from guards import Guards, unmask
 from prompts import Replies
 from retrieval import Knowledge
@@ -166,6 +167,7 @@ class Desk:
         async with self._alone.on(thread_id):
             await asyncio.to_thread(self._secrets_of, thread_id, self._store.vault.user_hash(user_id))
             await self._saver.adelete_thread(thread_id)
+            await scrub(self._saver)
             await asyncio.to_thread(self._store.vault.delete, thread_id)
             await asyncio.to_thread(self._store.threads.delete, thread_id)
 

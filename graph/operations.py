@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from domain.errors import NotFoundError
 from domain.ports import Progress
-from graph import figures, gaps, handoffs, keyring, money, operators
+from graph import figures, gaps, handoffs, keyring, money, operators, people
 from graph.service import Service
 
 Json = dict[str, Any]
@@ -57,6 +57,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "keys.create": Operation(keyring.create),
     "keys.list": Operation(keyring.list_keys, reads=True),
     "keys.revoke": Operation(keyring.revoke),
+    "data.export": Operation(people.export, reads=True),
+    "data.delete": Operation(people.erase),
     "audit": Operation(keyring.audit, reads=True),
 }
 

@@ -43,12 +43,19 @@ async def open_saver(folder: Path, opened: AsyncExitStack, url: str = "") -> Sav
     return await (_in_postgres(url, opened, serializer) if url else _in_file(folder / FILE, opened, serializer))
 
 
+async def scrub(saver: Saver) -> None:
+    """Overwrite on the disk what was deleted; a Postgres server does so by itself."""
+    if isinstance(saver, AsyncSqliteSaver):
+        await saver.conn.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 async def _in_file(path: Path, opened: AsyncExitStack, serializer: JsonPlusSerializer) -> Saver:
     try:
         connection = await aiosqlite.connect(path)
         opened.push_async_callback(connection.close)
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=NORMAL")
+        await connection.execute("PRAGMA secure_delete=ON")  # what a user has removed must not lie on in free pages
         saver = AsyncSqliteSaver(connection, serde=serializer)
         await saver.setup()
     except sqlite3.Error as fault:

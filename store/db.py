@@ -23,6 +23,7 @@ from store.leases import DatabaseLeases, Leases, RedisLeases, connect_redis
 from store.ledger import Ledger
 from store.migrate import HEAD, bring_up_to_date, revision
 from store.outbox import Outbox, give_up
+from store.people import People
 from store.tables import (
     budget_accounts,
     cached_answers,
@@ -73,6 +74,7 @@ class Store:
         self.budget = Budgets(database, clock, daily_limit)
         self.vault = Vault(database, clock, secret)
         self.threads = Threads(database, clock)
+        self.people = People(database)
         self.tickets = Tickets(database, clock)
         self.feedback = FeedbackBook(database, clock, exports=exports)
         self.keys = Keys(database, clock)

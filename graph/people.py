@@ -1,0 +1,91 @@
+"""What a desk knows of one user: shown to them with their own data in place, or removed from every store."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from domain.errors import NotFoundError, UsageError
+from domain.receipt import MICRO, Receipt
+from graph.service import Service
+from guards import unmask
+from tracing.forgetting import forget_traces
+
+Json = dict[str, Any]
+
+
+async def export(service: Service, *, user: str) -> Json:
+    """{user, threads:[{thread, messages}], turns:[…], feedback:[…], tickets:[…]}: everything, unmasked, the oldest first."""
+    name = _name(service, user)
+    conversations = []
+    for thread in await asyncio.to_thread(service.store.people.threads, name):
+        messages = await service.desk.thread(thread, user)
+        conversations.append({"thread": thread, "messages": [asdict(message) for message in messages]})
+    return {"user": user, "threads": conversations} | await asyncio.to_thread(_booked, service, name)
+
+
+async def erase(service: Service, *, user: str, who: str) -> Json:
+    """Remove a user from every store, and from Langfuse where it is configured: {threads, traces, receipts, feedback, tickets, calls}.
+
+    `calls` are cost rows, which stay as nobody's; `traces` is 0 without Langfuse. Who did it stands in the audit log, whose
+    data it was does not. Raises FrontdeskError, with nothing deleted, while Langfuse is away; ThreadBusyError while a turn of
+    theirs is running: what was not deleted then is deleted by the next attempt.
+    """
+    name, settings = _name(service, user), service.settings
+    traces = await asyncio.to_thread(service.store.people.traces, name) if settings.traces_to_langfuse else []
+    if traces:
+        secret = settings.langfuse_secret_key.get_secret_value()
+        await forget_traces(settings.langfuse_host, settings.langfuse_public_key, secret, traces)
+    own = await asyncio.to_thread(service.store.people.threads, name)
+    for thread in own:
+        await service.desk.forget(thread, user)
+    erased = await asyncio.to_thread(service.store.people.erase, name)
+    done = {"threads": len(own), "traces": len(traces), **asdict(erased)}
+    await asyncio.to_thread(service.store.audit.record, who, "data.delete", None, done)
+    return done
+
+
+def _name(service: Service, user: str) -> str:
+    if not user.strip():
+        raise UsageError("is empty", where="user", fix="give the user's id")
+    return service.store.vault.user_hash(user)
+
+
+def _booked(service: Service, name: str) -> Json:
+    store = service.store
+    turns, rated, tickets = [], [], []
+    for turn_id in store.people.turns(name):
+        try:
+            receipt = store.ledger.get(turn_id)
+        except NotFoundError:
+            continue  # retention was quicker
+        own = store.vault.read(receipt.thread_id)
+        turns.append(_turn(receipt, own))
+        if said := store.feedback.get(turn_id):
+            rated.append(
+                {"turn_id": turn_id, "rating": said.rating, "comment": said.comment, "at": said.at.isoformat()}
+            )
+    for ticket_id in store.people.tickets(name):
+        ticket = store.tickets.get(ticket_id)
+        own = store.vault.read(ticket.thread)
+        said_there = [
+            {"author": one.author, "text": unmask(one.text, own), "at": one.at.isoformat()}
+            for one in store.tickets.messages(ticket_id)
+        ]
+        about = {"department": ticket.department, "reason": ticket.reason, "opened_at": ticket.opened_at.isoformat()}
+        tickets.append({"ticket": ticket_id, **about, "messages": said_there})
+    return {"turns": turns, "feedback": rated, "tickets": tickets}
+
+
+def _turn(receipt: Receipt, own: dict[str, str]) -> Json:
+    return {
+        "turn_id": receipt.turn_id,
+        "thread": receipt.thread_id,
+        "at": receipt.at,
+        "language": receipt.language,
+        "outcome": receipt.outcome,
+        "reason": receipt.reason,
+        "question": unmask(receipt.question, own),
+        "answer": unmask(receipt.answer, own),
+        "model": receipt.model,
+        "cost_usd": receipt.cost_microusd / MICRO,
+    }
