@@ -91,6 +91,7 @@ def test_nothing_of_a_deleted_user_is_found_and_the_books_are_as_before(tmp_path
             service = service_of(house, langfuse.url)
             thread = await history_of(house, "ann")
             other = await house.desk.ask(Question(ASKED.replace("Quibbleton", "Bob"), "bob"))
+            await house.judging.drain()
             ann, bob = (house.store.vault.user_hash(name) for name in ("ann", "bob"))
             traces = house.store.people.traces(ann)
             before = house.store.ledger.totals(LONG_AGO)
