@@ -68,7 +68,10 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 def _place(request: pytest.FixtureRequest, folder: Path) -> Place:
-    return Place(folder, request.getfixturevalue("postgres").migrated() if request.param == "postgres" else "")
+    if request.param != "postgres":
+        return Place(folder)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return Place(folder, server.migrated(), server)
 
 
 @pytest.fixture(params=KINDS)
