@@ -18,6 +18,8 @@ Examples:
   FRONTDESK_LLM=off frontdesk eval desk
   frontdesk eval desk --desk clinic --json
   frontdesk eval desk --data cases.jsonl --report out.html
+  frontdesk eval desk --compare answer@1 model=quote
+  frontdesk eval gate --desk shop
   frontdesk eval injection --data texts.jsonl --json
   frontdesk eval pii --data texts.jsonl
   frontdesk eval scope --data rows.jsonl --examples examples.jsonl
@@ -48,7 +50,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="SUITE",
-            help="What to measure: desk, cache, faithfulness, idk, injection, judge, malicious, pii, retrieval, router,"
+            help="What to measure: desk, cache, faithfulness, gate, idk, injection, judge, malicious, pii, retrieval, router,"
             " scope, toxicity.",
         ),
     ],
@@ -63,7 +65,11 @@ def evaluate(
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
-        typer.Option("--compare", metavar="A B", help="Two RAG configurations on the same rows (retrieval)."),
+        typer.Option(
+            "--compare",
+            metavar="A B",
+            help="Two variants on the same rows: RAG configurations (retrieval), prompt=…, tier=…, model=quote (desk).",
+        ),
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="Which of the desk's own cases.")] = Split.DEV,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=32, help="Turns at a time.")] = 4,

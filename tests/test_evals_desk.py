@@ -10,10 +10,10 @@ import pytest
 from domain.errors import StoreError, UsageError
 from domain.receipt import Reply, ReplyReceipt
 from domain.settings import read_settings
-from domain.turn import Source
+from domain.turn import Pins, Source
 from evals.matching import runs
 from evals.run import Run
-from evals.suites.desk import Bench, Case, Scored, Unscored, put_through, read_cases, score, summed_up
+from evals.suites.desk import Bench, Case, Scored, Unscored, pins_of, put_through, read_cases, score, summed_up
 
 INTERNAL = "The warehouse manager may grant a credit of up to ninety dollars without asking anybody."
 
@@ -128,15 +128,38 @@ def test_internal_words_are_found_in_answers_and_in_quotes_unless_a_public_passa
     assert scored(case(), quoted).shows_internal
 
 
-def test_the_customers_lines_of_the_history_come_first_in_the_same_thread():
-    desk = bench({"before": reply("aha", cost=0.25), "now": reply("yes", cost=0.5)})
+def test_the_history_stands_as_the_case_tells_it_and_is_not_asked_again():
+    desk = bench({"now": reply("yes")})
     lines = [{"role": "user", "text": "before"}, {"role": "assistant", "text": "something else"}]
-    result = asyncio.run(score(desk, case(question="now", history=lines)))
-    questions = [question for question, _ in desk.desk.asked]
-    assert [question.message for question in questions] == ["before", "now"]
-    assert (questions[0].thread_id, questions[1].thread_id) == ("", "thread of eval-c1")
-    assert result.cost_usd == 0.75
-    assert not any(pins.judge for _, pins in desk.desk.asked)
+    asyncio.run(score(desk, case(question="now", history=lines)))
+    [(question, pins)] = desk.desk.asked
+    assert question.message == "now"
+    assert question.earlier == lines
+    assert not pins.judge
+
+
+@pytest.mark.parametrize(
+    ("text", "pins"),
+    [
+        ("careful@2", Pins(prompt="careful@2", judge=False)),
+        ("model=quote", Pins(model="quote", judge=False)),
+        ("tier=complex, prompt=bad", Pins(tier="complex", prompt="bad", judge=False)),
+    ],
+)
+def test_a_variant_is_written_as_its_choices(text, pins):
+    assert pins_of(text) == pins
+
+
+@pytest.mark.parametrize("text", ["", "colour=red", "tier=impossible", "judge=yes", "prompt="])
+def test_a_choice_that_there_is_not_is_wrong_use(text):
+    with pytest.raises(UsageError, match="no such choice"):
+        pins_of(text)
+
+
+def test_cases_are_put_through_under_the_choice():
+    desk = bench({"q": reply("x")})
+    asyncio.run(put_through(desk, [case()], run(), pins_of("model=quote")))
+    assert desk.desk.asked[0][1].model == "quote"
 
 
 def test_what_could_not_be_asked_is_unscored_and_spoils_no_figure():

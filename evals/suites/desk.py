@@ -1,8 +1,8 @@
 """The desk's own cases, through the whole graph: whether the right thing is said, cited, refused, kept in.
 
-A case passes the Desk as a customer's question does, in a thread of its own. The customer's lines of its
-`history` are asked first, in order; what the desk answered then stands in the thread, not what the case
-says it answered. Turns are not judged, so that times are those of answers alone.
+A case passes the Desk as a customer's question does, in a thread of its own, with its `history` as what was
+said before. Turns are not judged, so that times are those of answers alone. With `--compare` every case is put
+through under two choices (`prompt=answer@2`, `model=quote`, `tier=complex,prompt=bad`), and held case against case.
 """
 
 import asyncio
@@ -10,16 +10,18 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from domain.errors import FrontdeskError, HomeInUseError, UsageError
 from domain.receipt import Reply
+from domain.turn import Line as TurnLine
 from domain.turn import Outcome, Pins, Reason
 from evals.matching import runs, says, says_one, shared_run
+from evals.paired import difference_interval, mcnemar_p, pair
 from evals.run import Figure, Miss, Result, Run, share
 from evals.stats import percentile
 from graph.record import Question
@@ -62,11 +64,10 @@ class Unscored:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What became of one case. `cost_usd` includes the turns of its history."""
+    """What became of one case."""
 
     case: Case
     reply: Reply
-    cost_usd: float
     missing: list[str]
     forbidden: list[str]
     internal: str
@@ -123,37 +124,103 @@ class Bench:
 
 async def measure(run: Run) -> Result:
     """Put the cases through the desk. Raises UsageError without cases, HomeInUseError while a server owns the desk."""
-    async with _opened(run) as service:
-        files = [run.data] if run.data else [service.desk_folder / "cases" / name for name in FILES[run.split]]
-        cases, broken = read_cases([path for path in files if run.data or path.is_file()])
-        for row in broken:
-            run.say(f"{row.id}: unscored: {row.why}")
-        if not cases:
-            raise UsageError("no cases", where=str(files[0]), fix="add rows, or pass --data FILE")
-        bench = Bench(
-            service.desk,
-            [runs(text) for text in service.knowledge.internal_texts()],
-            lambda turn: [passage.text for passage in service.store.ledger.get(turn).passages],
-        )
-        scored, unscored = await put_through(bench, cases, run)
-    secret = any(path.name in SECRET_FILES for path in files)
+    variants = [pins_of(text) for text in run.compare or ()]
+    async with opened(run) as service:
+        if variants:
+            return await _compared(run, service, variants)
+        taken = await take(run, service)
+    return taken.result
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The cases of a run as they were put through, and the figures."""
+
+    scored: list[Scored]
+    unscored: list[Unscored]
+    result: Result
+
+    def right(self) -> dict[str, bool]:
+        """By case, whether it was answered right; without what could not be scored."""
+        return {one.case.id: one.answered_right for one in self.scored}
+
+
+async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
+    """Put the cases through an open desk. Raises UsageError without cases."""
+    files = [run.data] if run.data else [service.desk_folder / "cases" / name for name in FILES[run.split]]
+    cases, broken = read_cases([path for path in files if run.data or path.is_file()])
+    for row in broken:
+        run.say(f"{row.id}: unscored: {row.why}")
+    if not cases:
+        raise UsageError("no cases", where=str(files[0]), fix="add rows, or pass --data FILE")
+    bench = Bench(
+        service.desk,
+        [runs(text) for text in service.knowledge.internal_texts()],
+        lambda turn: [passage.text for passage in service.store.ledger.get(turn).passages],
+    )
+    scored, unscored = await put_through(bench, cases, run, pins)
     about: dict[str, object] = {
         "desk": service.profile.name,
         "split": str(run.data or run.split),
         "parallel": run.parallel,
         "modes": dict(Counter(one.reply.receipt.mode for one in scored)),
     }
-    return summed_up(scored, [*broken, *unscored], about, secret=secret)
+    unscored = [*broken, *unscored]
+    secret = any(path.name in SECRET_FILES for path in files)
+    return Taken(scored, unscored, summed_up(scored, unscored, about, secret=secret))
 
 
-async def put_through(bench: Bench, cases: Sequence[Case], run: Run) -> tuple[list[Scored], list[Unscored]]:
+def pins_of(text: str) -> Pins:
+    """A variant as `name=value,name=value`; a word alone is a prompt. Raises UsageError naming what may be chosen."""
+    known = [each.name for each in fields(Pins) if isinstance(each.default, str)]
+    chosen: dict[str, str] = {}
+    for part in text.split(","):
+        name, found, value = part.partition("=")
+        name, value = (name.strip(), value.strip()) if found else ("prompt", name.strip())
+        if name not in known or not value:
+            raise UsageError("no such choice", where=part, fix=f"name=value with one of {', '.join(known)}")
+        chosen[name] = value
+    try:
+        return TypeAdapter(Pins).validate_python({"judge": False, **chosen})
+    except ValidationError as fault:
+        raise UsageError("no such choice", where=text, fix=str(fault.errors()[0]["msg"])) from fault
+
+
+async def _compared(run: Run, service: Service, variants: Sequence[Pins]) -> Result:
+    """Both variants on the same cases; `diff_…` is the second less the first."""
+    first, second = [await take(run, service, pins) for pins in variants]
+    held = pair(first.right(), second.right())
+    changes = [-1] * len(held.lost) + [1] * len(held.won) + [0] * (held.both - len(held.lost) - len(held.won))
+    secret = not first.result.by_kind
+    names = run.compare or ("", "")
+    misses = [Miss(one, "lost", f"right only with {names[0]}") for one in held.lost]
+    misses += [Miss(one, "won", f"right only with {names[1]}") for one in held.won]
+    about = {"a": names[0], "b": names[1], **first.result.about}
+    return Result(
+        NAME,
+        about | {"lost": len(held.lost), "won": len(held.won)},
+        [
+            *(replace(figure, name=f"a_{figure.name}") for figure in first.result.figures),
+            *(replace(figure, name=f"b_{figure.name}") for figure in second.result.figures),
+            Figure("diff_answered_right", held.difference, held.both, difference_interval(changes)),
+            Figure("mcnemar_p", mcnemar_p(len(held.lost), len(held.won)), held.both),
+        ],
+        {},
+        [] if secret else misses,
+        [*first.result.failed, *second.result.failed],
+    )
+
+
+async def put_through(
+    bench: Bench, cases: Sequence[Case], run: Run, pins: Pins | None = None
+) -> tuple[list[Scored], list[Unscored]]:
     """Ask every case, `run.parallel` at a time; the results stand in the order of the cases."""
     gate, done = asyncio.Semaphore(run.parallel), 0
 
     async def one(case: Case) -> Scored | Unscored:
         nonlocal done
         async with gate:
-            result = await score(bench, case)
+            result = await score(bench, case, pins)
         done += 1
         run.progress(done, len(cases))
         return result
@@ -162,16 +229,12 @@ async def put_through(bench: Bench, cases: Sequence[Case], run: Run) -> tuple[li
     return [one for one in results if isinstance(one, Scored)], [one for one in results if isinstance(one, Unscored)]
 
 
-async def score(bench: Bench, case: Case) -> Scored | Unscored:
+async def score(bench: Bench, case: Case, pins: Pins | None = None) -> Scored | Unscored:
     """Ask one case in a thread of its own. A turn that could not be taken is unscored, never wrong."""
-    thread, spent, user = "", 0.0, f"eval-{case.id}"
-    pins = Pins(judge=False)
+    earlier: list[TurnLine] = [{"role": line.role, "text": line.text} for line in case.history]
+    question = Question(case.question, f"eval-{case.id}", earlier=earlier)
     try:
-        for line in case.history:
-            if line.role == "user":
-                before = await bench.desk.ask(Question(line.text, user, thread), pins)
-                thread, spent = before.thread_id, spent + before.receipt.cost_usd
-        reply = await bench.desk.ask(Question(case.question, user, thread), pins)
+        reply = await bench.desk.ask(question, pins or Pins(judge=False))
         passages = await asyncio.to_thread(bench.passages, reply.turn_id)
     except FrontdeskError as fault:
         return Unscored(case.id, str(fault))
@@ -179,7 +242,6 @@ async def score(bench: Bench, case: Case) -> Scored | Unscored:
     return Scored(
         case,
         reply,
-        spent + reply.receipt.cost_usd,
         missing=[" | ".join(wordings) for wordings in case.facts if not says_one(reply.answer, wordings)],
         forbidden=[wording for wording in case.must_not if says(shown, wording)],
         internal=shared_run(shown, bench.internal, [case.question, *passages]),
@@ -248,7 +310,7 @@ def _figures(scored: Sequence[Scored]) -> list[Figure]:
     said_unknown = [one for one in scored if one.reply.outcome == "dont_know"]
     unknown = [one for one in scored if one.case.outcome == "dont_know"]
     times = [one.reply.receipt.latency_ms for one in scored]
-    cost = sum(one.cost_usd for one in scored)
+    cost = sum(one.reply.receipt.cost_usd for one in scored)
     return [
         *_figures_of_kind(scored),
         share("dont_know_precision", [one.case.outcome == "dont_know" for one in said_unknown]),
@@ -271,7 +333,8 @@ def _figures_of_kind(scored: Sequence[Scored]) -> list[Figure]:
 
 
 @asynccontextmanager
-async def _opened(run: Run) -> AsyncIterator[Service]:
+async def opened(run: Run) -> AsyncIterator[Service]:
+    """The desk of the settings; closed when the block ends. Raises HomeInUseError while a server owns it."""
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
     from graph.warming import wait_for_model  # noqa: PLC0415
 

@@ -1,0 +1,73 @@
+"""The baseline of the gate: which dev cases each desk answers right, as committed in baseline.yaml.
+
+FRONTDESK_HOME=FOLDER python -m evals.baseline [--desk shop]     # measures by quotation and writes it anew
+"""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel
+
+from domain.errors import UsageError
+from domain.settings import read_settings
+from evals.run import Run
+
+FILE = Path(__file__).with_name("baseline.yaml")
+
+
+class Baseline(BaseModel):
+    """One desk's. `mode` quote: measured without a language model, and the gate is too."""
+
+    mode: Literal["quote", "model"]
+    cases: list[str]
+    wrong: list[str]
+
+    def right_by_case(self) -> dict[str, bool]:
+        """By case, whether it was answered right."""
+        wrong = set(self.wrong)
+        return {case: case not in wrong for case in self.cases}
+
+
+def read_baseline(desk: str, path: Path = FILE) -> Baseline:
+    """The baseline of a desk. Raises UsageError if it has none."""
+    desks = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if desk not in (desks or {}):
+        fix = f"measure one: python -m evals.baseline --desk {desk}"
+        raise UsageError("has no baseline", where=f"desk {desk} in {path.name}", fix=fix)
+    return Baseline.model_validate(desks[desk])
+
+
+def write_baseline(desk: str, right: dict[str, bool], path: Path = FILE) -> None:
+    """Set a desk's baseline, measured by quotation; those of the others stay."""
+    desks = (yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None) or {}
+    wrong = [case for case, held in right.items() if not held]
+    desks[desk] = Baseline(mode="quote", cases=list(right), wrong=wrong).model_dump()
+    text = "# Which dev cases a desk answers right; written by `python -m evals.baseline`, held by `frontdesk eval gate`.\n"
+    path.write_text(text + yaml.safe_dump(desks, sort_keys=True, width=120, default_flow_style=None), encoding="utf-8")
+
+
+async def _main(desk: str | None) -> None:
+    from evals.suites.desk import opened, take  # noqa: PLC0415  # seconds: not for whoever reads the file
+    from graph.profiles import find_desk  # noqa: PLC0415
+
+    settings = read_settings(desk=desk, llm="off")
+    run = Run(settings, say=_say, progress=lambda *_: None)
+    async with opened(run) as service:
+        taken = await take(run, service)
+    if taken.unscored:
+        raise UsageError(f"{len(taken.unscored)} cases could not be scored", where=taken.unscored[0].id)
+    write_baseline(find_desk(settings.desk).name, taken.right())
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m evals.baseline")
+    parser.add_argument("--desk")
+    asyncio.run(_main(parser.parse_args().desk))

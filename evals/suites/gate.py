@@ -1,0 +1,78 @@
+"""The gate: the desk's dev cases held against `evals/baseline.yaml`, case against case.
+
+Red if significantly more cases were lost than won, and most of three runs say so; or if a reply shows internal or
+forbidden text. A turn that could not be taken is left out; where too many could not, there is no verdict but an error.
+`python -m evals.baseline` writes the baseline anew.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from domain.errors import StoreError
+from evals.baseline import Baseline, read_baseline
+from evals.paired import RUNS, Paired, mcnemar_p, pair
+from evals.run import Figure, Miss, Result, Run
+from evals.suites.desk import Taken, opened, take
+from graph.profiles import find_desk
+
+NAME = "gate"
+NEEDED = 0.9
+"""Share of the baseline's cases that must be scored for a verdict."""
+
+
+async def measure(run: Run) -> Result:
+    """Put the desk through its gate. Raises UsageError without a baseline, StoreError where it can't be measured."""
+    name = find_desk(run.settings.desk).name
+    baseline = read_baseline(name)
+    settings = run.settings.model_copy(update={"llm": "off"}) if baseline.mode == "quote" else run.settings
+    run = replace(run, settings=settings, split="dev", data=None)
+    async with opened(run) as service:
+
+        async def again() -> Taken:
+            return await take(run, service)
+
+        return await judged(name, baseline, again, run.say)
+
+
+async def judged(
+    name: str, baseline: Baseline, take_again: Callable[[], Awaitable[Taken]], say: Callable[[str], None]
+) -> Result:
+    """The verdict of one run, or, if that is red, of most of three. Raises StoreError where too little was scored."""
+    runs: list[tuple[Taken, Paired]] = []
+    while not runs or (_red(runs[0]) and len(runs) < RUNS):
+        taken = await take_again()
+        held = pair(baseline.right_by_case(), taken.right())
+        if held.both < NEEDED * len(baseline.cases):
+            why = taken.unscored[0].why if taken.unscored else "they are no longer there"
+            what = f"not measured: {len(baseline.cases) - held.both} of {len(baseline.cases)} cases gave no answer"
+            raise StoreError(what, where=f"eval gate, desk {name}", fix=f"mend this and run it again: {why}")
+        runs.append((taken, held))
+        if _red(runs[-1]):
+            say(f"run {len(runs)} of {RUNS}: {len(held.lost)} cases lost, {len(held.won)} won")
+    red = [one for one in runs if _red(one)]
+    return _result(name, red[-1] if len(red) > len(runs) / 2 else runs[-1], len(runs), failed=len(red) > len(runs) / 2)
+
+
+def _red(one: tuple[Taken, Paired]) -> bool:
+    taken, held = one
+    return held.is_loss or bool(taken.result.failed)
+
+
+def _result(name: str, one: tuple[Taken, Paired], runs: int, *, failed: bool) -> Result:
+    taken, held = one
+    lines = [*taken.result.failed] if failed else []
+    if failed and held.is_loss:
+        lines.append(f"gate: {len(held.lost)} cases lost and {len(held.won)} won against the baseline")
+    why = {case.case.id: case.why for case in taken.scored}
+    return Result(
+        NAME,
+        {"desk": name, "runs": runs, "lost": len(held.lost), "won": len(held.won), "unscored": len(taken.unscored)},
+        [
+            *taken.result.figures,
+            Figure("diff_answered_right", held.difference, held.both),
+            Figure("mcnemar_p", mcnemar_p(len(held.lost), len(held.won)), held.both),
+        ],
+        taken.result.by_kind,
+        [*(Miss(case, "lost", why.get(case, "")) for case in held.lost), *(Miss(case, "won", "") for case in held.won)],
+        lines,
+    )
