@@ -36,6 +36,12 @@ For faithfulness: {"context", "claim", "label": "supported" or "unsupported"}; f
 "answer"}; for judge: {"question", "answer", "human": 1..4}."""
 
 
+SUITES = (
+    "What to measure: desk, cache, faithfulness, gate, idk, injection, judge, malicious, pii, retrieval, router, scope,"
+    " toxicity."
+)
+
+
 class Split(StrEnum):
     """Which of a desk's own cases."""
 
@@ -48,11 +54,7 @@ def evaluate(
     *,
     suite: Annotated[
         str,
-        typer.Argument(
-            metavar="SUITE",
-            help="What to measure: desk, cache, faithfulness, gate, idk, injection, judge, malicious, pii, retrieval, router,"
-            " scope, toxicity.",
-        ),
+        typer.Argument(metavar="SUITE", help=SUITES),
     ],
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FILE", help="Your own rows; else the desk's cases.")
