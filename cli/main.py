@@ -28,6 +28,7 @@ from cli import (
     moving,
     people,
     receipts,
+    scoping,
     serving,
 )
 from cli.terminal import note
@@ -41,7 +42,7 @@ class OneLineErrors(TyperGroup):
     """The commands; an error that they raise becomes one line and an exit code."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Some commands have two words: `guard calibrate` stands beside `guard TEXT`."""
+        """Some commands have two words: `guard calibrate` stands beside `guard TEXT`, `scope fit` alone."""
         both = " ".join(args[:2])
         if len(args) > 1 and both in self.commands:
             return both, self.commands[both], args[2:]
@@ -103,6 +104,7 @@ def build() -> typer.Typer:
     app.command("search", epilog=knowing.SEARCH_EXAMPLES)(knowing.search)
     app.command("guard", epilog=judging.GUARD_EXAMPLES)(judging.guard)
     app.command("guard calibrate", epilog=calibrating.EXAMPLES)(calibrating.calibrate)
+    app.command("scope fit", epilog=scoping.EXAMPLES)(scoping.fit)
     app.command("route", epilog=judging.ROUTE_EXAMPLES)(judging.route)
     app.command("eval", epilog=measuring.EXAMPLES)(measuring.evaluate)
     app.command("receipt", epilog=receipts.EXAMPLES)(receipts.receipt)

@@ -87,7 +87,12 @@ async def measure_served(
         if done % SHOWN == 0:
             await asyncio.sleep(0)
     own, plain = fates[: len(others)], fates[len(others) : len(others) + len(attacks)]
-    about: dict[str, object] = {"desk": name, "embedder": embedder, "examples": len(examples), "attacks": len(attacks)}
+    about: dict[str, object] = {
+        "desk": name,
+        "embedder": embedder.name,
+        "examples": len(examples),
+        "attacks": len(attacks),
+    }
     return summed_up(own, plain, fates[len(others) + len(attacks) :], attacks, about)
 
 

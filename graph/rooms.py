@@ -15,6 +15,7 @@ from graph.profiles import find_desk, read_profile
 from graph.system import SystemClock
 from guards import Guards, ScopeFilter
 from guards.names import capitalised_words
+from guards.scope_head import read_scope_head
 from models.chat import ModelClient
 from models.embedder import load_embedder
 from models.router import ComplexityRouter
@@ -80,7 +81,8 @@ async def open_rooms(
         report = await knowledge.ingest(articles, progress)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
     guards = _guards(profile, settings, knowledge.internal_texts, _vocabulary(knowledge))
-    scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge))
+    head = read_scope_head(desk_folder, embedder.name)
+    scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge), head=head)
     return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter())
 
 
@@ -107,16 +109,20 @@ def _guards(
     )
 
 
-def open_scope(settings: Settings, profile: DeskProfile, folder: Path | None) -> tuple[ScopeFilter, str]:
-    """The scope filter alone, without the desk's state, and its embedder's name.
+def open_scope(
+    settings: Settings, profile: DeskProfile, folder: Path | None, *, fitted: bool = True
+) -> tuple[ScopeFilter, Embedder]:
+    """The scope filter alone, without the desk's state, and its embedder.
 
-    `folder` is the desk's, for the titles of its articles; None: the profile is all there is. Raises SettingsError.
+    `folder` is the desk's, for the titles of its articles and the classifier fitted to it (`fitted` False: without
+    that); None: the profile is all there is. Raises SettingsError, DeskError.
     """
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
     embedder = load_embedder(config.embedder.name)
     articles = folder / "knowledge" if folder else None
     titles = public_titles(articles) if articles and articles.is_dir() else []
-    return ScopeFilter(profile, embedder, topics=lambda: titles), embedder.name
+    head = read_scope_head(folder, embedder.name) if folder and fitted else None
+    return ScopeFilter(profile, embedder, topics=lambda: titles, head=head), embedder
 
 
 def open_embedder(settings: Settings, languages: Sequence[Language]) -> Embedder:

@@ -3,7 +3,8 @@
 A question is compared with what the desk says it is for (its examples, its sentences, its articles' titles) and with
 what no desk is for (`scope_out.yaml` and the desk's own list). `likeness.py` tells which share of the desk's own
 questions would be as unlike it; below `scope.turn_away` of desk.yaml it is out. Of several sentences those that ask
-for something are judged, each by itself, so that an attack cannot hide behind a question in scope.
+for something are judged, each by itself, so that an attack cannot hide behind a question in scope. A desk that has fitted a classifier of
+its own (`scope_head.py`) is judged by that instead.
 """
 
 import asyncio
@@ -14,14 +15,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
-from domain.ports import Embedder
+from domain.ports import Embedder, Vector
 from domain.profile import DeskProfile
 from guards.likeness import Likeness, Reference
 from guards.requests import pieces
+from guards.scope_head import ScopeHead
 
 MAX_TOPICS = 150
 QUOTED = 60
 """Characters of the nearest reference shown in the reason."""
+EVEN = 0.5
 PART = re.compile(r"(?<=[.:;!?])\s+")
 
 
@@ -42,9 +45,16 @@ class ScopeFilter:
     """Judges questions. References are embedded at the first question (or `warm`), and again when `topics` change."""
 
     def __init__(
-        self, profile: DeskProfile, embedder: Embedder, *, topics: Callable[[], Sequence[str]] = tuple
+        self,
+        profile: DeskProfile,
+        embedder: Embedder,
+        *,
+        topics: Callable[[], Sequence[str]] = tuple,
+        head: ScopeHead | None = None,
     ) -> None:
+        """`head`: the classifier fitted to this desk; with one, examples and topics are not asked."""
         self._profile = profile
+        self._head = head
         self._embedder = embedder
         self._topics = topics
         self._likeness: tuple[Likeness, list[str]] | None = None
@@ -53,12 +63,16 @@ class ScopeFilter:
 
     async def warm(self) -> None:
         """Embed the references now. Raises what the embedder raises."""
-        await self._current()
+        if self._head is None:
+            await self._current()
 
     async def judge(self, question: str) -> ScopeVerdict:
         """In or out. Raises what the embedder raises."""
-        likeness, texts = await self._current()
         asking = pieces(question) or [question]
+        if self._head is not None:
+            vectors = [await self._embedder.query(text) for text in asking]
+            return _fitted(self._head, vectors)
+        likeness, texts = await self._current()
         parts = [(text, await self._embedder.query(text)) for text in asking]
         return await asyncio.to_thread(self._verdict, likeness, texts, parts)
 
@@ -105,6 +119,15 @@ class ScopeFilter:
             Likeness, references, list(out.values()), [out[text] for text in own_out], examples=examples
         )
         return likeness, [each.text for each in references]
+
+
+def _fitted(head: ScopeHead, vectors: Sequence[Vector]) -> ScopeVerdict:
+    """What the desk's own classifier says; of several sentences that ask the most foreign one decides."""
+    score = max(head.out(vector) for vector in vectors)
+    scope: Literal["in", "out"] = "out" if score > EVEN else "in"
+    of = " in one of its sentences" if len(vectors) > 1 and scope == "out" else ""
+    reason = f"scope {scope}{of}: {score:.0%} out, by a classifier fitted to {head.rows} of the desk's questions"
+    return ScopeVerdict(scope, round(score, 3), reason, 1 - score)
 
 
 def _builtin(profile: DeskProfile) -> list[str]:

@@ -25,6 +25,7 @@ COMMANDS = [
     ["search"],
     ["guard"],
     ["guard", "calibrate"],
+    ["scope", "fit"],
     ["route"],
     ["eval"],
     ["receipt"],

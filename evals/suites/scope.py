@@ -66,7 +66,7 @@ async def measure(run: Run) -> Result:
     scope, embedder = open_scope(run.settings, profile, folder)
     await scope.warm()
     scored = await put_through(scope, rows, run)
-    about = {"desk": profile.name, "data": run.data.name, "embedder": embedder, "examples": len(examples)}
+    about = {"desk": profile.name, "data": run.data.name, "embedder": embedder.name, "examples": len(examples)}
     return summed_up(scored, unscored, about)
 
 
