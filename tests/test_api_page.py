@@ -4,6 +4,7 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from api_fakes import FakeService, ScriptedDesk, reply_to
@@ -12,7 +13,7 @@ from api import create_app
 from api.server import address_of, listen, open_listener
 from domain.errors import OverloadedError
 from domain.turn import Message, Source, Step
-from graph.desk import Done, Sources, StepDone, Token
+from graph.desk import Done, Retract, Sources, StepDone, Token
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
@@ -87,6 +88,8 @@ async def browsing(service, language="en-US"):
 
 def in_browser(work, desk=None, **options):
     service = FakeService(desk=desk or TalkingDesk())
+    if isinstance(desk, PeopledDesk):
+        service.store.tickets = desk
 
     async def run():
         async with asyncio.timeout(SECONDS), browsing(service, **options) as (page, faults):
@@ -189,3 +192,46 @@ def test_a_busy_desk_is_told_and_the_message_sent_again():
     assert told
     assert (asked, questions) == (2, 1)
     assert all("503" in fault for fault in faults)
+
+
+class PeopledDesk(TalkingDesk):
+    """Takes back what it began to say; a colleague answers in the thread, whose ticket is open until then."""
+
+    answered = False
+
+    async def stream(self, question, pins=None):
+        yield StepDone(Step("guard_input", 1.0))
+        yield Token("You have 77 days.")
+        await asyncio.sleep(0.3)
+        yield Retract()
+        async for event in super().stream(question, pins):
+            yield event
+
+    async def thread(self, thread_id, user_id):
+        said = await super().thread(thread_id, user_id)
+        return [*said, Message("assistant", "Linh here: it is found.", "", "agent")] if self.answered else said
+
+    def of_thread(self, thread):
+        return None if self.answered else SimpleNamespace(id=f"T-{thread}")
+
+
+def test_what_is_taken_back_goes_and_what_a_colleague_says_comes():
+    async def work(page, desk):
+        await page.fill("#message", "How long?")
+        await page.press("#message", "Enter")
+        await page.wait_for_function("document.querySelector('.assistant .text').textContent.includes('77')")
+        await page.wait_for_selector(".assistant:last-child .thumb")
+        final = await page.inner_text(".assistant .text")
+        await page.reload()
+        await page.wait_for_selector(".assistant .text")
+        desk.answered = True
+        await page.wait_for_selector('.assistant[data-outcome="agent"]', timeout=15_000)
+        await photograph(page, "colleague")
+        return final, await page.inner_text('.assistant[data-outcome="agent"]')
+
+    desk = PeopledDesk()
+    (final, said), faults = in_browser(work, desk)
+    assert final == "You have 30 days to return it. How long?"
+    assert "Linh here: it is found." in said
+    assert "A colleague answers" in said
+    assert faults == []
