@@ -143,6 +143,7 @@ async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress 
         def ready() -> None:
             service.lock.publish(address, token)
             say(f"{service.profile.name} answers at {address}")
+            say(f"Operators: {address}/ops (frontdesk ops shows the token that opens it)")
             say(banner(service))
 
         app = create_app(service, owner_token=token)

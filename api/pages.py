@@ -1,4 +1,4 @@
-"""The chat page and its files: read once, named by their hash, sent compressed."""
+"""The chat page, the operators' page and their files: read once, named by their hash, sent compressed."""
 
 import gzip
 import hashlib
@@ -14,6 +14,7 @@ from api.doors import Here
 
 FOLDER = Path(__file__).parent / "web"
 PAGE = "index.html"
+OPERATORS_PAGE = "ops.html"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -66,6 +67,12 @@ async def page(request: Request, doors: Here) -> Response:
         secure = request.url.scheme == "https"
         response.set_cookie(SESSION_COOKIE, doors.new_session(), httponly=True, samesite="strict", secure=secure)
     return response
+
+
+@router.api_route("/ops", methods=["GET", "HEAD"])
+async def operators(request: Request) -> Response:
+    """The operators' page: a shell without a figure, which asks for a key and then /admin for the rest."""
+    return _assets(request)[OPERATORS_PAGE].respond(request)
 
 
 @router.api_route("/web/{name}", methods=["GET", "HEAD"])

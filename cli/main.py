@@ -27,6 +27,7 @@ from cli import (
     money,
     moving,
     people,
+    operating,
     receipts,
     scoping,
     serving,
@@ -99,6 +100,7 @@ def build() -> typer.Typer:
     app.command("ask", epilog=asking.ASK_EXAMPLES)(asking.ask)
     app.command("chat", epilog=asking.CHAT_EXAMPLES)(asking.chat)
     app.command("serve", epilog=serving.EXAMPLES)(serving.serve)
+    app.command("ops", epilog=operating.EXAMPLES)(operating.ops)
     app.command("ingest", epilog=knowing.INGEST_EXAMPLES)(knowing.ingest)
     app.add_typer(_knowledge(), name="knowledge")
     app.command("search", epilog=knowing.SEARCH_EXAMPLES)(knowing.search)

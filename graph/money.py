@@ -48,7 +48,7 @@ async def costs(service: Service, by: By = "model", since: str = "30d", simulate
         "since": start.isoformat(),
         "by": by,
         "rows": [asdict(row) | {"cost_usd": row.cost_microusd / MICRO} for row in rows],
-        **_summary(spent, now),
+        **summary(spent, now),
     }
     if simulate:
         profile = await asyncio.to_thread(service.store.costs.profile, now - PROFILE_SINCE, PROFILE_TURNS)
@@ -88,7 +88,7 @@ def simulated(catalog: Catalog, profile: Sequence[Tokens], requests: int, a_day:
 async def budget(service: Service) -> Json:
     """Every limit with what is spent and held of it, and when it resets."""
     found = await asyncio.to_thread(service.store.budget.standings)
-    return {"closed": any(one.closed for one in found), "budgets": [_standing(one) for one in found]}
+    return {"closed": any(one.closed for one in found), "budgets": [standing(one) for one in found]}
 
 
 async def set_budget(
@@ -119,7 +119,8 @@ def limits_of(rows: Sequence[BudgetRow]) -> list[Limit]:
     return [Limit(Slot(row.scope, row.name, row.period, row.kind), round(row.usd * MICRO)) for row in rows]
 
 
-def _summary(spent: Spent, now: datetime) -> Json:
+def summary(spent: Spent, now: datetime) -> Json:
+    """What a span has cost, for each request and projected to a month."""
     cost = spent.cost_microusd
     projected = round(cost / _days(spent, now) * MONTH_DAYS)
     return {
@@ -159,7 +160,8 @@ def _cost_of(row: ModelRow, tokens: Sequence[Tokens], requests: int, a_day: floa
     }
 
 
-def _standing(one: Standing) -> Json:
+def standing(one: Standing) -> Json:
+    """A budget as operators see it."""
     limit, reset = one.limit.amount or 0, one.account.resets_at
     return {
         "scope": one.account.scope,

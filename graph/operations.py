@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from domain.errors import NotFoundError
 from domain.ports import Progress
-from graph import figures, gaps, handoffs, keyring, money, operators, people
+from graph import figures, gaps, handoffs, keyring, money, operators, panels, people
 from graph.service import Service
 
 Json = dict[str, Any]
@@ -46,6 +46,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "knowledge": Operation(operators.knowledge, "analyst", reads=True),
     "knowledge.rollback": Operation(operators.rollback),
     "gaps": Operation(gaps.gaps, "analyst", reads=True),
+    "ops": Operation(panels.ops, "analyst", reads=True),
+    "turns": Operation(panels.turns, "analyst", reads=True),
     "stats": Operation(figures.stats, "analyst", reads=True),
     "costs": Operation(money.costs, "analyst", reads=True),
     "budget": Operation(money.budget, "analyst", reads=True),

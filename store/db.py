@@ -24,6 +24,7 @@ from store.ledger import Ledger
 from store.migrate import HEAD, bring_up_to_date, revision
 from store.outbox import Outbox, give_up
 from store.people import People
+from store.series import Series
 from store.tables import (
     budget_accounts,
     cached_answers,
@@ -71,6 +72,7 @@ class Store:
         self.outbox = Outbox(database)
         self.costs = Costs(database, clock)
         self.figures = FigureBook(database)
+        self.series = Series(database)
         self.budget = Budgets(database, clock, daily_limit)
         self.vault = Vault(database, clock, secret)
         self.threads = Threads(database, clock)

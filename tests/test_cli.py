@@ -21,6 +21,7 @@ COMMANDS = [
     ["ask"],
     ["chat"],
     ["serve"],
+    ["ops"],
     ["ingest"],
     ["search"],
     ["guard"],

@@ -1,0 +1,121 @@
+/** The operators' page: asks for a key, fetches the figures, opens turns. Nothing leaves for any other host. */
+
+import { drawCharts } from "/web/ops-charts.js";
+import { byId, moment } from "/web/ops-dom.js";
+import { drawGaps, drawHealth, drawPanels, drawTiles, drawTurns } from "/web/ops-panels.js";
+import { drawTurn } from "/web/ops-turn.js";
+
+const KEY = "frontdesk-operator";
+const WRONG = new Set([401, 403]);
+let shown = null;
+
+const key = () => sessionStorage.getItem(KEY);
+const since = () => document.querySelector("input[name=since]:checked").value;
+
+class Refused extends Error {}
+
+async function ask(operation, fields = {}) {
+  const answer = await fetch(`/admin/${operation}?${new URLSearchParams(fields)}`, { headers: { Authorization: `Bearer ${key()}` }, cache: "no-store" });
+  const body = await answer.json().catch(() => ({}));
+  if (WRONG.has(answer.status)) throw new Refused(body.detail || body.title || "That key does not open this page.");
+  if (!answer.ok) throw new Error(body.detail || body.title || `The server answers ${answer.status}.`);
+  return body;
+}
+
+/** Do something with the server; what goes wrong is told, and a refused key is asked for again. */
+async function attempt(work) {
+  tell("");
+  byId("loading").hidden = false;
+  try {
+    await work();
+  } catch (fault) {
+    if (fault instanceof Refused) letGo();
+    tell(fault instanceof TypeError ? "The server does not answer." : fault.message);
+  } finally {
+    byId("loading").hidden = true;
+  }
+}
+
+function tell(words) {
+  byId("trouble").textContent = words;
+  byId("trouble").hidden = !words;
+}
+
+function letGo() {
+  sessionStorage.removeItem(KEY);
+  for (const id of ["controls", "figures"]) byId(id).hidden = true;
+  byId("entry").hidden = false;
+  byId("key").value = "";
+  byId("key").focus();
+}
+
+const load = () => attempt(async () => {
+  const found = await ask("ops", { since: since() });
+  shown = found;
+  byId("entry").hidden = true;
+  for (const id of ["controls", "figures"]) byId(id).hidden = false;
+  draw(found);
+  await openFromAddress();
+});
+
+function draw(found) {
+  byId("desk").textContent = found.desk;
+  document.title = `${found.desk} · operations`;
+  byId("span").textContent = `${moment(found.since)} to ${moment(found.until)}, all times in UTC`;
+  byId("empty").hidden = found.requests > 0;
+  drawTiles(found);
+  drawHealth(found.health);
+  drawCharts(byId("charts"), found);
+  drawPanels(byId("panels"), found, goTo, group);
+  byId("kind").value = "";
+  drawTurns(byId("turns"), found.turns, goTo);
+}
+
+const list = () => attempt(async () => {
+  const { turns } = await ask("turns", { since: since(), kind: byId("kind").value });
+  drawTurns(byId("turns"), turns, goTo);
+});
+
+function group() {
+  const button = byId("group");
+  button.disabled = true;
+  return attempt(async () => {
+    const found = await ask("gaps", { since: since() });
+    drawGaps(button.previousElementSibling, found, goTo);
+    button.remove();
+  }).finally(() => { button.disabled = false; });
+}
+
+function goTo(turn) {
+  if (location.hash === `#turn=${turn}`) openFromAddress();
+  else location.hash = `turn=${turn}`;
+}
+
+function openFromAddress() {
+  const turn = new URLSearchParams(location.hash.slice(1)).get("turn");
+  if (!turn || !key()) return null;
+  return attempt(async () => {
+    drawTurn(byId("turn-body"), await ask("receipt", { turn_id: turn }));
+    if (!byId("turn").open) byId("turn").showModal();
+    byId("turn").scrollTop = 0;
+  });
+}
+
+byId("entry").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(KEY, byId("key").value.trim());
+  load();
+});
+byId("controls").addEventListener("submit", (event) => event.preventDefault());
+byId("range").addEventListener("change", load);
+byId("refresh").addEventListener("click", load);
+byId("forget").addEventListener("click", () => { letGo(); tell(""); });
+byId("kind").addEventListener("change", list);
+byId("close").addEventListener("click", () => byId("turn").close());
+byId("turn").addEventListener("click", (event) => { if (event.target === byId("turn")) byId("turn").close(); });
+byId("turn").addEventListener("close", () => { history.replaceState(null, "", location.pathname); });
+window.addEventListener("hashchange", openFromAddress);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (shown) drawCharts(byId("charts"), shown); });
+
+if (key()) load();
+else letGo();

@@ -1,0 +1,165 @@
+"""The operators' page in a real browser: the key, the figures, a turn's waterfall; nothing leaves for elsewhere."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_fakes import TOKEN, FakeService
+from fakes import FrozenClock
+from synthetic import keep_turns
+from test_api_page import CHROMIUM, QUIET, photograph
+
+from api import create_app
+from api.server import address_of, listen, open_listener
+from store import Store
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+SECONDS = 90.0
+TURNS = 10_000
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER TEST WAS RUN: apt-get install chromium"),
+]
+
+
+@asynccontextmanager
+async def browsing(store: Store, **options: Any) -> AsyncIterator[tuple[Any, list[str]]]:
+    """A fresh browser on /ops; requests to anywhere else, and every error of the page, are kept."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415  # only where there is a browser
+
+    listener, ready = open_listener("127.0.0.1", 0), asyncio.Event()
+    app = create_app(FakeService(store=store, clock=FrozenClock(NOW)), owner_token=TOKEN)  # type: ignore[arg-type]
+    address = address_of(listener, "127.0.0.1")
+    serving = asyncio.create_task(listen(app, listener, grace=2, ready=ready.set))
+    await ready.wait()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = await browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
+        page.set_default_timeout(20_000)
+        faults: list[str] = []
+        page.on("request", lambda sent: None if sent.url.startswith(address) else faults.append(sent.url))
+        page.on("pageerror", lambda fault: faults.append(str(fault)))
+        page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+        await page.goto(f"{address}/ops")
+        yield page, faults
+        await browser.close()
+    os.kill(os.getpid(), 15)
+    await serving
+
+
+def in_browser(
+    folder: Path, turns: int, work: Callable[[Any], Awaitable[Any]], **options: Any
+) -> tuple[Any, list[str]]:
+    store = Store.open(folder, FrozenClock(NOW), daily_limit=2_000_000)
+    if turns:
+        keep_turns(store, turns, NOW, timedelta(days=30))
+
+    async def run() -> tuple[Any, list[str]]:
+        async with asyncio.timeout(SECONDS), browsing(store, **options) as (page, faults):
+            return await work(page), faults
+
+    try:
+        return asyncio.run(run())
+    finally:
+        store.close()
+
+
+async def enter(page: Any, key: str = TOKEN) -> None:
+    await page.fill("#key", key)
+    await page.press("#key", "Enter")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_key_opens_the_figures_and_a_turn_its_waterfall(tmp_path: Path, scheme: str) -> None:
+    async def work(page: Any) -> dict[str, Any]:
+        await enter(page)
+        await page.wait_for_selector("#figures:not([hidden])")
+        day = await page.inner_text("#tiles")
+        await page.locator("#range label", has_text="30 days").click()
+        await page.locator("#tiles", has_text="10,000").wait_for()
+        await page.wait_for_selector("#charts canvas")
+        await page.wait_for_timeout(400)
+        await photograph(page, f"ops-full-{scheme}")
+        charts, heads = await page.locator("#charts canvas").count(), await page.locator("h2").all_inner_texts()
+        await page.locator("#charts summary").first.click()
+        rows = await page.locator("#charts details[open] tbody tr").count()
+        await page.select_option("#kind", "failed")
+        await page.locator("#turns", has_text="model_down").wait_for()
+        await page.select_option("#kind", "thumbs_down")
+        await page.locator("#turns").filter(has_not_text="model_down").wait_for()
+        await page.locator("#turns button").first.focus()
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#turn[open] .waterfall .bar")
+        bars, said = await page.locator(".waterfall .bar").count(), await page.inner_text("#turn-body")
+        widths = await page.eval_on_selector_all(".waterfall .bar", "all => all.map(one => one.offsetWidth)")
+        await page.wait_for_timeout(200)
+        await photograph(page, f"ops-turn-{scheme}")
+        linked = await page.evaluate("location.hash")
+        await page.keyboard.press("Escape")
+        await page.reload()
+        await page.wait_for_selector("#figures:not([hidden])")
+        kept = await page.evaluate("sessionStorage.length")
+        await page.click("#forget")
+        gone = await page.evaluate("sessionStorage.length")
+        return {"day": day, "charts": charts, "heads": heads, "rows": rows, "bars": bars, "said": said,
+                "widths": widths, "linked": linked, "kept": kept, "gone": gone, "url": page.url}  # fmt: skip
+
+    found, faults = in_browser(tmp_path, TURNS, work, color_scheme=scheme)
+    assert faults == []
+    assert "10,000" not in found["day"]
+    assert found["charts"] == 4
+    assert {"Health", "Requests", "Cost by model", "Budgets", "In use", "Questions without an answer"} <= {
+        *found["heads"]
+    }
+    assert found["rows"] >= 30
+    assert found["bars"] >= 3
+    assert max(found["widths"]) > 3 * min(found["widths"])
+    assert "guard_input" in found["said"]
+    assert found["linked"].startswith("#turn=01900000-")
+    assert (found["kept"], found["gone"]) == (1, 0)
+    assert TOKEN not in found["url"]
+
+
+def test_a_wrong_key_is_refused_and_asked_for_again(tmp_path: Path) -> None:
+    async def work(page: Any) -> tuple[Any, ...]:
+        await photograph(page, "ops-key")
+        await enter(page, "fd_wrong_key")
+        await page.wait_for_selector("#trouble:not([hidden])")
+        told, kept = await page.inner_text("#trouble"), await page.evaluate("sessionStorage.length")
+        hidden = await page.is_hidden("#figures")
+        await enter(page)
+        await page.wait_for_selector("#figures:not([hidden])")
+        await photograph(page, "ops-empty")
+        return told, kept, hidden, await page.is_visible("#empty"), await page.locator("canvas").count()
+
+    (told, kept, hidden, empty, charts), faults = in_browser(tmp_path, 0, work)
+    assert told
+    assert (kept, hidden, empty, charts) == (0, True, True, 0)
+    # The browser itself reports the refusal.
+    assert [fault for fault in faults if "401" not in fault] == []
+
+
+def test_a_telephone_shows_it_without_scrolling_sideways(tmp_path: Path) -> None:
+    async def work(page: Any) -> tuple[int, int]:
+        await enter(page)
+        await page.wait_for_selector("#charts canvas")
+        await page.wait_for_timeout(400)
+        await photograph(page, "ops-phone")
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        await page.locator("#turns button").first.click()
+        await page.wait_for_selector("#turn[open] .waterfall")
+        await photograph(page, "ops-phone-turn")
+        return wide, await page.evaluate(
+            "document.querySelector('#turn').scrollWidth - document.querySelector('#turn').clientWidth"
+        )
+
+    (wide, over), faults = in_browser(tmp_path, 2_000, work, viewport={"width": 390, "height": 800})
+    assert faults == []
+    assert wide <= 390
+    assert over <= 0
