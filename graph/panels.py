@@ -27,7 +27,7 @@ HOURLY = timedelta(hours=48)
 LISTED = 20
 """Turns of each list on the page."""
 MOST_TURNS = 500
-UNANSWERED = 500
+UNANSWERED = 200
 """Newest turns without an answer that are counted by their words."""
 
 
@@ -35,9 +35,11 @@ async def ops(service: Service, since: str = "24h") -> Json:
     """All figures of the operators' page; the fields are in docs/operations.md. Raises UsageError."""
     now = service.clock.now()
     start = moment(since, now)
-    past = await asyncio.to_thread(_past, service.store, start, now)
+    sums, along = await asyncio.gather(
+        asyncio.to_thread(_sums, service.store, start, now), asyncio.to_thread(_along, service.store, start, now)
+    )
     parts = [asdict(part) for part in health(service)]
-    return {"desk": service.profile.name, **past, "health": parts}
+    return {"desk": service.profile.name, **sums, **along, "health": parts}
 
 
 async def turns(service: Service, since: str = "24h", kind: Kind = "", count: int = 50) -> Json:
@@ -56,17 +58,22 @@ async def turns(service: Service, since: str = "24h", kind: Kind = "", count: in
     return {"kind": kind, "turns": [shown(row) for row in found]}
 
 
-def _past(store: Store, start: datetime, now: datetime) -> Json:
-    unit: Unit = "hour" if now - start <= HOURLY else "day"
+def _sums(store: Store, start: datetime, now: datetime) -> Json:
     found = overview(store, start, now)
-    lists: dict[str, Kind] = {"turns": "", "rated_down": "thumbs_down", "rated_up": "thumbs_up"}
     return {
         **as_json(found),
-        "unit": unit,
         "costs": summary(found.spent, now),
+        "budgets": [standing(one) for one in store.budget.standings()],
+    }
+
+
+def _along(store: Store, start: datetime, now: datetime) -> Json:
+    unit: Unit = "hour" if now - start <= HOURLY else "day"
+    lists: dict[str, Kind] = {"turns": "", "rated_down": "thumbs_down", "rated_up": "thumbs_up"}
+    return {
+        "unit": unit,
         "series": [_bucket(one) for one in store.series.buckets(start, unit)],
         "in_use": [_in_use(one) for one in store.series.in_use(start)],
-        "budgets": [standing(one) for one in store.budget.standings()],
         "unanswered": _by_words(store.series.turns(start, "dont_know", UNANSWERED)),
         **{name: [shown(row) for row in store.series.turns(start, kind, LISTED)] for name, kind in lists.items()},
     }

@@ -288,6 +288,17 @@ def test_an_evaluation_does_not_take_a_served_desk(served):
     assert "FRONTDESK_HOME" in result.stderr
 
 
+def test_ops_shows_the_page_of_a_running_server_and_what_opens_it(served, alone):
+    found = last_json(served.here("ops", "--json"))
+    owner = read_owner(served.home / "lamps")
+    assert found == {"address": f"{owner.address}/ops", "token": owner.token}
+    shown = served.here("ops")
+    assert shown.stdout.splitlines() == [found["address"], f"token: {owner.token}"]
+    away = alone.here("ops")
+    assert (away.exit_code, away.stdout) == (1, "")
+    assert "frontdesk serve" in away.stderr
+
+
 def test_a_desk_in_other_hands_is_left_alone(tmp_path):
     place = furnish(tmp_path)
     with HomeLock.acquire(place.home / "lamps"):

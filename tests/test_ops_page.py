@@ -91,8 +91,9 @@ def test_the_key_opens_the_figures_and_a_turn_its_waterfall(tmp_path: Path, sche
         rows = await page.locator("#charts details[open] tbody tr").count()
         await page.select_option("#kind", "failed")
         await page.locator("#turns", has_text="model_down").wait_for()
-        await page.select_option("#kind", "thumbs_down")
-        await page.locator("#turns").filter(has_not_text="model_down").wait_for()
+        async with page.expect_response("**/admin/turns?*kind=thumbs_down*"):
+            await page.select_option("#kind", "thumbs_down")
+        await page.wait_for_selector("#loading", state="hidden")
         await page.locator("#turns button").first.focus()
         await page.keyboard.press("Enter")
         await page.wait_for_selector("#turn[open] .waterfall .bar")
@@ -121,6 +122,7 @@ def test_the_key_opens_the_figures_and_a_turn_its_waterfall(tmp_path: Path, sche
     assert found["bars"] >= 3
     assert max(found["widths"]) > 3 * min(found["widths"])
     assert "guard_input" in found["said"]
+    assert not {"null", "undefined", "NaN"} & {*found["said"].split()}
     assert found["linked"].startswith("#turn=01900000-")
     assert (found["kept"], found["gone"]) == (1, 0)
     assert TOKEN not in found["url"]

@@ -21,7 +21,7 @@ export function drawTurn(place, receipt) {
   place.replaceChildren(
     make("h3", {}, "Question"), make("p", { class: "said" }, receipt.question || "–"),
     make("h3", {}, "Answer"), make("p", { class: "said" }, receipt.answer || "–"),
-    receipt.error ? make("p", { class: "bad" }, `Error: ${receipt.error}`) : null,
+    ...(receipt.error ? [make("p", { class: "bad" }, `Error: ${receipt.error}`)] : []),
     make("h3", {}, "Steps"), waterfall(receipt),
     make("h3", {}, "Facts"), make("dl", { class: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
     make("h3", {}, "Guards"), verdicts(receipt),

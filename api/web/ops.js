@@ -50,7 +50,9 @@ function letGo() {
 }
 
 const load = () => attempt(async () => {
-  const found = await ask("ops", { since: since() });
+  const wanted = since();
+  const found = await ask("ops", { since: wanted });
+  if (wanted !== since()) return;
   shown = found;
   byId("entry").hidden = true;
   for (const id of ["controls", "figures"]) byId(id).hidden = false;
@@ -72,8 +74,9 @@ function draw(found) {
 }
 
 const list = () => attempt(async () => {
-  const { turns } = await ask("turns", { since: since(), kind: byId("kind").value });
-  drawTurns(byId("turns"), turns, goTo);
+  const kind = byId("kind").value;
+  const { turns } = await ask("turns", { since: since(), kind });
+  if (kind === byId("kind").value) drawTurns(byId("turns"), turns, goTo);
 });
 
 function group() {
