@@ -16,6 +16,7 @@ from graph.build import Graph, build_judge, build_service, build_studio
 from graph.caching import open_cache, with_cache
 from graph.desk import Desk, Limits
 from graph.exporting import Exporter
+from graph.gauges import watch
 from graph.judging import Judging
 from graph.money import limits_of
 from graph.profiles import find_desk
@@ -109,6 +110,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     labels = Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment)
     # The receipts are the traces, whether or not an exporter sends them on.
     tracer, metrics = NoTracer(), Metrics()
+    watch(metrics, store, chat)
     exporter = await _exporter(settings, store, metrics, opened, ids.new())
     desk = _make_desk(
         settings,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from domain.ports import CacheKey, Embedder
+from domain.receipt import MICRO
 from domain.settings import Settings
 from domain.turn import Language
 from graph.record import Labels
@@ -19,7 +20,8 @@ def open_cache(settings: Settings, embedder: Embedder, store: Store, metrics: Me
     if not settings.cache_hours:
         return None
     answers = store.answers(timedelta(hours=settings.cache_hours))
-    metrics.watch_cache(lambda: answers.books().saved_microusd)
+    about = "Money that answers kept now have saved by being given again."
+    metrics.watch("frontdesk_cache_saved_usd", about, (), lambda: {(): answers.books().saved_microusd / MICRO})
     return AnswerCache(answers, embedder)
 
 

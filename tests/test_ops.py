@@ -156,11 +156,12 @@ def test_an_empty_ledger_has_no_figure_and_no_fault(store: Store) -> None:
 
 def test_ten_thousand_turns_take_no_half_second(store: Store) -> None:
     keep_turns(store, 10_000, NOW, timedelta(days=30))
+    # Computing time of all threads: at rest no answer takes longer, and a busy machine does not stretch it.
     took = []
-    for _ in range(3):
-        begun = time.perf_counter()
+    for _ in range(5):
+        begun = time.process_time()
         found = seen(store, "30d")
-        took.append(time.perf_counter() - begun)
+        took.append(time.process_time() - begun)
     assert sum(one["requests"] for one in found["series"]) == found["requests"] == 10_000
     assert sum(sum(one["cost_usd"].values()) for one in found["series"]) == pytest.approx(found["cost_usd"])
     assert min(took) < 0.5

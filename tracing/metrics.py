@@ -1,9 +1,11 @@
 """Prometheus metrics of one service, on a registry of their own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from domain.receipt import MICRO, Receipt
 from domain.turn import Call, Score
@@ -12,6 +14,22 @@ MS = 1_000
 TURN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0)
 SCORE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+Levels = Callable[[], Mapping[tuple[str, ...], float]]
+
+
+class _Reading(Collector):
+    """A gauge whose labels come and go with what it reads."""
+
+    def __init__(self, name: str, about: str, labels: Sequence[str], read: Levels) -> None:
+        self._name, self._about, self._labelnames, self._read = name, about, tuple(labels), read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._about, labels=self._labelnames)
+        for labels, value in self._read().items():
+            family.add_metric(labels, value)
+        yield family
 
 
 class Metrics:
@@ -51,10 +69,6 @@ class Metrics:
         )
         self._dropped = Gauge(
             "frontdesk_traces_dropped", "Of those, how many were given up since the desk began.", registry=own
-        )
-
-        self._cache_saved = Gauge(
-            "frontdesk_cache_saved_usd", "Money that answers kept now have saved by being given again.", registry=own
         )
 
     def observe(self, receipt: Receipt) -> None:
@@ -102,9 +116,9 @@ class Metrics:
         self._undelivered.set(undelivered)
         self._dropped.set(dropped)
 
-    def watch_cache(self, saved_microusd: Callable[[], int]) -> None:
-        """Read what the answer cache has saved whenever the metrics are."""
-        self._cache_saved.set_function(lambda: saved_microusd() / MICRO)
+    def watch(self, name: str, about: str, labels: Sequence[str], read: Levels) -> None:
+        """Show a gauge that is read, by the values of its labels, whenever the metrics are."""
+        self._registry.register(_Reading(name, about, labels, read))
 
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
