@@ -43,6 +43,7 @@ def service(store: Store) -> Any:
         knowledge=Shelf(),
         chat=Model(),
         local=None,
+        exporter=None,
         settings=Settings(llm="off"),
     )
 
