@@ -28,6 +28,7 @@ from cli import (
     moving,
     operating,
     people,
+    prompting,
     receipts,
     scoping,
     serving,
@@ -114,6 +115,7 @@ def build() -> typer.Typer:
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)
     app.add_typer(_budget(), name="budget")
     app.command("gaps", epilog=gaps.EXAMPLES)(gaps.gaps)
+    app.add_typer(_prompts(), name="prompts")
     app.add_typer(_keys(), name="keys")
     app.add_typer(_handoffs(), name="handoffs")
     app.add_typer(_data(), name="data")
@@ -136,6 +138,17 @@ def _budget() -> typer.Typer:
     group = typer.Typer(help="What may be spent on models.", no_args_is_help=True, rich_markup_mode=None)
     group.command("set", epilog=money.SET_EXAMPLES)(money.set_budget)
     group.command("show", epilog=money.SHOW_EXAMPLES)(money.show_budgets)
+    return group
+
+
+def _prompts() -> typer.Typer:
+    group = typer.Typer(help="The versions of what is said to a model.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("list", epilog=prompting.LIST_EXAMPLES)(prompting.list_all)
+    group.command("show", epilog=prompting.SHOW_EXAMPLES)(prompting.show_one)
+    group.command("diff", epilog=prompting.DIFF_EXAMPLES)(prompting.diff)
+    group.command("export", epilog=prompting.EXPORT_EXAMPLES)(prompting.export)
+    group.command("register", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
+    group.command("import", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
     return group
 
 

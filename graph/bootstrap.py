@@ -136,6 +136,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
         scope=rooms.scope,
         router=rooms.router,
         knowledge=rooms.knowledge,
+        prompts=rooms.prompts,
         embedder=rooms.embedder,
         store=store,
         chat=chat,

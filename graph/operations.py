@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from domain.errors import NotFoundError
 from domain.ports import Progress
-from graph import figures, gaps, handoffs, keyring, money, operators, panels, people
+from graph import figures, gaps, handoffs, keyring, money, operators, panels, people, prompting
 from graph.service import Service
 
 Json = dict[str, Any]
@@ -56,6 +56,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "handoffs.show": Operation(handoffs.show, "agent", reads=True),
     "handoffs.reply": Operation(handoffs.reply, "agent"),
     "handoffs.close": Operation(handoffs.close, "agent"),
+    "prompts": Operation(prompting.prompts, "analyst", reads=True),
+    "prompts.show": Operation(prompting.show, "analyst", reads=True),
+    "prompts.diff": Operation(prompting.diff, "analyst", reads=True),
+    "prompts.export": Operation(prompting.export, "analyst", reads=True),
+    "prompts.register": Operation(prompting.register),
     "keys.create": Operation(keyring.create),
     "keys.list": Operation(keyring.list_keys, reads=True),
     "keys.revoke": Operation(keyring.revoke),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 from domain.ports import Clock, Embedder, Progress
@@ -38,6 +38,10 @@ def silent(_line: str) -> None:
     """Say nothing."""
 
 
+PROMPTS = "prompts"
+"""The folder of a desk that holds the prompts it has registered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """The workshops of one desk, opened: what a graph's deps are made of."""
@@ -49,6 +53,7 @@ class Rooms:
     guards: Guards
     scope: ScopeFilter
     router: ComplexityRouter
+    prompts: PromptLibrary
 
 
 async def open_rooms(
@@ -80,20 +85,23 @@ async def open_rooms(
         say(f"{why} of {profile.name}: reading its articles in {articles}")
         report = await knowledge.ingest(articles, progress)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
-    guards = _guards(profile, settings, knowledge.internal_texts, _vocabulary(knowledge))
+    prompts = PromptLibrary.load(desk=desk_folder / PROMPTS)
+    guards = _guards(profile, settings, prompts, knowledge.internal_texts, _vocabulary(knowledge))
     head = read_scope_head(desk_folder, embedder.name)
     scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge), head=head)
-    return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter())
+    return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter(), prompts)
 
 
 def open_guards(settings: Settings) -> Guards:
     """The guards of a desk alone, as a turn runs them: for measuring, without its state. Raises DeskError."""
-    return _guards(read_profile(find_desk(settings.desk)), settings)
+    folder = find_desk(settings.desk)
+    return _guards(read_profile(folder), settings, PromptLibrary.load(desk=folder / PROMPTS))
 
 
 def _guards(
     profile: DeskProfile,
     settings: Settings,
+    prompts: PromptLibrary,
     internal: Callable[[], Sequence[str]] = tuple,
     vocabulary: Callable[[], Collection[str]] = frozenset,
 ) -> Guards:
@@ -103,7 +111,7 @@ def _guards(
         internal=internal,
         vocabulary=vocabulary,
         ner=settings.ner == "on",
-        prompts=_instructions,
+        prompts=prompts.instructions,
         support=_support,
         thresholds={str(name): value for name, value in settings.guard_thresholds.items()},
     )
@@ -143,7 +151,7 @@ async def open_knowledge(
 
 def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
     """What the nodes of a graph may use."""
-    prompts = PromptLibrary.load()
+    prompts = rooms.prompts
     return Deps(
         profile=rooms.profile,
         guards=rooms.guards,
@@ -165,13 +173,6 @@ def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
 def _chroma(settings: Settings, desk_folder: Path) -> ServerPlace | None:
     """The desk's own database on the Chroma server, if there is one."""
     return ServerPlace(settings.chroma_url, f"frontdesk-{desk_folder.name}") if settings.chroma_url else None
-
-
-@cache
-def _instructions() -> tuple[str, ...]:
-    """What the library tells models in their system messages: no answer may recite it."""
-    prompts = PromptLibrary.load().all()
-    return tuple(line.text for prompt in prompts for line in prompt.messages if line.role == "system")
 
 
 def _support(answer: str, texts: Sequence[str]) -> list[tuple[float, int]]:

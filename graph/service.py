@@ -14,6 +14,7 @@ from guards import Guards, ScopeFilter
 from models.chat import ModelClient
 from models.embedded import LocalModel
 from models.router import ComplexityRouter
+from prompts import PromptLibrary
 from retrieval import Knowledge
 from store import HomeLock, Store
 from tracing import Metrics
@@ -45,6 +46,7 @@ class Service:
     scope: ScopeFilter
     router: ComplexityRouter
     knowledge: Knowledge
+    prompts: PromptLibrary
     embedder: Embedder
     store: Store
     chat: ModelClient

@@ -1,8 +1,12 @@
-"""The library of prompts: one YAML file a prompt version, with its variables and its cases."""
+"""The library of prompts: one YAML file a prompt version, with its variables and its cases.
+
+What ships stands in prompts/library; what a desk has registered beside it, in the desk's own folder prompts/.
+Both are files that belong in git: no prompt lives in a database alone.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -52,11 +56,15 @@ class _File(_Strict):
     variables: list[str]
     messages: list[_Line] = Field(min_length=1)
     cases: list[PromptCase] = Field(default_factory=list)
+    created_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One version of a prompt. `hash` is of its messages: equal hashes ask a model the same."""
+    """One version of a prompt. `hash` is of its messages: equal hashes ask a model the same.
+
+    `created_at` is when a desk registered it (ISO, UTC); empty for what ships, whose history is git's.
+    """
 
     name: str
     version: int
@@ -66,6 +74,7 @@ class Prompt:
     messages: tuple[Message, ...]
     cases: tuple[PromptCase, ...]
     hash: str
+    created_at: str = ""
 
     @property
     def label(self) -> str:
@@ -94,29 +103,39 @@ class Prompt:
 
 
 class PromptLibrary:
-    """All prompts by name and version."""
+    """All prompts by name and version: those that ship, and those that a desk has registered.
 
-    def __init__(self, prompts: Mapping[tuple[str, int], Prompt]) -> None:
+    A registered version of a shipped prompt answers only where it is named: registering changes no answer.
+    """
+
+    def __init__(self, prompts: Mapping[tuple[str, int], Prompt], registered: Iterable[Prompt] = ()) -> None:
         self._prompts = dict(prompts)
+        self._shipped = frozenset(prompts)
+        for prompt in registered:
+            self.add(prompt)
 
     @classmethod
-    def load(cls, folder: Path = LIBRARY) -> Self:
-        """Read every *.yaml of a folder. Raises UsageError naming the file and what is wrong with it."""
+    def load(cls, folder: Path = LIBRARY, desk: Path | None = None) -> Self:
+        """Read every *.yaml of a folder, and of a desk's own. Raises UsageError naming the file and what is wrong."""
         prompts: dict[tuple[str, int], Prompt] = {}
         for path in sorted(folder.glob("*.yaml")):
             prompt = _read(path)
             if (prompt.name, prompt.version) in prompts:
                 raise UsageError(f"{prompt.label} is there twice", where=path.name, fix="raise its version")
             prompts[prompt.name, prompt.version] = prompt
-        return cls(prompts)
+        return cls(prompts, (_read(path) for path in sorted(desk.glob("*.yaml"))) if desk else ())
 
     def get(self, name: str, version: int | None = None) -> Prompt:
-        """A prompt by name, or by `name@version`; the newest without a version. Raises UsageError."""
+        """A prompt by name, or by `name@version`. Raises UsageError.
+
+        Without a version: the newest that ships; of a name that does not ship, the newest.
+        """
         plain, _, pinned = name.partition("@")
         if pinned and not pinned.isdecimal():
             raise UsageError(f"no prompt version {pinned!r}", where=name, fix="a version is a number: answer@1")
         versions = sorted(number for own, number in self._prompts if own == plain)
-        wanted = int(pinned) if pinned else version or (versions[-1] if versions else 0)
+        default = [number for number in versions if (plain, number) in self._shipped] or versions
+        wanted = int(pinned) if pinned else version or (default[-1] if default else 0)
         if wanted not in versions:
             known = ", ".join(sorted(prompt.label for prompt in self._prompts.values()))
             raise UsageError(f"no prompt {name!r}", where="prompts", fix=f"there are {known}")
@@ -126,18 +145,120 @@ class PromptLibrary:
         """Every version of every prompt, by name and version."""
         return [self._prompts[key] for key in sorted(self._prompts)]
 
+    def add(self, prompt: Prompt) -> None:
+        """Take a registered prompt in. Raises UsageError for a version that is there, or a text that is."""
+        self.check(prompt)
+        self._prompts |= {(prompt.name, prompt.version): prompt}
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise what `add` would raise."""
+        same = next((each for each in self.all() if each.hash == prompt.hash), None)
+        if (prompt.name, prompt.version) in self._prompts:
+            newest = max(number for name, number in self._prompts if name == prompt.name)
+            raise UsageError(f"{prompt.label} is there", where="prompts", fix=f"make it version {newest + 1}")
+        if same:
+            raise UsageError(f"{prompt.label} says what {same.label} says", where="prompts", fix=f"use {same.label}")
+
+    def ships(self, prompt: Prompt) -> bool:
+        """Whether it came with Frontdesk, not from the desk."""
+        return (prompt.name, prompt.version) in self._shipped
+
+    def instructions(self) -> list[str]:
+        """What models are told in system messages: no answer may recite it."""
+        return [line.text for prompt in self.all() for line in prompt.messages if line.role == "system"]
+
+
+def parse_prompt(text: str, *, where: str) -> Prompt:
+    """One prompt file's text. Raises UsageError with the place and what is wrong with it."""
+    return _made(_yaml(text, where), where)
+
+
+def parse_prompts(text: str, *, where: str) -> list[Prompt]:
+    """The prompts of one text: prompt files or exports, each a YAML document. Raises UsageError."""
+    return [_made(_imported(each, where), where) for each in _documents(text, where) if each is not None]
+
+
+def export_prompts(prompts: Iterable[Prompt]) -> str:
+    """Prompts as YAML documents of version, created_at, hash, template and metadata; parse_prompts reads them back."""
+    documents = [
+        {
+            "name": prompt.name,
+            "version": prompt.version,
+            "created_at": prompt.created_at,
+            "hash": prompt.hash,
+            "template": [{"role": line.role, "text": line.text} for line in prompt.messages],
+            "metadata": {
+                "author": prompt.author,
+                "note": prompt.note,
+                "variables": list(prompt.variables),
+                "cases": [case.model_dump(mode="json", exclude_defaults=True) for case in prompt.cases],
+            },
+        }
+        for prompt in prompts
+    ]
+    return str(yaml.safe_dump_all(documents, allow_unicode=True, sort_keys=False, width=120))
+
+
+def prompt_file(prompt: Prompt) -> str:
+    """The text of a prompt's own file, as it stands in the library."""
+    file = {
+        "name": prompt.name,
+        "version": prompt.version,
+        "author": prompt.author,
+        "created_at": prompt.created_at,
+        "note": prompt.note,
+        "variables": list(prompt.variables),
+        "messages": [{"role": line.role, "text": line.text} for line in prompt.messages],
+        "cases": [case.model_dump(mode="json", exclude_defaults=True) for case in prompt.cases],
+    }
+    return str(yaml.safe_dump(file, allow_unicode=True, sort_keys=False, width=120))
+
 
 def _read(path: Path) -> Prompt:
     try:
-        file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise UsageError("is no text in UTF-8", where=path.name) from fault
+    return parse_prompt(text, where=path.name)
+
+
+def _yaml(text: str, where: str) -> object:
+    documents = _documents(text, where)
+    if len(documents) != 1:
+        raise UsageError(f"holds {len(documents)} YAML documents", where=where, fix="one file, one prompt")
+    return documents[0]
+
+
+def _documents(text: str, where: str) -> list[object]:
+    try:
+        return list(yaml.safe_load_all(text))
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:
         line = getattr(getattr(fault, "problem_mark", None), "line", None)
-        place = path.name if line is None else f"{path.name}:{line + 1}"
+        place = where if line is None else f"{where}:{line + 1}"
         raise UsageError("is no YAML", where=place, fix="check its indentation; tabs are not allowed") from fault
+
+
+def _imported(document: object, where: str) -> object:
+    """An exported document as a prompt file's; the hash it was exported with must be that of its template."""
+    if not isinstance(document, dict) or "template" not in document:
+        return document
+    plain = {name: value for name, value in document.items() if name not in ("template", "metadata", "hash")}
+    metadata = document.get("metadata")
+    plain |= {"messages": document["template"]} | (metadata if isinstance(metadata, dict) else {})
+    if document.get("hash") not in (None, _made(plain, where).hash):
+        raise UsageError(
+            "the template is not the one that was exported", where=where, fix="leave hash out to take it as a new text"
+        )
+    return plain
+
+
+def _made(document: object, where: str) -> Prompt:
+    try:
+        file = _File.model_validate(document)
     except ValidationError as fault:
         first = fault.errors()[0]
         field = ".".join(map(str, first["loc"])) or "file"
-        raise UsageError(f"{field}: {first['msg']}", where=path.name) from fault
+        raise UsageError(f"{field}: {first['msg']}", where=where) from fault
     messages = tuple(Message(line.role, line.text.strip()) for line in file.messages)
     prompt = Prompt(
         name=file.name,
@@ -148,8 +269,9 @@ def _read(path: Path) -> Prompt:
         messages=messages,
         cases=tuple(file.cases),
         hash=_hash(messages),
+        created_at=file.created_at,
     )
-    _agree(prompt, path.name)
+    _agree(prompt, where)
     return prompt
 
 

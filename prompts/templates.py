@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from domain.errors import UsageError
 
 VARIABLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
+STRAY = re.compile(r"\{[%#]|[%#]\}|(?<!\{)\{\s*[a-z][a-z0-9_]*\s*\}(?!\})")
+"""What other template languages would fill or run (`{% if %}`, `{# … #}`, `{name}`): here it would be sent as it is."""
 TAG = re.compile(r"</?([a-z][a-z0-9_]*)>")
 """Tags by which a template fences data off, as in `<passages>`; placeholders such as `<EMAIL_1>` are none."""
 
@@ -13,8 +15,8 @@ TAG = re.compile(r"</?([a-z][a-z0-9_]*)>")
 def names_in(text: str, *, where: str) -> list[str]:
     """The variables of a template, in order of appearance. Raises UsageError for braces that are no variable."""
     rest = VARIABLE.sub("", text)
-    if "{{" in rest or "}}" in rest:
-        odd = next(line for line in rest.splitlines() if "{{" in line or "}}" in line).strip()
+    if odd_lines := [line for line in rest.splitlines() if "{{" in line or "}}" in line or STRAY.search(line)]:
+        odd = odd_lines[0].strip()
         raise UsageError(f"braces that are no variable: {odd[:60]!r}", where=where, fix="write {{name}} in lower case")
     return list(dict.fromkeys(VARIABLE.findall(text)))
 
