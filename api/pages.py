@@ -20,6 +20,7 @@ MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
 }
 # Names carry no version, so a browser asks each time; an unchanged file costs it a 304.
 CACHING = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}

@@ -183,6 +183,7 @@ def test_a_thread_is_read_and_deleted_by_its_user_only():
     assert [answer.status_code for answer in foreign] == [404, 404, 404]
     assert own.json() == {
         "thread_id": "thread-1",
+        "ticket": None,
         "messages": [
             {"role": "user", "text": "how long?", "turn_id": "", "outcome": ""},
             {"role": "assistant", "text": ANSWER, "turn_id": "turn-1", "outcome": "answer"},

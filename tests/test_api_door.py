@@ -238,7 +238,7 @@ def test_a_file_comes_whole_packed_and_only_once(path):
     assert plain.headers["etag"] != packed.headers["etag"]
     assert (known.status_code, known.content) == (304, b"")
     kinds = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
-             ".html": "text/html; charset=utf-8"}  # fmt: skip
+             ".html": "text/html; charset=utf-8", ".txt": "text/plain; charset=utf-8"}  # fmt: skip
     assert plain.headers["content-type"] == kinds[path.suffix]
 
 
@@ -281,6 +281,7 @@ def test_the_description_holds_every_public_route_and_no_other():
     assert set(paths) == {
         "/v1/chat", "/v1/chat/stream", "/v1/threads/{thread_id}", "/v1/feedback", "/v1/desk", "/healthz", "/readyz",
         "/metrics", "/v1/chat/completions", "/v1/models", "/v1/models/{model}",
+        "/v1/users/{user_id}/data",
     }  # fmt: skip
     answers = paths["/v1/chat"]["post"]["responses"]
     assert set(answers) >= {"200", "400", "404", "409", "413", "422", "503"}

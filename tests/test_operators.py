@@ -197,7 +197,7 @@ def test_a_receipt_is_whole_and_counts_tokens_and_dollars(service):
     service.store.ledger.save(_receipt())
     kept = asyncio.run(operators.receipt(service, "01900000-0000-7"))
     assert (kept["tokens"], kept["cost_usd"]) == (120, 0.0015)
-    assert kept["steps"] == [{"name": "route", "ms": 3.0}]
+    assert kept["steps"] == [{"name": "route", "ms": 3.0, "offset_ms": None}]
     assert kept["scores"] == [{"name": "faithful", "value": None, "comment": "no passages"}]
 
 
