@@ -45,7 +45,7 @@ ask: $(READY)  ## Ask one question: make ask Q="Where is my order?"
 	@$(BIN)/frontdesk ask "$(Q)" --desk $(DESK)
 
 test: $(READY)  ## Run the tests (no weights, no network, under five minutes)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 8 --dist loadfile
 
 test-slow: $(READY)  ## Run the slow tests: a browser, Studio, the real local model where its weights are
 	@$(BIN)/python -m pytest -m slow
