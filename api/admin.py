@@ -69,10 +69,7 @@ def _posted(name: str, operation: Operation) -> Callable[..., Awaitable[Json]]:
         who = _operator(request, operation.scope)
         if "progress" in signature(operation.work).parameters:
             doors.gauge(0, 0)
-        done = await run(doors.service, name, _given(body), who=who, progress=doors.gauge)
-        if name == "data.delete":
-            doors.replays.forget_user(_given(body)["user"])
-        return done
+        return await run(doors.service, name, _given(body), who=who, progress=doors.gauge)
 
     return work
 

@@ -28,6 +28,7 @@ from domain.settings import Settings
 from graph.alerts import open_watch
 from graph.bootstrap import close_service, open_service
 from graph.health import banner
+from graph.recall import recall
 from graph.rooms import Say
 from graph.service import Service
 from graph.system import Uuid7
@@ -62,7 +63,8 @@ def create_app(
     )
     ids, clock = ids or Uuid7(), clock or service.clock
     limits = RateLimits.of(service.settings, clock)
-    app.state.doors = Doors(service, Turns(), Replays(clock), ids, clock, _new_session, heartbeat, limits)
+    replays = Replays(service.store, partial(recall, service), ids)
+    app.state.doors = Doors(service, Turns(), replays, ids, clock, _new_session, heartbeat, limits)
     app.state.assets = pages.read_assets()
     for router in (chat.router, openai.router, probes.router, pages.router, admin.make_router()):
         app.include_router(router)

@@ -3,9 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -15,7 +14,6 @@ from api import problems
 from api.doors import Doors, Here
 from api.identity import identity_of
 from api.limits import callers
-from api.replays import Slot
 from api.responses import EVENT_HEADERS, HEARTBEAT, events, finished, reply_response, streamed
 from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
 from api.traceparent import traceparent_of
@@ -80,7 +78,7 @@ async def chat(
 
     With `Accept: text/event-stream` it comes as events: `step`, `token`, `retract` (forget the tokens so far; others
     follow), `sources`, then `done` with the whole Reply, or `error`. A client that leaves stops the work. A request with the same `Idempotency-Key` and body
-    is answered from memory for ten minutes.
+    is answered once: for ten minutes it gets the same reply again, at any replica.
     """
     return await _answer(request, body, doors, key, as_events=_accepts_events(accept))
 
@@ -118,7 +116,6 @@ async def read_thread(request: Request, thread_id: str, doors: Here, user_id: Us
 async def delete_thread(request: Request, thread_id: str, doors: Here, user_id: User = None) -> Response:
     """Remove a thread of this user, and the personal data kept for it."""
     await doors.service.desk.forget(thread_id, caller(request, user_id))
-    doors.replays.forget(thread_id)
     return Response(status_code=204)
 
 
@@ -144,7 +141,6 @@ async def delete_user(request: Request, user_id: str, doors: Here) -> Response:
     """Remove this user from every store, and from Langfuse; cost rows stay, as nobody's."""
     _themselves(request, user_id)
     await run(doors.service, "data.delete", {"user": user_id}, who="the user, or their server")
-    doors.replays.forget_user(user_id)
     return Response(status_code=204)
 
 
@@ -231,18 +227,18 @@ async def _answer(request: Request, body: ChatBody, doors: Doors, key: str | Non
     check_length(body.message, doors)
     user = caller(request, body.user_id)
     api_key = await admit(request, user, doors)
-    slot = (user, key) if key else None
-    if slot and (earlier := doors.replays.begin(slot, body.model_dump_json())):
-        return _replayed(earlier, as_events=as_events)
+    begun = await doors.replays.begin(user, key, body.model_dump_json()) if key else None
+    if isinstance(begun, Reply):
+        return _replayed(begun, as_events=as_events)
     question = replace(body.question(user), key=api_key, live=as_events, parent=traceparent_of(request))
-    turn = doors.turns.start(doors.service.desk.stream(question), _keeper(doors, slot))
+    if begun:
+        happening = doors.service.desk.stream(replace(question, turn_id=begun.turn_id))
+        turn = doors.turns.start(doors.replays.keeping(begun, happening))
+    else:
+        turn = doors.turns.start(doors.service.desk.stream(question))
     if not as_events:
         return await whole(turn, request)
     return await streamed(turn, doors.heartbeat, lambda first: _told(turn, first, doors))
-
-
-def _keeper(doors: Doors, slot: Slot | None) -> Callable[[Reply | None], None]:
-    return partial(doors.replays.end, slot) if slot else lambda _reply: None
 
 
 async def _told(turn: RunningTurn, first: Event | None, doors: Doors) -> AsyncIterator[bytes]:
@@ -276,7 +272,7 @@ def _event(name: str, data: Any) -> bytes:
 
 
 def _replayed(reply: Reply, *, as_events: bool) -> Response:
-    """A reply from memory, in the form that is asked for now."""
+    """A reply that was given before, in the form that is asked for now."""
     replayed = {"Idempotent-Replayed": "true"}
     if not as_events:
         response = _reply(reply)

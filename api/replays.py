@@ -1,77 +1,97 @@
-"""Idempotency keys: a request that is sent again is answered from memory, never worked on twice."""
+"""Idempotency keys: a request that is sent again is answered from what is kept, at any replica, and never worked on twice."""
 
-import hashlib
-from collections import OrderedDict
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import structlog
 
 from api.problems import KEY_REUSED, REQUEST_RUNNING, ProblemError
-from domain.ports import Clock
+from domain.errors import StoreError
+from domain.ports import Ids
 from domain.receipt import Reply
+from graph.desk import Done, Event
+from store import Store
+from store.leases import SECONDS
+from store.replays import Slot
 
-SECONDS = 600.0
-ROOM = 1_000
-
-Slot = tuple[str, str]
-"""A user and the key that they sent: nobody meets another user's replies."""
+RENEWALS = 3
+"""How often a request's hold is renewed in its life: two may fail."""
 
 
-@dataclass(slots=True)
-class _Kept:
-    """`reply` is None while the first request of its kind is running."""
+class Recall(Protocol):
+    """Gives the reply of a turn to its user; of one that is not known to have been answered, only a good one."""
 
-    body: bytes
-    until: float
-    reply: Reply | None = None
+    def __call__(self, turn_id: str, user_id: str, *, answered: bool) -> Reply | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A request that is worked on here: its turn is to have this id."""
+
+    slot: Slot
+    turn_id: str
 
 
 class Replays:
-    """The last replies by key, in memory: at most `room`, each for `seconds`."""
+    """The requests of one desk that came with a key."""
 
-    def __init__(self, clock: Clock, *, seconds: float = SECONDS, room: int = ROOM) -> None:
-        self._clock = clock
-        self._seconds = seconds
-        self._room = room
-        self._kept: OrderedDict[Slot, _Kept] = OrderedDict()
+    def __init__(self, store: Store, recall: Recall, ids: Ids) -> None:
+        self._store = store
+        self._recall = recall
+        self._ids = ids
 
-    def begin(self, slot: Slot, body: str) -> Reply | None:
-        """The reply that was given before; None when this request is the first and now holds the slot.
+    async def begin(self, user: str, key: str, body: str) -> Reply | Begun:
+        """The reply that was given before; a `Begun` where this request is the first.
 
         Raises ProblemError: the same request is running, or the key came with another body.
         """
-        self._expire()
-        digest = hashlib.sha256(body.encode()).digest()
-        kept = self._kept.get(slot)
-        if kept is None:
-            self._kept[slot] = _Kept(digest, self._clock.monotonic() + self._seconds)
-            return None
-        if kept.body != digest:
+        return await asyncio.to_thread(self._begin, user, key, body)
+
+    async def keeping(self, begun: Begun, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        """The events of the turn; it holds its key meanwhile. A turn without a reply sets it free."""
+        renewing = asyncio.create_task(self._renew(begun), name="replay")
+        answered = False
+        try:
+            async with aclosing(cast("Any", events)) as running:
+                async for event in running:
+                    if isinstance(event, Done):
+                        answered = True
+                        # Else the hold ends by itself, and the turn is found in the ledger.
+                        with suppress(StoreError):
+                            await asyncio.to_thread(self._store.replays.end, begun.slot, begun.turn_id)
+                    yield event
+        finally:
+            renewing.cancel()
+            if not answered:
+                with suppress(StoreError):
+                    await asyncio.to_thread(self._store.replays.drop, begun.slot, begun.turn_id)
+
+    def _begin(self, user: str, key: str, body: str) -> Reply | Begun:
+        vault = self._store.vault
+        slot = Slot(vault.digest(f"{user}\0{key}"), vault.digest(body), vault.user_hash(user))
+        begun = Begun(slot, self._ids.new())
+        standing = self._store.replays.begin(slot, begun.turn_id)
+        if standing.state == "other_body":
             raise ProblemError(KEY_REUSED)
-        if kept.reply is None:
+        if standing.state == "running":
             raise ProblemError(REQUEST_RUNNING)
-        return kept.reply
+        # A replica that was killed may have ended the turn, and not got round to saying so.
+        done = standing.state == "done"
+        earlier = self._recall(standing.turn_id, user, answered=done) if standing.turn_id else None
+        if earlier and not done:
+            self._store.replays.end(slot, standing.turn_id)
+        elif done and not earlier:
+            self._store.replays.drop(slot, standing.turn_id)
+            return self._begin(user, key, body)
+        return earlier or begun
 
-    def end(self, slot: Slot, reply: Reply | None) -> None:
-        """Keep the reply; without one the slot is free again, so that the request can be repeated."""
-        kept = self._kept.pop(slot)
-        if reply:
-            self._kept[slot] = _Kept(kept.body, self._clock.monotonic() + self._seconds, reply)
-
-    def forget(self, thread_id: str) -> None:
-        """Let go of the replies of a thread that its user has deleted."""
-        for slot in [slot for slot, kept in self._kept.items() if kept.reply and kept.reply.thread_id == thread_id]:
-            del self._kept[slot]
-
-    def forget_user(self, user: str) -> None:
-        """Let go of the replies of a user whose data was deleted."""
-        for slot in [slot for slot, kept in self._kept.items() if slot[0] == user and kept.reply]:
-            del self._kept[slot]
-
-    def _expire(self) -> None:
-        """Drop what is too old, and the oldest where there is no room. Running requests stay."""
-        now, ended = self._clock.monotonic(), [slot for slot, kept in self._kept.items() if kept.reply]
-        surplus = len(self._kept) - self._room + 1
-        for place, slot in enumerate(ended):
-            if place < surplus or self._kept[slot].until <= now:
-                del self._kept[slot]
-            else:
-                return
+    async def _renew(self, begun: Begun) -> None:
+        while True:
+            await asyncio.sleep(SECONDS / RENEWALS)
+            try:
+                await asyncio.to_thread(self._store.replays.renew, begun.slot, begun.turn_id)
+            except StoreError as fault:
+                structlog.get_logger().warning("idempotency key not renewed", error=type(fault).__name__)

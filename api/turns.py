@@ -4,24 +4,23 @@ The desk's event stream must be read from start to end in one task: its timeouts
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from domain.receipt import Reply
 from graph.desk import Done, Event
 
-Ended = Callable[[Reply | None], None]
-"""Told the reply of a turn when it ends; None when there is none."""
+if TYPE_CHECKING:
+    from domain.receipt import Reply
 
 
 class RunningTurn:
     """One turn. `reply` and `fault` are known when it has ended; neither is, when it was stopped."""
 
-    def __init__(self, events: AsyncIterator[Event], ended: Ended) -> None:
+    def __init__(self, events: AsyncIterator[Event]) -> None:
         self.reply: Reply | None = None
         self.fault: BaseException | None = None
         self._over = False
-        self._tell = ended
         self._heard: asyncio.Queue[Event | None] = asyncio.Queue()
         self.task = asyncio.create_task(self._work(events), name="turn")
         self.task.add_done_callback(self._end)
@@ -50,7 +49,6 @@ class RunningTurn:
     def _end(self, task: asyncio.Task[None]) -> None:
         self.fault = None if task.cancelled() else task.exception()
         self._over = True
-        self._tell(self.reply)
         self._heard.put_nowait(None)
 
 
@@ -60,9 +58,9 @@ class Turns:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, events: AsyncIterator[Event], ended: Ended = lambda _reply: None) -> RunningTurn:
+    def start(self, events: AsyncIterator[Event]) -> RunningTurn:
         """Set a turn to work."""
-        turn = RunningTurn(events, ended)
+        turn = RunningTurn(events)
         self._running.add(turn.task)
         turn.task.add_done_callback(self._running.discard)
         return turn

@@ -214,9 +214,8 @@ class Desk:
         thread, known = question.thread_id or self._ids.new(), dict[str, str]()
         if question.thread_id:
             known = await asyncio.to_thread(self._secrets_of, thread, user)
-        return TurnRecord(
-            self._ids.new(), thread, user, self._clock.now(), known, key=question.key, parent=question.parent
-        )
+        turn, at = question.turn_id or self._ids.new(), self._clock.now()
+        return TurnRecord(turn, thread, user, at, known, key=question.key, parent=question.parent)
 
     def _secrets_of(self, thread_id: str, user: str) -> dict[str, str]:
         """The originals behind a thread's placeholders, for its owner only."""

@@ -71,6 +71,8 @@ class Question:
     live: bool = False
     parent: TraceParent | None = None
     """The caller's own span, where it is one that is believed."""
+    turn_id: str = ""
+    """The id that the turn shall have, where its door must know it before it begins."""
 
 
 @dataclass(slots=True)

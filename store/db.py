@@ -24,6 +24,7 @@ from store.ledger import Ledger
 from store.migrate import HEAD, bring_up_to_date, revision
 from store.outbox import Outbox, give_up
 from store.people import People
+from store.replays import ReplayBook
 from store.series import Series
 from store.tables import (
     budget_accounts,
@@ -33,6 +34,7 @@ from store.tables import (
     feedback,
     holds,
     receipts,
+    replays,
     threads,
     tickets,
     vault,
@@ -82,6 +84,7 @@ class Store:
         self.keys = Keys(database, clock)
         self.audit = Audit(database, clock)
         self.alerts = AlertBook(database, clock)
+        self.replays = ReplayBook(database, clock)
         self.leases: Leases = DatabaseLeases(database, clock)
         self.shared = database.shared
 
@@ -182,6 +185,7 @@ def _stays_empty(path: Path) -> bool:
 
 def _purge(connection: Connection, before: datetime) -> Purged:
     connection.execute(delete(cached_answers).where(cached_answers.c.made_at < before))
+    connection.execute(delete(replays).where(replays.c.until < before))
     old_turns = select(receipts.c.turn_id).where(receipts.c.at < before)
     last_used = (
         select(func.coalesce(func.max(threads.c.touched_at), vault.c.written_at))

@@ -14,6 +14,7 @@ from store.tables import (
     feedback,
     holds,
     receipts,
+    replays,
     threads,
     tickets,
     vault,
@@ -78,6 +79,7 @@ def _erase(connection: Connection, user: str) -> Erased:
     )
     rated = connection.execute(delete(feedback).where(feedback.c.turn_id.in_(turns))).rowcount
     connection.execute(delete(vault).where(vault.c.thread.in_(own)))
+    connection.execute(delete(replays).where(replays.c.user_hash == user))
     handed = connection.execute(delete(tickets).where(tickets.c.user_hash == user)).rowcount
     kept = connection.execute(delete(receipts).where(receipts.c.user_hash == user)).rowcount
     connection.execute(delete(threads).where(threads.c.user_hash == user))

@@ -265,6 +265,18 @@ leases = Table(
 )
 """What one process does for all, and until when it is the one. A row whose time is over means nothing."""
 
+replays = Table(
+    "replays",
+    metadata,
+    _column("slot", String, primary_key=True),
+    _column("body", String),
+    _column("user_hash", Words, index=True),
+    _column("turn_id", Words, index=True),
+    _column("until", UtcTime, index=True),
+    _column("done", Boolean),
+)
+"""Requests with an idempotency key, by keyed hashes of whose and of what; `turn_id` is the turn that answers."""
+
 threads = Table(
     "threads",
     metadata,

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 from domain.errors import NotFoundError
 from domain.ports import Clock
 from store.engine import Database, upsert
+from store.replays import forget_thread
 from store.tables import threads
 
 
@@ -47,6 +48,7 @@ class Threads:
             return list(connection.execute(idle).scalars())
 
     def delete(self, thread: str) -> None:
-        """Forget whose thread it was."""
+        """Forget whose thread it was; no repeated request is answered from it any more."""
         with self._database.write() as connection:
+            forget_thread(connection, thread)
             connection.execute(delete(threads).where(threads.c.id == thread))

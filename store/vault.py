@@ -34,6 +34,7 @@ class Vault:
         self._clock = clock
         self._sealing_key = _derive(secret, "vault")
         self._user_key = _derive(secret, "user")
+        self._digest_key = _derive(secret, "digest")
         self._fingerprint = _derive(secret, "fingerprint").hex()[:32]
 
     def read(self, thread: str) -> dict[str, str]:
@@ -61,6 +62,10 @@ class Vault:
     def user_hash(self, user_id: str) -> str:
         """Give the name under which everything else knows a user: 32 hex digits, the same for the same key."""
         return hmac.digest(self._user_key, user_id.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
+
+    def digest(self, text: str) -> str:
+        """Give a text's keyed hash, 64 hex digits: to know it again, and nothing else."""
+        return hmac.digest(self._digest_key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
     def check_key(self) -> None:
         """Tie the store to its key at the first time, and raise StoreError at any other key later."""

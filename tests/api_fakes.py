@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +17,11 @@ from api.server import address_of, listen, open_listener
 from domain.errors import NotFoundError
 from domain.ports import ModelCard
 from domain.profile import DeskProfile
-from domain.receipt import Reply, ReplyReceipt
+from domain.receipt import Receipt, Reply
 from domain.settings import Settings
 from domain.turn import Message, Outcome, Passage, Source, Step
 from graph.desk import Done, Retract, Sources, StepDone, Token
+from store.replays import KEPT, Standing
 from tracing import Metrics
 
 PATIENCE = 10.0
@@ -39,31 +40,30 @@ PROFILE = DeskProfile.model_validate(
 )
 
 
-def reply_to(number: int, thread_id: str, answer: str = ANSWER, outcome: Outcome = "answer") -> Reply:
-    receipt = ReplyReceipt(
-        mode="quote",
-        tier="simple",
-        model="",
-        prompt="",
-        rag_config="test@1",
-        release="built-in",
-        knowledge="k1",
-        verdicts=[],
-        steps=[Step("guard_input", 1.5)],
-        tokens=0,
-        cost_usd=0.0,
-        latency_ms=2.0,
-    )
-    return Reply(
-        answer=answer,
-        outcome=outcome,
-        sources=[SOURCE],
-        thread_id=thread_id,
+def receipt_of(number: int, thread_id: str, answer: str, outcome: Outcome, user: str = "") -> Receipt:
+    return Receipt(
         turn_id=f"turn-{number}",
+        thread_id=thread_id,
         trace_id=f"{number:032x}",
+        desk="lamps",
+        user=user,
+        at="2026-03-01T12:00:00+00:00",
         language="en",
-        receipt=receipt,
+        outcome=outcome,
+        reason=None,
+        question="how long?",
+        answer=answer,
+        release="built-in",
+        rag_config="test@1",
+        knowledge="k1",
+        latency_ms=2.0,
+        sources=[SOURCE],
+        steps=[Step("guard_input", 1.5)],
     )
+
+
+def reply_to(number: int, thread_id: str, answer: str = ANSWER, outcome: Outcome = "answer") -> Reply:
+    return Reply.of(receipt_of(number, thread_id, answer, outcome), answer, [SOURCE])
 
 
 @dataclass
@@ -86,6 +86,7 @@ class ScriptedDesk:
     finished: int = 0
     ratings: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
 
     async def stream(self, question, pins=None):
         del pins
@@ -113,7 +114,11 @@ class ScriptedDesk:
         for word in self.answer.split(" "):
             yield Token(f"{word} ")
         yield Sources([SOURCE])
-        yield Done(reply_to(number, thread, self.answer, self.outcome))
+        user = NoVault().user_hash(question.user_id)
+        receipt = receipt_of(number, thread, self.answer, self.outcome, user)
+        receipt = replace(receipt, turn_id=question.turn_id or receipt.turn_id)
+        self.receipts[receipt.turn_id] = receipt
+        yield Done(Reply.of(receipt, self.answer, [SOURCE]))
         self.finished += 1
 
     async def thread(self, thread_id, user_id):
@@ -123,6 +128,7 @@ class ScriptedDesk:
     async def forget(self, thread_id, user_id):
         self._owned(thread_id, user_id)
         del self.owners[thread_id]
+        self.receipts = {name: one for name, one in self.receipts.items() if one.thread_id != thread_id}
 
     async def rate(self, turn_id, user_id, rating, comment=""):
         if not turn_id.startswith("turn-"):
@@ -196,6 +202,57 @@ class NoTickets:
         del thread
 
 
+class NoVault:
+    """Hashes, and nothing to put back."""
+
+    def user_hash(self, user):
+        return f"hash of {user}"
+
+    def digest(self, text):
+        return f"digest of {text}"
+
+    def read(self, thread):
+        del thread
+        return {}
+
+
+@dataclass
+class DeskLedger:
+    """The receipts of a scripted desk."""
+
+    desk: ScriptedDesk
+
+    def get(self, turn_id):
+        if turn_id not in self.desk.receipts:
+            raise NotFoundError("no such turn", where=turn_id)
+        return self.desk.receipts[turn_id]
+
+
+@dataclass
+class ListedReplays:
+    """What store/replays.py keeps in a database, in a dict: [body, turn, whether it ended, until when]."""
+
+    clock: FrozenClock
+    rows: dict[str, list[Any]] = field(default_factory=dict)
+
+    def begin(self, slot, turn_id):
+        self.rows = {name: row for name, row in self.rows.items() if self.clock.now() < row[3]}
+        kept = self.rows.setdefault(slot.id, [slot.body, turn_id, False, self.clock.now() + KEPT])
+        if kept[0] != slot.body:
+            return Standing("other_body")
+        if kept[1] == turn_id:
+            return Standing("mine")
+        return Standing("done", kept[1]) if kept[2] else Standing("running")
+
+    def end(self, slot, turn_id):
+        del turn_id
+        self.rows[slot.id][2:] = [True, self.clock.now() + KEPT]
+
+    def drop(self, slot, turn_id):
+        del turn_id
+        del self.rows[slot.id]
+
+
 @dataclass
 class FakeService:
     """What the door reads of a service."""
@@ -210,8 +267,17 @@ class FakeService:
     metrics: Metrics = field(default_factory=Metrics)
     local: None = None
     clock: FrozenClock = field(default_factory=FrozenClock)
-    store: Any = field(default_factory=lambda: SimpleNamespace(keys=NoKeys(), tickets=NoTickets()))
+    store: Any = None
     exporter: Any = None
+
+    def __post_init__(self):
+        self.store = self.store or SimpleNamespace(
+            keys=NoKeys(),
+            tickets=NoTickets(),
+            vault=NoVault(),
+            ledger=DeskLedger(self.desk),
+            replays=ListedReplays(self.clock),
+        )
 
 
 @asynccontextmanager
@@ -258,7 +324,8 @@ class Door:
 @asynccontextmanager
 async def open_door(service=None, *, heartbeat=10.0):
     """The application over a scripted service, reached without a network."""
-    service, clock = service or FakeService(), FrozenClock()
+    service = service or FakeService()
+    clock = service.clock
     app = create_app(service, owner_token=TOKEN, clock=clock, ids=CountingIds(), heartbeat=heartbeat)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as http:

@@ -183,6 +183,7 @@ def test_only_the_user_is_shown_or_removed(tmp_path: Path) -> None:
             service.store = SimpleNamespace(
                 keys=house.store.keys,
                 people=house.store.people,
+                replays=house.store.replays,
                 vault=house.store.vault,
                 ledger=house.store.ledger,
                 feedback=house.store.feedback,
