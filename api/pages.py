@@ -1,4 +1,4 @@
-"""The chat page, the operators' page and their files: read once, named by their hash, sent compressed."""
+"""The chat page, its widget for other sites, the operators' page and their files: read once, sent compressed."""
 
 import gzip
 import hashlib
@@ -10,11 +10,13 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from api.chat import SESSION, SESSION_COOKIE
-from api.doors import Here
+from api.doors import Doors, Here
+from api.gate import CONTENT_POLICY
 
 FOLDER = Path(__file__).parent / "web"
 PAGE = "index.html"
 OPERATORS_PAGE = "ops.html"
+LOADER = "widget.js"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -37,11 +39,11 @@ class Asset:
     packed: bytes
     tag: str
 
-    def respond(self, request: Request) -> Response:
-        """The file, or 304 where the browser has it."""
+    def respond(self, request: Request, **special: str) -> Response:
+        """The file, or 304 where the browser has it; `special` headers go with either."""
         packed = "gzip" in request.headers.get("accept-encoding", "")
         tag = f'"{self.tag}-gzip"' if packed else f'"{self.tag}"'
-        headers = CACHING | {"ETag": tag}
+        headers = CACHING | {"ETag": tag} | special
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         if packed:
@@ -64,10 +66,34 @@ def _read(path: Path) -> Asset:
 async def page(request: Request, doors: Here) -> Response:
     """The chat page; a browser that is new here gets an anonymous session that no script can read."""
     response = _assets(request)[PAGE].respond(request)
-    if not SESSION.fullmatch(request.cookies.get(SESSION_COOKIE, "")):
-        secure = request.url.scheme == "https"
-        response.set_cookie(SESSION_COOKIE, doors.new_session(), httponly=True, samesite="strict", secure=secure)
+    if not _has_session(request):
+        response.set_cookie(
+            SESSION_COOKIE, doors.new_session(), httponly=True, samesite="strict", secure=_is_https(request)
+        )
     return response
+
+
+@router.api_route("/widget", methods=["GET", "HEAD"])
+async def framed_page(request: Request, doors: Here) -> Response:
+    """The chat page for a frame on a site that the settings name; its session holds on that site alone.
+
+    The cookie is one of its own for each site around the frame (Partitioned, CHIPS). A browser keeps it only from
+    https or from this machine itself (Secure), by its own word and not by that of a proxy.
+    """
+    policy = CONTENT_POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {_framing_origins(doors)}")
+    response = _assets(request)[PAGE].respond(request, **{"Content-Security-Policy": policy})
+    if not _has_session(request):
+        # By hand: the standard library writes Partitioned from Python 3.14 on.
+        cookie = f"{SESSION_COOKIE}={doors.new_session()}; HttpOnly; Path=/; SameSite=None; Secure; Partitioned"
+        response.headers.append("Set-Cookie", cookie)
+    return response
+
+
+@router.api_route("/widget.js", methods=["GET", "HEAD"])
+async def loader(request: Request, doors: Here) -> Response:
+    """The script that a site puts on its pages; 404 as long as the settings name no site."""
+    _framing_origins(doors)
+    return _assets(request)[LOADER].respond(request, **{"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
 @router.api_route("/ops", methods=["GET", "HEAD"])
@@ -83,6 +109,23 @@ async def asset(request: Request, name: str) -> Response:
     if found is None:
         raise HTTPException(404)
     return found.respond(request)
+
+
+def _framing_origins(doors: Doors) -> str:
+    """The sites that may show the widget, as a content policy lists them. Raises HTTPException (404) for none."""
+    origins = doors.service.settings.widget_origins.replace(",", " ")
+    if not origins:
+        raise HTTPException(404)
+    return origins
+
+
+def _has_session(request: Request) -> bool:
+    return SESSION.fullmatch(request.cookies.get(SESSION_COOKIE, "")) is not None
+
+
+def _is_https(request: Request) -> bool:
+    """Whether the browser speaks https, to us or to a proxy that says so: who lies here deceives nobody else."""
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
 
 
 def _assets(request: Request) -> dict[str, Asset]:

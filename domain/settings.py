@@ -3,6 +3,7 @@
 `graph/bootstrap.py` and the doors' entry points build one `Settings` and pass plain values down.
 """
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -17,7 +18,7 @@ PLACEHOLDERS = frozenset({"changeme", "change-me", "secret", "password", "todo",
 
 SHORTEST_SECRET = 32
 
-
+ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?(:[0-9]{1,5})?")
 REDIS_SCHEMES = ("redis://", "rediss://", "redis+unix://")
 RATE = r"^([1-9][0-9]{0,6}/([1-9][0-9]{0,4} ?)?(second|minute|hour|day))?$"
 """A number of turns in a sliding window, such as 30/minute or 10/5second."""
@@ -59,6 +60,9 @@ class Settings(BaseSettings):
     )
     origins: str = Field(
         "", description="Web origins, with commas, whose pages may ask this desk; empty: its own only."
+    )
+    widget_origins: str = Field(
+        "", description="Web origins, with commas, whose pages may show the chat as a widget; empty: none."
     )
     jwt_secret: SecretStr = Field(
         SecretStr(""), description="Shared secret of signed user tokens (HS256), 32+ characters."
@@ -196,6 +200,16 @@ class Settings(BaseSettings):
             message = "must be an address like https://hooks.example/path"
             raise ValueError(message)
         return value
+
+    @field_validator("widget_origins")
+    @classmethod
+    def _origins_by_name(cls, value: str) -> str:
+        named = [origin.strip().lower().rstrip("/") for origin in value.split(",") if origin.strip()]
+        for origin in named:
+            if not ORIGIN.fullmatch(origin):
+                message = f"{origin!r} is no origin: name each site like https://shop.example, without path or *"
+                raise ValueError(message)
+        return ",".join(named)
 
     @field_validator("jwt_secret")
     @classmethod

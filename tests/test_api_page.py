@@ -1,37 +1,20 @@
 """The chat page in a real browser: ask, sources, Vietnamese, thumbs, attacks, failures. Chromium comes with apt."""
 
 import asyncio
-import os
-from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
 from api_fakes import FakeService, ScriptedDesk, reply_to
+from browser import NEEDS_BROWSER, browsing, photograph
 
 from api import create_app
-from api.server import address_of, listen, open_listener
 from domain.errors import OverloadedError
 from domain.turn import Message, Source, Step
 from graph.desk import Done, Retract, Sources, StepDone, Token
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ATTACK = '<img src=x onerror="window.pwned=1"><script>window.pwned=2</script>[x](javascript:window.pwned=3)'
 SECONDS = 60.0
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER TEST WAS RUN: apt-get install chromium"),
-]
+pytestmark = NEEDS_BROWSER
 
 
 class TalkingDesk(ScriptedDesk):
@@ -61,38 +44,14 @@ class TalkingDesk(ScriptedDesk):
         return [*said, Message("assistant", "You have 30 days.", "turn-1", "answer")]
 
 
-@asynccontextmanager
-async def browsing(service, language="en-US"):
-    """A fresh browser on the page; whatever it does elsewhere, and every error of its scripts, is kept."""
-    from playwright.async_api import async_playwright  # noqa: PLC0415  # only where there is a browser
-
-    listener, ready = open_listener("127.0.0.1", 0), asyncio.Event()
-    app, address = create_app(service), address_of(listener, "127.0.0.1")
-    serving = asyncio.create_task(listen(app, listener, grace=2, ready=ready.set))
-    await ready.wait()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = await browser.new_page(locale=language, viewport={"width": 900, "height": 800})
-        page.set_default_timeout(10_000)
-        faults = []
-        page.on("request", lambda sent: None if sent.url.startswith(address) else faults.append(sent.url))
-        page.on("pageerror", lambda fault: faults.append(str(fault)))
-        page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-        page.on("dialog", lambda dialog: faults.append(dialog.message))
-        await page.goto(address)
-        yield page, faults
-        await browser.close()
-    os.kill(os.getpid(), 15)
-    await serving
-
-
-def in_browser(work, desk=None, **options):
+def in_browser(work, desk=None, language="en-US"):
     service = FakeService(desk=desk or TalkingDesk())
     if isinstance(desk, PeopledDesk):
         service.store.tickets = desk
+    options = {"locale": language, "viewport": {"width": 900, "height": 800}}
 
     async def run():
-        async with asyncio.timeout(SECONDS), browsing(service, **options) as (page, faults):
+        async with asyncio.timeout(SECONDS), browsing(create_app(service), **options) as (page, faults):
             seen = await work(page, service.desk)
             return seen, faults
 
@@ -103,12 +62,6 @@ async def ask(page, text):
     await page.fill("#message", text)
     await page.press("#message", "Enter")
     await page.wait_for_selector(".assistant:last-child .thumb")
-
-
-async def photograph(page, name):
-    """Keep what the page looks like now, for whoever names a folder in SHOTS."""
-    if folder := os.environ.get("SHOTS"):
-        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def test_a_customer_asks_opens_a_source_rates_and_comes_back():

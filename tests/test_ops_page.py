@@ -1,56 +1,25 @@
 """The operators' page in a real browser: the key, the figures, a turn's waterfall; nothing leaves for elsewhere."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_fakes import TOKEN, FakeService
+from browser import NEEDS_BROWSER, browsing, photograph
 from fakes import FrozenClock
 from synthetic import keep_turns
-from test_api_page import CHROMIUM, QUIET, photograph
 
 from api import create_app
-from api.server import address_of, listen, open_listener
 from store import Store
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 SECONDS = 90.0
 TURNS = 10_000
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER TEST WAS RUN: apt-get install chromium"),
-]
-
-
-@asynccontextmanager
-async def browsing(store: Store, **options: Any) -> AsyncIterator[tuple[Any, list[str]]]:
-    """A fresh browser on /ops; requests to anywhere else, and every error of the page, are kept."""
-    from playwright.async_api import async_playwright  # noqa: PLC0415  # only where there is a browser
-
-    listener, ready = open_listener("127.0.0.1", 0), asyncio.Event()
-    app = create_app(FakeService(store=store, clock=FrozenClock(NOW)), owner_token=TOKEN)  # type: ignore[arg-type]
-    address = address_of(listener, "127.0.0.1")
-    serving = asyncio.create_task(listen(app, listener, grace=2, ready=ready.set))
-    await ready.wait()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = await browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
-        page.set_default_timeout(20_000)
-        faults: list[str] = []
-        page.on("request", lambda sent: None if sent.url.startswith(address) else faults.append(sent.url))
-        page.on("pageerror", lambda fault: faults.append(str(fault)))
-        page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-        await page.goto(f"{address}/ops")
-        yield page, faults
-        await browser.close()
-    os.kill(os.getpid(), 15)
-    await serving
+pytestmark = NEEDS_BROWSER
 
 
 def in_browser(
@@ -59,9 +28,11 @@ def in_browser(
     store = Store.open(folder, FrozenClock(NOW), daily_limit=2_000_000)
     if turns:
         keep_turns(store, turns, NOW, timedelta(days=30))
+    app = create_app(FakeService(store=store, clock=FrozenClock(NOW)), owner_token=TOKEN)  # type: ignore[arg-type]
+    options = {"viewport": {"width": 1280, "height": 900}} | options
 
     async def run() -> tuple[Any, list[str]]:
-        async with asyncio.timeout(SECONDS), browsing(store, **options) as (page, faults):
+        async with asyncio.timeout(SECONDS), browsing(app, "/ops", **options) as (page, faults):
             return await work(page), faults
 
     try:

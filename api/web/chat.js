@@ -1,6 +1,7 @@
 // The customer's chat page: what happens on load, when a message is sent, and when something fails.
 
 import { Trouble, askDesk, fetchDesk, fetchThread, newKey } from "./desk.js";
+import { askedLanguage, isFramed, listenToOutside, tellOutside } from "./frame.js";
 import * as memory from "./memory.js";
 import { STRINGS, bestLanguage, inLanguage, language, say, sayIn, useLanguage } from "./strings.js";
 import * as view from "./view.js";
@@ -10,7 +11,7 @@ const COUNT_FROM = 3600;
 const LOOK_FOR_PERSON_MS = 10_000;
 const MODE_LINES = { quote: "modeQuote", local: "modeModel", remote: "modeModel" };
 // Sending the same again cannot help these; everything else gets "Try again".
-const ACTIONS = { tooLong: "edit", unreadable: "edit", session: "reload" };
+const ACTIONS = { tooLong: "edit", unreadable: "edit", session: "reload", framed: "ownTab" };
 
 const part = (id) => document.getElementById(id);
 const entry = part("message");
@@ -25,12 +26,15 @@ const state = {
   looking: null, // the timer of the next look whether a person has answered
 };
 
+const wishes = () => [memory.chosenLanguage(), askedLanguage(), ...navigator.languages];
+
 function begin() {
-  useLanguage(bestLanguage([memory.chosenLanguage(), ...navigator.languages]));
+  useLanguage(bestLanguage(wishes()));
   listen();
   showControls();
   openDesk();
   if (state.threadId) restore();
+  tellOutside("ready");
 }
 
 function listen() {
@@ -44,6 +48,7 @@ function listen() {
   part("new-conversation").addEventListener("click", startAnew);
   part("languages").addEventListener("click", chooseLanguage);
   part("restore-trouble").querySelector("button").addEventListener("click", restore);
+  listenToOutside(focusEntry);
 }
 
 // ---- the desk: name, greeting, languages, contact
@@ -54,8 +59,7 @@ async function openDesk() {
   } catch {
     return; // The page's own greeting stands; a message that cannot be sent will say why.
   }
-  const wishes = [memory.chosenLanguage(), ...navigator.languages];
-  useLanguage(bestLanguage(wishes, state.desk.languages));
+  useLanguage(bestLanguage(wishes(), state.desk.languages));
   showDesk();
   showMode(state.desk.mode);
 }
@@ -177,6 +181,7 @@ function showPerson({ text }) {
   answer.settle({ answer: text, outcome: "agent" });
   answer.readOut();
   state.heardOfPeople += 1;
+  tellOutside("news");
   view.keepInView();
 }
 
@@ -266,7 +271,8 @@ function finish(turn, reply) {
 
 function fail(turn, error) {
   if (!(error instanceof Trouble)) console.error(error);
-  const { kind, waitSeconds } = error instanceof Trouble ? error : new Trouble("other");
+  const { kind: found, waitSeconds } = error instanceof Trouble ? error : new Trouble("other");
+  const kind = found === "session" && isFramed ? "framed" : found;
   state.turn = null;
   state.failed = turn;
   const actionName = ACTIONS[kind] ?? "retry";
@@ -278,6 +284,7 @@ function fail(turn, error) {
 
 function act(actionName, turn) {
   if (actionName === "reload") location.reload();
+  if (actionName === "ownTab") window.open("/", "_blank", "noopener");
   if (actionName === "edit") edit(turn);
   if (actionName === "retry" && isFree()) {
     focusEntry();

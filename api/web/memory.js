@@ -1,5 +1,6 @@
 // What the browser keeps: the language for good, the thread until the tab closes.
-// A browser may forbid storage altogether; the page then works without memory.
+// A browser that forbids storage in a frame of another site still keeps that frame's own cookies until it is closed;
+// one that forbids both leaves a page without memory.
 
 const LANGUAGE = "frontdesk.language";
 const THREAD = "frontdesk.thread";
@@ -14,7 +15,8 @@ function read(storage, name) {
   try {
     return storage().getItem(name);
   } catch {
-    return null;
+    const kept = document.cookie.split("; ").find((cookie) => cookie.startsWith(`${name}=`));
+    return kept ? decodeURIComponent(kept.slice(name.length + 1)) : null;
   }
 }
 
@@ -23,6 +25,9 @@ function write(storage, name, value) {
     if (value === null) storage().removeItem(name);
     else storage().setItem(name, value);
   } catch {
-    // Forbidden or full: nothing is lost but the memory itself.
+    // For this page alone: the path keeps it out of what is sent to the desk.
+    const life = value === null ? "; Max-Age=0" : "";
+    const kept = encodeURIComponent(value ?? "");
+    document.cookie = `${name}=${kept}; Path=${location.pathname}; SameSite=None; Secure; Partitioned${life}`;
   }
 }
