@@ -30,6 +30,7 @@ from cli import (
     people,
     prompting,
     receipts,
+    reviewing,
     scoping,
     serving,
 )
@@ -115,6 +116,9 @@ def build() -> typer.Typer:
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)
     app.add_typer(_budget(), name="budget")
     app.command("gaps", epilog=gaps.EXAMPLES)(gaps.gaps)
+    app.command("feedback", epilog=reviewing.FEEDBACK_EXAMPLES)(reviewing.feedback)
+    app.command("feedback to-cases", epilog=reviewing.CASES_EXAMPLES)(reviewing.feedback_to_cases)
+    app.add_typer(_review(), name="review")
     app.add_typer(_prompts(), name="prompts")
     app.add_typer(_keys(), name="keys")
     app.add_typer(_handoffs(), name="handoffs")
@@ -149,6 +153,18 @@ def _prompts() -> typer.Typer:
     group.command("export", epilog=prompting.EXPORT_EXAMPLES)(prompting.export)
     group.command("register", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
     group.command("import", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
+    return group
+
+
+def _review() -> typer.Typer:
+    group = typer.Typer(help="Turns that a person should look at.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("list", epilog=reviewing.LIST_EXAMPLES)(reviewing.list_waiting)
+    group.command("show", epilog=reviewing.SHOW_EXAMPLES)(reviewing.show_one)
+    group.command("accept", epilog=reviewing.ACCEPT_EXAMPLES)(reviewing.accept)
+    group.command("correct", epilog=reviewing.CORRECT_EXAMPLES)(reviewing.correct)
+    group.command("reject", epilog=reviewing.REJECT_EXAMPLES)(reviewing.reject)
+    group.command("rate", epilog=reviewing.RATE_EXAMPLES)(reviewing.rate)
+    group.command("to-cases", epilog=reviewing.CASES_EXAMPLES)(reviewing.to_cases)
     return group
 
 

@@ -11,7 +11,20 @@ from typing import Any, Literal
 
 from domain.errors import NotFoundError
 from domain.ports import Progress
-from graph import figures, gaps, handoffs, keyring, money, operators, panels, people, prompting
+from graph import (
+    cases,
+    feedback,
+    figures,
+    gaps,
+    handoffs,
+    keyring,
+    money,
+    operators,
+    panels,
+    people,
+    prompting,
+    reviewing,
+)
 from graph.service import Service
 
 Json = dict[str, Any]
@@ -61,6 +74,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "prompts.diff": Operation(prompting.diff, "analyst", reads=True),
     "prompts.export": Operation(prompting.export, "analyst", reads=True),
     "prompts.register": Operation(prompting.register),
+    "feedback": Operation(feedback.feedback, "analyst", reads=True),
+    "review": Operation(reviewing.review, "analyst", reads=True),
+    "review.show": Operation(reviewing.show, "analyst", reads=True),
+    "review.accept": Operation(reviewing.accept, "analyst"),
+    "review.correct": Operation(reviewing.correct, "analyst"),
+    "review.reject": Operation(reviewing.reject, "analyst"),
+    "review.rate": Operation(reviewing.rate, "analyst"),
+    "review.cases": Operation(cases.cases),
     "keys.create": Operation(keyring.create),
     "keys.list": Operation(keyring.list_keys, reads=True),
     "keys.revoke": Operation(keyring.revoke),

@@ -25,6 +25,7 @@ from store.migrate import HEAD, bring_up_to_date, revision
 from store.outbox import Outbox, give_up
 from store.people import People
 from store.replays import ReplayBook
+from store.reviews import ReviewBook
 from store.series import Series
 from store.tables import (
     budget_accounts,
@@ -81,6 +82,7 @@ class Store:
         self.people = People(database)
         self.tickets = Tickets(database, clock)
         self.feedback = FeedbackBook(database, clock, exports=exports)
+        self.reviews = ReviewBook(database, clock)
         self.keys = Keys(database, clock)
         self.audit = Audit(database, clock)
         self.alerts = AlertBook(database, clock)

@@ -1,6 +1,5 @@
 """Every table of the store, declared once. A change here needs a numbered file in store/migrations/."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -9,8 +8,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -20,44 +17,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
 
-from domain.errors import StoreError
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """Aware UTC in and out, whatever the database keeps."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            msg = f"a time without a zone: {value.isoformat()}"
-            raise StoreError(msg, where="store", fix="take it from the Clock")
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
-
-
-class Words(TypeDecorator[str]):
-    """Text from outside: what no database takes (NUL, halves of surrogate pairs) becomes U+FFFD."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # the base's signature
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+from store.columns import UtcTime, Words
 
 
 def _column(name: str, *rest: Any, nullable: bool = False, **options: Any) -> Column[Any]:
@@ -176,6 +139,31 @@ feedback = Table(
     _column("comment", Words),
     _column("at", UtcTime, index=True),
 )
+
+reviews = Table(
+    "reviews",
+    metadata,
+    _column("turn_id", Words, ForeignKey("receipts.turn_id", ondelete="CASCADE"), primary_key=True),
+    _column("state", String, index=True),
+    _column("why", String),
+    _column("to_rate", Boolean),
+    _column("asked_at", UtcTime),
+    _column("decided_at", UtcTime, nullable=True),
+    _column("who", Words),
+    _column("body", Words),
+)
+"""What reviewers decided about a turn, and turns that a report asks them to look at. `body`: the right answer as JSON."""
+
+ratings = Table(
+    "ratings",
+    metadata,
+    _column("turn_id", Words, ForeignKey("receipts.turn_id", ondelete="CASCADE"), primary_key=True),
+    _column("who", Words, primary_key=True),
+    _column("aspect", String, primary_key=True),
+    _column("value", Integer),
+    _column("at", UtcTime, index=True),
+)
+"""What a reviewer gives an answer, 1 worst to 5 best, in one aspect."""
 
 exports = Table(
     "exports",

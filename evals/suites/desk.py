@@ -28,7 +28,12 @@ from graph.record import Question
 from graph.service import Service
 
 NAME = "desk"
-FILES = {"dev": ["dev.jsonl"], "held_out": ["held_out.jsonl"], "all": ["dev.jsonl", "held_out.jsonl"]}
+FILES = {
+    "dev": ["dev.jsonl", "reviewed.jsonl"],
+    "held_out": ["held_out.jsonl"],
+    "all": ["dev.jsonl", "reviewed.jsonl", "held_out.jsonl"],
+}
+"""`reviewed.jsonl`: what reviewers made of turns (`frontdesk review to-cases`), where there is any."""
 SECRET_FILES = frozenset({"held_out.jsonl"})
 """Cases that nobody may see one by one: only their totals come out."""
 
