@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from store.tables import UtcTime, Words
+from store.columns import UtcTime, Words
 
 revision = "0006"
 down_revision = "0005"
