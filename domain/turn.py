@@ -73,12 +73,17 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the customer is shown as evidence: an article and the sentence used. `id` is the article's."""
+    """What the customer is shown as evidence: an article and the sentence used. `id` is the article's.
+
+    The quote's place: `section` is the headings above it ("A > B"), `passage` the id of the passage that holds it.
+    """
 
     id: str
     title: str
     quote: str
     url: str | None = None
+    section: str = ""
+    passage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

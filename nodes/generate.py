@@ -1,8 +1,8 @@
 """Write the answer from the passages: by a model where one is up, by quotation otherwise.
 
-The hybrid form that makes a small model usable: (1) a gate on retrieval confidence, in the grey band
-the model's own P(yes); (2) only passages near the best one; (3) a few-shot prompt. What it then
-writes is checked in guard_output, which falls back to the quotation made here.
+The hybrid form that makes a small model usable: (1) a gate on retrieval confidence, in the grey band the
+model's own P(yes); (2) only what matters of the passages near the best one; (3) a few-shot prompt. What it
+then writes is checked in guard_output, which falls back to the quotation made here.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from nodes.aloud import Aloud, Say, passes
 from nodes.deps import Deps
 from nodes.history import answered, trimmed
 from prompts import DONT_KNOW
-from scoring import quote
+from scoring import cut, quote
 
 NEAR_THE_BEST = 0.4
 """Passages below this share of the best score only distract a model (measured: facts on the small model)."""
-READ_BY_A_WEAK_MODEL = 3
-"""Passages that a small model is given: it reads 55 tokens a second on two cores, and more of them distract it."""
+READ, READ_BY_A_WEAK_MODEL = 2_400, 800
+"""Characters of passages that a model is given (docs/retrieval.md): a small one reads 55 tokens a second on two cores."""
 SURE_ENOUGH = 0.5
 YES, NO = "yes", "no"
 DONT_KNOWS_BEFORE_A_PERSON = 2
@@ -73,7 +73,7 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
     if turn["confidence"] < deps.grey[0]:
         return _does_not_know(turn, [])
 
-    passages = _near_the_best(turn["passages"])
+    passages = near_the_best(turn["passages"])
     pairs = await quote(turn["standalone"], passages, embedder=deps.embedder)
     quoted: GenerateUpdate = {
         "draft": "\n\n".join(text for _, text in pairs),
@@ -92,21 +92,21 @@ async def _by_model(
     turn: Turn, pins: Pins, card: ModelCard, quoted: GenerateUpdate, deps: Deps, *, say: Say | None
 ) -> GenerateUpdate:
     """The answer that was given before to the same question, else the model's, else the quotation."""
-    passages = _near_the_best(turn["passages"])
-    if card.weak:
-        passages = passages[:READ_BY_A_WEAK_MODEL]
+    passages = near_the_best(turn["passages"])
     prompt = deps.prompts.get(pins.prompt or "answer")
     key = _cache_key(turn, pins, card, prompt.label, deps)
     if key and deps.cache and (known := await deps.cache.find(turn["standalone"], key)):
         again: GenerateUpdate = {"draft": known.text, "sources": known.sources, "mode": "cache", "model": known.model}
         return quoted | again | {"prompt": prompt.label}
-    messages, calls = prompt.render(**_variables(turn, passages, deps)), list[Call]()
-    written = await _write(turn, passages, card, deps, messages, label=prompt.label, say=say)
+    limit = READ_BY_A_WEAK_MODEL if card.weak else READ
+    read = await cut(turn["standalone"], passages, limit, embedder=deps.embedder)
+    messages, calls = prompt.render(**_variables(turn, read, deps)), list[Call]()
+    written = await _write(turn, read, card, deps, messages, label=prompt.label, say=say)
     for cheaper in _cheaper(card, deps):
         if written.short is None:
             break
         card, calls = cheaper, [*calls, *written.calls]
-        written = await _write(turn, passages, card, deps, messages, label=prompt.label, say=say)
+        written = await _write(turn, read, card, deps, messages, label=prompt.label, say=say)
     written = replace(written, calls=[*calls, *written.calls])
     if not written.knows:
         return _does_not_know(turn, written.calls)
@@ -154,7 +154,8 @@ def _over_budget(written: _Written) -> GenerateUpdate:
     }
 
 
-def _near_the_best(passages: Sequence[Passage]) -> list[Passage]:
+def near_the_best(passages: Sequence[Passage]) -> list[Passage]:
+    """What is quoted from, and read by a model."""
     best = max((passage.score for passage in passages), default=0.0)
     return [passage for passage in passages if passage.score >= NEAR_THE_BEST * best]
 
@@ -163,7 +164,8 @@ def _sources(pairs: Sequence[tuple[Passage, str]]) -> list[Source]:
     """One source an article, in the order of use."""
     sources: dict[str, Source] = {}
     for passage, text in pairs:
-        sources.setdefault(passage.article, Source(passage.article, passage.title, text, passage.url))
+        where = Source(passage.article, passage.title, text, passage.url, passage.section, passage.id)
+        sources.setdefault(passage.article, where)
     return list(sources.values())
 
 

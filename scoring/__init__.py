@@ -1,6 +1,7 @@
 """Scorers that need no reference answer, and the extractive quote, which shares their eye for words."""
 
+from scoring.cutting import cut
 from scoring.judge import DIMENSIONS, Judgement, LocalJudge, overall
-from scoring.quoting import best_sentences, quote
+from scoring.quoting import quote
 
-__all__ = ["DIMENSIONS", "Judgement", "LocalJudge", "best_sentences", "overall", "quote"]
+__all__ = ["DIMENSIONS", "Judgement", "LocalJudge", "cut", "overall", "quote"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain.errors import WeightsError
 from domain.ports import Progress, Vector
 from domain.turn import Passage
-from scoring import best_sentences, quote
+from scoring import quote
 from scoring.markdown import clean, pieces
 from scoring.text import content_words, numbers, sentences
 
@@ -213,15 +213,6 @@ def test_every_figure_of_a_quote_stands_in_its_passage() -> None:
     for question in ("how long and how much to Japan", "return", "photo", "gift card"):
         for passage, text in asyncio.run(quote(question, [FEES, RETURNS, CANNOT, STEPS], embedder=WordEmbedder())):
             assert numbers(text) <= numbers(passage.text + passage.section)
-
-
-def test_best_sentences_keep_their_order() -> None:
-    text = "Lamps are sold here. A return takes 3 days. The shop is red. To return a pan, use the form."
-    assert best_sentences("How do I return a pan?", text, 2) == [
-        "A return takes 3 days.",
-        "To return a pan, use the form.",
-    ]
-    assert len(best_sentences("pan", text, 1)) == 1
 
 
 def test_where_words_tell_no_meaning_is_computed() -> None:

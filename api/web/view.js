@@ -202,10 +202,11 @@ function showSources(node, sources = []) {
   node.querySelector("ol").replaceChildren(...sources.map(sourceItem));
 }
 
-function sourceItem({ id, title, url, quote }) {
+function sourceItem({ id, title, url, quote, section }) {
   const item = clone("source");
   item.dataset.source = id;
-  item.querySelector(".title").append(titleNode(title || id, safeLink(url)));
+  const name = [title || id, section].filter(Boolean).join(" › ");
+  item.querySelector(".title").append(titleNode(name, safeLink(url)));
   const quoted = item.querySelector("blockquote");
   quoted.textContent = quote ?? "";
   quoted.hidden = !quote;
