@@ -28,7 +28,7 @@ PATIENCE = 10.0
 BASE = "http://127.0.0.1:8000"
 TOKEN = "the-owner's-token"
 ANSWER = "You can return a lamp within 30 days. Đổi trả trong 30 ngày."
-SOURCE = Source("returns", "Returning a lamp", "within 30 days")
+SOURCE = Source("returns", "Returning a lamp", "within 30 days", section="Time", passage="returns#0")
 PROFILE = DeskProfile.model_validate(
     {
         "name": "Lamp Shop",

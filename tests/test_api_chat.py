@@ -38,7 +38,16 @@ def test_a_question_gets_the_reply_of_its_turn():
     assert answer.status_code == 200
     body = answer.json()
     assert (body["answer"], body["thread_id"], body["turn_id"]) == (ANSWER, "t1", "turn-1")
-    assert body["sources"] == [{"id": "returns", "title": "Returning a lamp", "quote": "within 30 days", "url": None}]
+    assert body["sources"] == [
+        {
+            "id": "returns",
+            "title": "Returning a lamp",
+            "quote": "within 30 days",
+            "url": None,
+            "section": "Time",
+            "passage": "returns#0",
+        }
+    ]
     assert answer.headers["x-trace-id"] == body["trace_id"]
     assert answer.headers["cache-control"] == "no-store"
     assert (question.message, question.user_id, question.thread_id, question.language) == (
