@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.office import run_operation
 from cli.options import AsJson, Desk, desk_settings, readable
 from cli.terminal import Json, note, show, show_json, show_table
 
@@ -15,6 +16,14 @@ EXAMPLES = """\b
 Examples:
   frontdesk gaps
   frontdesk gaps --since 30d --json"""
+
+DRAFT_EXAMPLES = """\b
+Examples:
+  frontdesk gaps draft
+  frontdesk gaps draft --since 90d --unanswered --dry-run
+\b
+A draft lies in the desk's folder drafts/ and says `draft: true`, which no ingest takes. Edit it, take that line out,
+move it to your articles, and ingest them."""
 
 SHOWN = 20
 QUESTION_LENGTH = 70
@@ -37,6 +46,32 @@ def gaps(
         show_json(found)
     else:
         _show(found)
+
+
+def draft(
+    *,
+    since: Annotated[
+        str, typer.Option("--since", metavar="SPAN", help="24h, 7d, 2w, or a date such as 2026-11-01.")
+    ] = "30d",
+    most: Annotated[int, typer.Option("--most", min=1, max=100, help="How many, the most asked first.")] = 10,
+    unanswered: Annotated[bool, typer.Option("--unanswered", help="Also where no colleague has answered yet.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")] = False,
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write drafts of the articles that are missing, with what colleagues answered when they were asked."""
+    fields = {"since": readable(since, "--since"), "most": most, "unanswered": unanswered, "write": not dry_run}
+    done = run_operation(desk_settings(desk), "gaps.draft", **fields)
+    if as_json:
+        show_json(done)
+        return
+    rows = [[one["asked"], one["answers"], _cut(one["title"]), one["file"]] for one in done["drafts"]]
+    if rows:
+        show_table(["asked", "answers", "title", "file"], rows)
+    what = f"{len(rows)} would be written" if dry_run else f"{done['written']} written"
+    show(
+        f"{done['folder']}: {what}, {done['there']} there from before, {done['left_out']} gaps that nobody has answered"
+    )
 
 
 async def _gaps(settings: "Settings", since: str) -> Json:

@@ -116,6 +116,7 @@ def build() -> typer.Typer:
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)
     app.add_typer(_budget(), name="budget")
     app.command("gaps", epilog=gaps.EXAMPLES)(gaps.gaps)
+    app.command("gaps draft", epilog=gaps.DRAFT_EXAMPLES)(gaps.draft)
     app.command("feedback", epilog=reviewing.FEEDBACK_EXAMPLES)(reviewing.feedback)
     app.command("feedback to-cases", epilog=reviewing.CASES_EXAMPLES)(reviewing.feedback_to_cases)
     app.add_typer(_review(), name="review")

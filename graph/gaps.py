@@ -60,8 +60,7 @@ async def gaps(service: Service, since: str = "7d") -> Json:
     turns = await asyncio.to_thread(ledger.between, start, now, MOST_TURNS)
     before = await asyncio.to_thread(ledger.between, start - REFERENCE, start, MOST_TURNS)
     unsure = [turn for turn in turns if _is_gap(turn)]
-    titles = [article.title for article in service.knowledge.articles() if article.audience == "public"]
-    groups = await group_by_meaning(unsure[:MOST_QUESTIONS], titles[:SUBJECTS], service.embedder)
+    groups = await group_by_meaning(unsure[:MOST_QUESTIONS], subjects(service), service.embedder)
     return {
         "since": start.isoformat(),
         "until": now.isoformat(),
@@ -71,6 +70,18 @@ async def gaps(service: Service, since: str = "7d") -> Json:
         **drift(_confidences(before), _confidences(turns)),
         "gaps": [_shown(group) for group in groups],
     }
+
+
+async def find_gaps(service: Service, since: datetime, until: datetime) -> list[list[Receipt]]:
+    """The turns without a sure answer of a span, grouped by meaning, largest group first."""
+    turns = await asyncio.to_thread(service.store.ledger.between, since, until, MOST_TURNS)
+    unsure = [turn for turn in turns if _is_gap(turn)]
+    return await group_by_meaning(unsure[:MOST_QUESTIONS], subjects(service), service.embedder)
+
+
+def subjects(service: Service) -> list[str]:
+    """Titles of public articles, which tell how far apart this desk's subjects lie."""
+    return [article.title for article in service.knowledge.articles() if article.audience == "public"][:SUBJECTS]
 
 
 async def group_by_meaning(

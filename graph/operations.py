@@ -13,6 +13,7 @@ from domain.errors import NotFoundError
 from domain.ports import Progress
 from graph import (
     cases,
+    drafting,
     feedback,
     figures,
     gaps,
@@ -59,6 +60,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "knowledge": Operation(operators.knowledge, "analyst", reads=True),
     "knowledge.rollback": Operation(operators.rollback),
     "gaps": Operation(gaps.gaps, "analyst", reads=True),
+    "gaps.draft": Operation(drafting.draft),
     "ops": Operation(panels.ops, "analyst", reads=True),
     "turns": Operation(panels.turns, "analyst", reads=True),
     "stats": Operation(figures.stats, "analyst", reads=True),

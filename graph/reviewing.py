@@ -14,7 +14,7 @@ from domain.errors import UsageError
 from domain.receipt import Receipt
 from domain.turn import Outcome
 from graph.figures import moment
-from graph.gaps import SUBJECTS, group_by_meaning
+from graph.gaps import group_by_meaning, subjects
 from graph.service import Service
 from scoring.judge import CORE, WEIGHTS, overall
 from store.reviews import Aspect, Cause, LowScore, Review, Right, State
@@ -41,8 +41,7 @@ async def review(service: Service, since: str = "7d") -> Json:
     causes = dict(found)
     receipts = await asyncio.to_thread(service.store.ledger.several, list(causes))
     turns = [receipts[turn] for turn in causes if turn in receipts]
-    titles = [article.title for article in service.knowledge.articles() if article.audience == "public"]
-    groups = await group_by_meaning(turns, titles[:SUBJECTS], service.embedder)
+    groups = await group_by_meaning(turns, subjects(service), service.embedder)
     return {
         "since": start.isoformat(),
         "until": now.isoformat(),

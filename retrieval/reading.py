@@ -21,6 +21,8 @@ State = tuple[int, int, int]
 """What tells whether a file is the one that it was: inode, size, time of change."""
 
 AUDIENCE_WORDS: dict[str, Audience] = {"": "public", "public": "public", "customer": "public", "internal": "internal"}
+PUBLISHED = frozenset({"", "false", "no", "0"})
+"""What `draft` may say of an article that is served."""
 LANGUAGES = frozenset(get_args(Language))
 ARTICLE_CHARS = 5_000_000
 """Longest article: a manual of 1,500 pages."""
@@ -167,6 +169,8 @@ def _article(fields: Mapping[str, object], root: Path, place: str) -> Article:
             raise Unreadable(f"no {name}")  # the reason is the message
     if len(text) > ARTICLE_CHARS:
         raise Unreadable(f"{len(text):,} characters: an article may have {ARTICLE_CHARS:,}")
+    if _text(fields, "draft").lower() not in PUBLISHED:
+        raise Unreadable("a draft: take `draft` out of it when somebody has reviewed it")
     audience = AUDIENCE_WORDS.get(_text(fields, "audience").lower())
     if audience is None:
         raise Unreadable(f"audience {_text(fields, 'audience')!r} is not public, customer or internal")

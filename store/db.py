@@ -41,7 +41,7 @@ from store.tables import (
     vault,
 )
 from store.threads import Threads
-from store.tickets import Tickets
+from store.tickets import AgentWords, Tickets
 from store.vault import Vault, bound_key, read_secret
 
 FILE = "desk.sqlite3"
@@ -81,6 +81,7 @@ class Store:
         self.threads = Threads(database, clock)
         self.people = People(database)
         self.tickets = Tickets(database, clock)
+        self.agents = AgentWords(database)
         self.feedback = FeedbackBook(database, clock, exports=exports)
         self.reviews = ReviewBook(database, clock)
         self.keys = Keys(database, clock)

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -125,6 +126,24 @@ class Tickets:
             open_one = update(tickets).where(tickets.c.id == key, tickets.c.closed_at.is_(None))
             connection.execute(open_one.values(closed_at=now, touched_at=now))
             return _ticket(_get(connection, key))
+
+
+class AgentWords:
+    """What agents have said, to be learnt from. Reads; writes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def said(self, threads: Collection[str]) -> list[tuple[str, datetime, str]]:
+        """Thread, time and masked text of every agent's message in the tickets of these threads, oldest first."""
+        asked = (
+            select(tickets.c.thread, ticket_messages.c.at, ticket_messages.c.text)
+            .join(ticket_messages, ticket_messages.c.ticket == tickets.c.id)
+            .where(tickets.c.thread.in_(threads), ticket_messages.c.author == "agent")
+            .order_by(ticket_messages.c.id)
+        )
+        with self._database.read() as connection:
+            return [(thread, at, text) for thread, at, text in connection.execute(asked)]
 
 
 def _ticket(row: RowMapping) -> Ticket:
