@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Literal
 
 import structlog
 
@@ -42,6 +43,9 @@ WORDS: Mapping[str, str] = {
     "judge_safety": "the judge gives {value:.1f} of 5 for safety over {turns} answers",
 }
 LEASED = 0.9
+RELAXED = 0.9
+"""Share of a budget's level below which it is over."""
+Status = Literal["firing", "resolved"]
 SAFETY = "safety"
 STAND_INS = ("grounding", "numbers")
 """What is unsafe on a support desk is what the articles do not say: this is judged where `safety` is not."""
@@ -126,7 +130,9 @@ class Watch:
         if not await asyncio.to_thread(book.claim, "alerts", lease):
             return []
         await asyncio.to_thread(settle_books, self._service)
-        broken = findings(self._rules, await self._facts())
+        facts = await self._facts()
+        broken = findings(self._rules, facts)
+        await self._tell_what_is_over(facts)
         new = [one for one in broken if await asyncio.to_thread(book.due, one.id, one.cooldown)]
         told: list[Finding] = []
         for one in new:
@@ -135,6 +141,29 @@ class Watch:
             await asyncio.to_thread(book.sent, one.id, one.text)
             told.append(one)
         return [one for one in told if not _lower(one, new)]
+
+    async def raise_once(self, one: Finding) -> bool:
+        """Tell what was found elsewhere, if it was not within its cool-down; whether it went out."""
+        book = self._service.store.alerts
+        if not await asyncio.to_thread(book.due, one.id, one.cooldown) or not await self._tell(one):
+            return False
+        await asyncio.to_thread(book.sent, one.id, one.text, lasts=False)
+        return True
+
+    async def _tell_what_is_over(self, facts: Facts) -> None:
+        """Of a budget's levels that are over together, the highest alone; what cannot be told now is told later."""
+        book = self._service.store.alerts
+        still = {one.id for one in findings([_relaxed(rule) for rule in self._rules], facts)}
+        texts = await asyncio.to_thread(book.lasting)
+        ended = {one: _of(self._rules, one) for one in texts if one not in still}
+        for one, found in ended.items():
+            if found and not _lower(found, [other for other in ended.values() if other]):
+                gone = replace(found, text=f"resolved: {texts[one]}")
+                if not await self._tell(gone, "resolved"):
+                    return
+        for one, found in ended.items():
+            # A budget that was raised and is used up again in its period is told again; a rate has its cool-down.
+            await asyncio.to_thread(book.over, one, forget=found is not None and found.rule.watch == "budget")
 
     async def _facts(self) -> Facts:
         service, now = self._service, self._service.clock.now()
@@ -150,15 +179,16 @@ class Watch:
         budgets = await asyncio.to_thread(service.store.budget.standings)
         return Facts(budgets, {span: one.figures for span, one in windows.items()}, fault)
 
-    async def _tell(self, one: Finding) -> bool:
+    async def _tell(self, one: Finding, status: Status = "firing") -> bool:
         """Whether it went out; a webhook that is away is logged once, until it is back."""
         log, desk = structlog.get_logger(), self._service.desk_folder.name
         if self._webhook is None:
-            log.warning("alert", rule=one.rule.id, text=one.text)
+            log.warning("alert", rule=one.rule.id, error=one.text, status=status)
             return True
         body = {
             "text": f"Frontdesk, desk {desk}: {one.text} (rule {one.rule.id})",
             "desk": desk,
+            "status": status,
             "rule": one.rule.id,
             "watch": one.rule.watch,
             "subject": one.subject,
@@ -184,6 +214,18 @@ def open_watch(service: Service) -> Watch:
     secret = settings.alert_webhook_secret.get_secret_value()
     hook = Webhook(url, service.clock, secret, settings.alert_private) if url else None
     return Watch(service, hook)
+
+
+def _relaxed(rule: AlertRule) -> AlertRule:
+    """A budget's level is over only well below it: what is held for a running call comes and goes."""
+    return rule.model_copy(update={"above": RELAXED * rule.threshold}) if rule.watch == "budget" else rule
+
+
+def _of(rules: Sequence[AlertRule], alert: str) -> Finding | None:
+    """The finding that an alert's id stands for, without its text; None where its rule is no longer there."""
+    fitting = [rule for rule in rules if alert == rule.id or alert.startswith(f"{rule.id} ")]
+    rule = max(fitting, key=lambda one: len(one.id), default=None)
+    return Finding(rule, "", 0.0, alert[len(rule.id) :].strip()) if rule else None
 
 
 def _over(rule: AlertRule, budgets: Sequence[Standing]) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 
 from domain.ports import Clock
 from store.engine import Database, upsert
@@ -35,9 +35,21 @@ class AlertBook:
             sent = connection.execute(select(alerts.c.sent_at).where(alerts.c.id == alert)).scalar_one_or_none()
         return sent is None or not sent <= self._clock.now() < sent + cooldown
 
-    def sent(self, alert: str, text: str) -> None:
-        """Note that it went out."""
-        row = {"id": alert, "sent_at": self._clock.now(), "text": text}
+    def sent(self, alert: str, text: str, *, lasts: bool = True) -> None:
+        """Note that it went out. `lasts`: until it is told that it is over."""
+        row = {"id": alert, "sent_at": self._clock.now(), "text": text, "open": lasts}
         with self._database.write() as connection:
             put = upsert(connection, alerts).values(row)
             connection.execute(put.on_conflict_do_update(index_elements=["id"], set_=row))
+
+    def lasting(self) -> dict[str, str]:
+        """The texts of those that are not over, by their ids."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(alerts).where(alerts.c.open)).mappings()
+            return {row["id"]: row["text"] for row in rows}
+
+    def over(self, alert: str, *, forget: bool) -> None:
+        """Note that it is over. `forget`: it may be told again at once; else its cool-down goes on."""
+        mine = alerts.c.id == alert
+        with self._database.write() as connection:
+            connection.execute(delete(alerts).where(mine) if forget else update(alerts).where(mine).values(open=False))

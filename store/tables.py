@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -240,9 +241,14 @@ uncompared_holds = Index(
 )
 
 alerts = Table(
-    "alerts", metadata, _column("id", Words, primary_key=True), _column("sent_at", UtcTime), _column("text", Words)
+    "alerts",
+    metadata,
+    _column("id", Words, primary_key=True),
+    _column("sent_at", UtcTime),
+    _column("text", Words),
+    _column("open", Boolean, server_default=false()),
 )
-"""When each alert went out last."""
+"""When each alert went out last; `open` until it is told that it is over."""
 
 leases = Table(
     "leases",

@@ -23,7 +23,7 @@ from domain.errors import DeskError, SettingsError
 from domain.profile import AlertRule, DeskProfile
 from domain.settings import Settings, read_settings
 from domain.turn import Payer, Score
-from graph.alerts import Facts, Watch, findings, open_watch, rules_of
+from graph.alerts import Facts, Finding, Watch, findings, open_watch, rules_of
 from graph.profiles import read_profile
 from graph.webhook import Webhook, WebhookError, public
 from store import Store
@@ -51,7 +51,8 @@ class Receiver(ThreadingHTTPServer):
 
     @property
     def rules(self) -> list[str]:
-        return [json.loads(body)["rule"] for _, body in self.posts]
+        told = [json.loads(body) for _, body in self.posts]
+        return [f"{one['rule']}{' is over' * (one['status'] == 'resolved')}" for one in told]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -135,7 +136,63 @@ def test_a_budget_is_told_at_half_at_eighty_and_when_it_is_used_up_each_once(ben
     bench.clock.advance(24 * 3_600)
     bench.pay(600)
     assert bench.look(watch) == ["budget-50"]
-    assert bench.receiver.rules == ["budget-50", "budget-100", "budget-50"]
+    assert bench.receiver.rules == ["budget-50", "budget-100", "budget-100 is over", "budget-50"]
+
+
+def test_a_budget_that_is_raised_is_over_once_and_told_again_when_it_is_used_up(bench: Bench) -> None:
+    watch = bench.watch()
+    bench.pay(800)
+    assert bench.look(watch) == ["budget-80"]
+    bench.store.budget.change(Slot(), 1_050, "ops")
+    assert bench.look(watch) == []  # 76 %: what runs now and ends soon must not make it come and go
+    assert bench.receiver.rules == ["budget-80"]
+    bench.store.budget.change(Slot(), 2_000, "ops")
+    assert [bench.look(watch), bench.look(watch)] == [[], []]
+    assert bench.receiver.rules == ["budget-80", "budget-80 is over"]
+    over = json.loads(bench.receiver.posts[-1][1])
+    assert over["text"].startswith("Frontdesk, desk lamps: resolved: 80% of the hard budget for the day is used")
+    bench.pay(800)
+    assert bench.look(watch) == ["budget-80"]
+
+
+def test_a_closed_budget_and_a_rate_are_over_when_they_are(bench: Bench) -> None:
+    watch = bench.watch()
+    for number in range(20):
+        bench.turn(number, outcome="refuse", reason="injection")
+    bench.store.budget.settle(bench.store.budget.reserve("m", 10, Payer()), 11)
+    assert bench.look(watch) == ["budget-closed", "guard-rate"]
+    bench.store.budget.change(Slot(), 5_000, "ops")
+    assert bench.look(watch, 1_800) == []
+    assert bench.look(watch, 1_800) == []
+    assert sorted(bench.receiver.rules[2:]) == ["budget-closed is over", "guard-rate is over"]
+
+
+def test_what_is_over_while_the_webhook_is_away_is_told_later(bench: Bench) -> None:
+    watch = bench.watch()
+    bench.pay(500)
+    bench.look(watch)
+    bench.store.budget.change(Slot(), 5_000, "ops")
+    bench.receiver.status = 503
+    assert bench.look(watch) == []
+    bench.receiver.status = 200
+    assert bench.look(watch) == []
+    assert bench.receiver.rules == ["budget-50", "budget-50 is over"]
+
+
+def test_an_alert_whose_rule_is_gone_ends_without_a_word(bench: Bench) -> None:
+    bench.pay(500)
+    bench.look(bench.watch())
+    assert bench.look(bench.watch(rules=(AlertRule(id="budget-50", watch="budget", above=0.5, off=True),))) == []
+    assert bench.receiver.rules == ["budget-50"]
+    assert bench.store.alerts.lasting() == {}
+
+
+def test_what_is_found_elsewhere_is_told_once(bench: Bench) -> None:
+    watch = bench.watch()
+    one = Finding(AlertRule(id="weekly", watch="judge_safety", below=4.0, cooldown="6d"), "too low", 3.2)
+    assert [asyncio.run(watch.raise_once(one)) for _ in range(2)] == [True, False]
+    assert bench.look(watch) == []
+    assert bench.receiver.rules == ["weekly"]
 
 
 def test_what_arrives_is_what_slack_takes_signed_with_its_time(bench: Bench) -> None:

@@ -19,7 +19,7 @@ Event = MutableMapping[str, Any]
 FIELDS = frozenset(
     """action at attempt backlog bytes code component confidence config count degraded dependency desk dropped duration
     environment error event exception fault guard host http_status kind knowledge language level logger method mode
-    model ms name node outcome path pid port purpose queue reason release retries seconds size stage state status step
+    model ms name node outcome path pid port purpose queue reason release retries rule seconds size stage state status step
     stream thread_id tier timestamp tokens total trace_id turn_id url_host version workers""".split()  # noqa: SIM905
 )
 """The fields that may be logged. None is for a text that somebody typed."""
