@@ -17,7 +17,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    false,
     text,
 )
 
@@ -246,7 +245,7 @@ alerts = Table(
     _column("id", Words, primary_key=True),
     _column("sent_at", UtcTime),
     _column("text", Words),
-    _column("open", Boolean, server_default=false()),
+    _column("open", Boolean, server_default=text("false")),
 )
 """When each alert went out last; `open` until it is told that it is over."""
 

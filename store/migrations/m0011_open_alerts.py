@@ -9,4 +9,4 @@ down_revision = "0010"
 
 def upgrade() -> None:
     """Run inside the transaction of store/migrate.py. There is no way back but a backup."""
-    op.add_column("alerts", sa.Column("open", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("alerts", sa.Column("open", sa.Boolean(), server_default=sa.text("false"), nullable=False))
