@@ -2,6 +2,7 @@
 
 The measure is that of the judge (`scoring/grounding.py`), by words alone, handed in when the desk is put together. It
 is silent on short sentences and where the passages are in another language than the answer: words tell nothing there.
+What a rule of the desk appends is the desk's own word, and no claim.
 """
 
 from domain.turn import Passage
@@ -25,6 +26,8 @@ class Grounding:
 
     def __init__(self, desk: DeskView) -> None:
         self._support = desk.support
+        required = [rule.text for rule in desk.profile.rules if rule.kind == "require"]
+        self._own = [said for text in required for said in (text.en, text.vi) if said]
 
     def check(self, seen: Inspected) -> Finding | None:
         evidence = seen.evidence
@@ -35,6 +38,7 @@ class Grounding:
             return None
         texts = [f"{each.title}\n{each.section}\n{each.text}" for each in evidence.passages]
         texts += [f"{fact['title']}\n{fact['text']}" for fact in evidence.facts]
+        texts += self._own
         shares = [share for share, words in self._support(seen.original, texts) if words >= FEWEST_WORDS]
         lowest = min(shares, default=1.0)
         return Finding("block", "ungrounded", 1.0 - lowest) if lowest < THRESHOLD else None

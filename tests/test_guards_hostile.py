@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from domain.profile import DeskProfile
 from domain.turn import Passage
 from graph.profiles import find_desk, read_profile
+from graph.rooms import _support
 from guards import Guards, unmask
 from guards.addresses import addresses
 from guards.base import DeskView, Evidence, Finding, GuardSpec, Inspected, discover
@@ -261,3 +262,15 @@ def test_every_answer_of_a_clinic_carries_its_disclaimer_once() -> None:
         once = asyncio.run(guards.check_output("07:30 - 18:30.", **given))
         again = asyncio.run(guards.check_output(once.text, **given))
         assert once.text.count(words) == again.text.count(words) == 1
+
+
+def test_a_disclaimer_that_a_rule_appends_is_no_claim_of_the_answer() -> None:
+    booked = "Quý khách đặt lịch tại quầy lễ tân, xin đến sớm 10 phút và mang theo căn cước."
+    shelf = [Passage("p", "p", "Đặt lịch khám", booked, 1.0, language="vi")]
+    given: dict[str, Any] = {"question": "", "passages": shelf, "facts": [], "own": {}, "language": "vi"}
+    guards = Guards.load(CLINIC, support=_support)
+    assert asyncio.run(guards.check_output(booked, **given)).blocked is None
+    invented = f"{booked} Ngoài ra bác sĩ trưởng khoa thường miễn phí toàn bộ chi phí phẫu thuật cho bệnh nhân nghèo."
+    blocked = asyncio.run(guards.check_output(invented, **given)).blocked
+    assert blocked is not None
+    assert blocked.guard == "grounding"
