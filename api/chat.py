@@ -159,13 +159,17 @@ async def feedback(request: Request, body: FeedbackBody, doors: Here) -> Respons
 
 @router.get("/desk", summary="What the chat page shows of the desk")
 async def desk(doors: Here) -> DeskOut:
-    """Name, languages, greeting, contact, and how answers are made now."""
+    """Name, languages, greeting, questions to begin with, contact, and how answers are made now."""
     profile = doors.service.profile
     return DeskOut.model_validate(
         {
             "name": profile.name,
             "languages": profile.languages,
             "greeting": {language: profile.texts.greeting.in_language(language) for language in profile.languages},
+            "suggestions": {
+                language: [text for each in profile.suggestions if (text := getattr(each, language))]
+                for language in profile.languages
+            },
             "mode": mode(doors.service),
             "contact": profile.contact.model_dump(),
         }

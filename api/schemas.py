@@ -110,11 +110,12 @@ class AgentReply(_Body):
 
 
 class DeskOut(BaseModel):
-    """What the chat page shows of a desk. `mode`: how answers are made now."""
+    """What the chat page shows of a desk. `mode`: how answers are made now; `suggestions`: questions to begin with."""
 
     name: str
     languages: list[Language]
     greeting: dict[Language, str]
+    suggestions: dict[Language, list[str]]
     mode: Literal["quote", "local", "remote"]
     contact: dict[str, str]
 

@@ -180,13 +180,17 @@ class AlertRule(_Strict):
 
 
 class DeskProfile(_Strict):
-    """A whole desk.yaml; `name` and `scope.describe` suffice."""
+    """A whole desk.yaml; `name` and `scope.describe` suffice.
+
+    `suggestions`: questions that the chat page offers to whoever has not asked yet, in the languages that they have.
+    """
 
     name: str = Field(min_length=1)
     languages: list[Language] = Field(["en"], min_length=1)
     scope: ScopeProfile
     tone: str = "friendly, brief, concrete"
     texts: Texts = Texts()
+    suggestions: list[Localised] = Field(default_factory=list, max_length=6)
     rules: list[Rule] = Field(default_factory=list)
     contact: Contact = Contact()
     domains: list[str] = Field(default_factory=list)

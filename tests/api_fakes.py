@@ -35,6 +35,10 @@ PROFILE = DeskProfile.model_validate(
         "languages": ["en", "vi"],
         "scope": {"describe": "lamps"},
         "texts": {"greeting": {"en": "Hello!", "vi": "Xin chào!"}},
+        "suggestions": [
+            {"en": "How long may I keep a lamp?", "vi": "Tôi được giữ đèn bao lâu?"},
+            {"en": "Do you repair lamps?"},
+        ],
         "contact": {"email": "help@lamps.example", "hours": "Mon-Fri 9-17"},
     }
 )

@@ -237,6 +237,10 @@ def test_the_page_learns_who_it_speaks_for(card, mode):
         "name": "Lamp Shop",
         "languages": ["en", "vi"],
         "greeting": {"en": "Hello!", "vi": "Xin chào!"},
+        "suggestions": {
+            "en": ["How long may I keep a lamp?", "Do you repair lamps?"],
+            "vi": ["Tôi được giữ đèn bao lâu?"],
+        },
         "mode": mode,
         "contact": {"email": "help@lamps.example", "phone": "", "hours": "Mon-Fri 9-17", "timezone": "UTC"},
     }

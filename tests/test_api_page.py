@@ -109,6 +109,34 @@ def test_vietnamese_at_par():
     assert faults == []
 
 
+def test_a_question_to_begin_with_is_asked_by_keyboard_in_the_language_of_the_page():
+    async def work(page, desk):
+        await page.wait_for_selector("#suggestions button")
+        english = await page.locator("#suggestions button").all_inner_texts()
+        await page.click('#languages button[value="vi"]')
+        vietnamese = await page.locator("#suggestions button").all_inner_texts()
+        await photograph(page, "suggestions")
+        for _ in range(3):
+            await page.keyboard.press("Tab")
+            if await page.locator("#suggestions button:focus").count():
+                break
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector(".assistant .thumb")
+        during = await page.is_visible("#suggestions")
+        await page.reload()
+        await page.wait_for_selector(".assistant .text")
+        restored = await page.is_visible("#suggestions")
+        await page.click("#new-conversation")
+        return english, vietnamese, during, restored, await page.is_visible("#suggestions"), desk.asked[0]
+
+    (english, vietnamese, during, restored, anew, question), faults = in_browser(work)
+    assert english == ["How long may I keep a lamp?", "Do you repair lamps?"]
+    assert vietnamese == ["Tôi được giữ đèn bao lâu?"]
+    assert (during, restored, anew) == (False, False, True)
+    assert (question.message, question.language) == ("Tôi được giữ đèn bao lâu?", "vi")
+    assert faults == []
+
+
 def test_markup_of_a_customer_an_article_or_a_model_stays_text():
     async def work(page, desk):
         del desk

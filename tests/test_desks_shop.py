@@ -1,5 +1,6 @@
 """The shop's data: large enough, consistent in form, its cases split by the stated rule."""
 
+import asyncio
 import hashlib
 import json
 from collections import Counter
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from domain.settings import Settings
+from graph.bootstrap import close_service, open_service
+from graph.record import Question
 from retrieval import load_rag_config
 from retrieval.chunking import chunk_articles
 from retrieval.reading import read_articles
@@ -61,3 +65,19 @@ def test_the_vectors_of_every_article_ship_with_the_desk(name):
     assert missing == 0, (
         f"{missing} of {len(texts)}: run `frontdesk knowledge vectors --desk {name}` and commit the file"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["shop", "clinic"])
+def test_every_question_that_the_page_suggests_is_answered(name, tmp_path):
+    async def ask_all():
+        service = await open_service(Settings(llm="off", desk=name, home=tmp_path))
+        try:
+            texts = [text for each in service.profile.suggestions for text in (each.en, each.vi) if text]
+            return {text: (await service.desk.ask(Question(text, "visitor"))).outcome for text in texts}
+        finally:
+            await close_service(service)
+
+    outcomes = asyncio.run(ask_all())
+    assert len(outcomes) >= 6
+    assert set(outcomes.values()) == {"answer"}, outcomes

@@ -75,7 +75,32 @@ function showDesk() {
   }
   if (inLanguage(greeting)) part("greeting").textContent = inLanguage(greeting);
   showContact();
+  showSuggestions();
   showLanguages();
+}
+
+/** Questions to begin with, as long as nothing has been said. */
+function showSuggestions() {
+  const list = part("suggestions");
+  list.replaceChildren(...(state.desk?.suggestions?.[language()] ?? []).map(suggestion));
+  showControls();
+}
+
+function suggestion(question) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "secondary";
+  button.textContent = question;
+  button.addEventListener("click", () => sendSuggestion(question));
+  item.append(button);
+  return item;
+}
+
+function sendSuggestion(question) {
+  if (!isFree()) return;
+  focusEntry();
+  send(question);
 }
 
 function showContact() {
@@ -329,6 +354,7 @@ function showControls() {
   setAble(part("send"), !busy && entry.value.trim() && !isTooLong());
   setAble(part("talk-to-person"), !busy);
   part("new-conversation").hidden = view.isEmpty();
+  part("suggestions").hidden = !view.isEmpty() || Boolean(state.threadId) || !part("suggestions").hasChildNodes();
   part("messages").setAttribute("aria-busy", String(busy));
   showLength();
 }
