@@ -18,6 +18,7 @@ from cli import (
     access,
     asking,
     calibrating,
+    experiments,
     gaps,
     health,
     inbox,
@@ -35,7 +36,7 @@ from cli import (
     serving,
 )
 from cli.terminal import note
-from domain.errors import FrontdeskError, UsageError
+from domain.errors import FrontdeskError, NotMeasuredError, UsageError
 
 DEBUG = "--debug"
 NAME = "frontdesk"
@@ -111,6 +112,9 @@ def build() -> typer.Typer:
     app.command("scope fit", epilog=scoping.EXAMPLES)(scoping.fit)
     app.command("route", epilog=judging.ROUTE_EXAMPLES)(judging.route)
     app.command("eval", epilog=measuring.EXAMPLES)(measuring.evaluate)
+    app.command("eval list", epilog=experiments.LIST_EXAMPLES)(experiments.list_all)
+    app.command("eval show", epilog=experiments.SHOW_EXAMPLES)(experiments.show_one)
+    app.command("eval compare", epilog=experiments.COMPARE_EXAMPLES)(experiments.compare_two)
     app.command("receipt", epilog=receipts.EXAMPLES)(receipts.receipt)
     app.command("costs", epilog=money.COSTS_EXAMPLES)(money.costs)
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)
@@ -217,7 +221,7 @@ def _line(fault: TyperException | FrontdeskError) -> str:
 
 def _exit_code(fault: TyperException | FrontdeskError) -> int:
     if isinstance(fault, FrontdeskError):
-        return 2 if isinstance(fault, UsageError) else 1
+        return 2 if isinstance(fault, UsageError | NotMeasuredError) else 1
     return fault.exit_code
 
 

@@ -1,6 +1,7 @@
 """`eval`: measure the desk."""
 
 import asyncio
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,11 @@ import typer
 
 from cli.options import AsJson, Desk, desk_settings, readable
 from cli.terminal import meter, note, show, show_json, show_table
+from domain.errors import StoreError
 
 if TYPE_CHECKING:
-    from evals.run import Result
+    from evals.records import Record, Records
+    from evals.run import Result, Run
 
 EXAMPLES = """\b
 Examples:
@@ -20,6 +23,8 @@ Examples:
   frontdesk eval desk --data cases.jsonl --report out.html
   frontdesk eval desk --compare answer@1 model=quote
   frontdesk eval gate --desk shop
+  frontdesk eval list
+  frontdesk eval compare desk-20261121-134501 last
   frontdesk eval injection --data texts.jsonl --json
   frontdesk eval pii --data texts.jsonl
   frontdesk eval scope --data rows.jsonl --examples examples.jsonl
@@ -50,21 +55,19 @@ class Split(StrEnum):
     ALL = "all"
 
 
+Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="Your own rows; else the desk's cases.")]
+Examples = Annotated[
+    Path | None, typer.Option("--examples", metavar="FILE", help="scope: know the business by these rows alone.")
+]
+Kb = Annotated[Path | None, typer.Option("--kb", metavar="FILE", help="Articles of your own to search (retrieval).")]
+
+
 def evaluate(
     *,
-    suite: Annotated[
-        str,
-        typer.Argument(metavar="SUITE", help=SUITES),
-    ],
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="FILE", help="Your own rows; else the desk's cases.")
-    ] = None,
-    examples: Annotated[
-        Path | None, typer.Option("--examples", metavar="FILE", help="scope: know the business by these rows alone.")
-    ] = None,
-    kb: Annotated[
-        Path | None, typer.Option("--kb", metavar="FILE", help="Articles of your own to search (retrieval).")
-    ] = None,
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help=SUITES)],
+    data: Data = None,
+    examples: Examples = None,
+    kb: Kb = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -75,20 +78,26 @@ def evaluate(
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="Which of the desk's own cases.")] = Split.DEV,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=32, help="Turns at a time.")] = 4,
+    sample: Annotated[int, typer.Option("--sample", min=0, metavar="N", help="So many rows, drawn by --seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="What draws the sample.")] = 0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask everything anew: no rows of a stopped run, no kept model calls.")
+    ] = False,
     report: Annotated[Path | None, typer.Option("--report", metavar="HTML", help="Write a page to this file.")] = None,
     desk: Desk = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the desk on labelled cases.
 
-    Prints figures with their counts and 95 % intervals.
+    Prints figures with their counts and 95 % intervals, and keeps the run: see `eval list`. A run that was stopped
+    goes on where it was when the same is measured again.
     """
-    from evals.report import write_page  # noqa: PLC0415  # --help need not wait for it
-    from evals.run import Run, find_suite  # noqa: PLC0415
+    from evals.records import Records  # noqa: PLC0415  # --help need not wait for it
+    from evals.run import Run  # noqa: PLC0415
 
-    measure = find_suite(readable(suite, "SUITE"))
     settings = desk_settings(desk)
-    with meter("cases") as progress:
+    records = Records(settings.home)
+    with meter("rows") as progress:
         run = Run(
             settings,
             data=data,
@@ -99,19 +108,57 @@ def evaluate(
             progress=progress,
             kb=kb,
             compare=compare,
+            sample=sample,
+            seed=seed,
+            fresh=fresh,
         )
-        result = asyncio.run(measure(run))
+        result, record = _measured(readable(suite, "SUITE"), _remembering(run, records), records)
     if report:
-        write_page(result, report)
-        note(f"written to {report}")
-    _shown(result, as_json=as_json)
+        _write_report(records, record, result, report)
+    _shown(result, as_json=as_json, run=record.id if record else "")
     if result.failed:
         raise typer.Exit(1)
 
 
-def _shown(result: "Result", *, as_json: bool) -> None:
+def _measured(suite: str, run: "Run", records: "Records") -> tuple["Result", "Record | None"]:
+    """What the suite measured, and the run as it was kept. One that cannot be kept is shown all the same."""
+    from evals.run import find_suite  # noqa: PLC0415  # as above
+    from graph.system import SystemClock  # noqa: PLC0415
+
+    measure, clock = find_suite(suite), SystemClock()
+    began, started = clock.now(), clock.monotonic()
+    result = asyncio.run(measure(run))
+    seconds = clock.monotonic() - started
+    try:
+        record = records.save(result, began=began, seconds=seconds, seed=run.seed)
+    except StoreError as fault:
+        note(f"not kept: {fault}")
+        return result, None
+    note(f"kept as {record.id}: {seconds:.0f} s, ${record.cost_usd:.4f} (frontdesk eval show {record.id})")
+    return result, record
+
+
+def _remembering(run: "Run", records: "Records") -> "Run":
+    """The run with what it may take up again: rows of a try that was stopped, and answered model calls."""
+    from evals.cached_calls import CachedCalls  # noqa: PLC0415  # as above
+    from evals.fingerprint import hash_of  # noqa: PLC0415
+
+    asks = run.settings.llm != "off" and not run.fresh
+    calls = CachedCalls(records.calls(hash_of(run.settings.llm_base_url))) if asks else None
+    return replace(run, unfinished=records.unfinished, calls=calls)
+
+
+def _write_report(records: "Records", record: "Record | None", result: "Result", path: Path) -> None:
+    from evals.report import Side, write_page  # noqa: PLC0415  # as above
+
+    before = records.before(record) if record and not result.other_rows else None
+    write_page(result, path, Side(before.id, before.result) if before else None)
+    note(f"written to {path}")
+
+
+def _shown(result: "Result", *, as_json: bool, run: str) -> None:
     if as_json:
-        show_json(result.as_json())
+        show_json(result.as_json() | {"run": run})
     else:
         for title, columns, rows in result.tables():
             show_table(columns, rows, title=title)

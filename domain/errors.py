@@ -10,6 +10,7 @@ FrontdeskError
 ├── OverloadedError       too many turns in flight (503)
 ├── StoreError            a store is corrupt or cannot be opened
 │   └── HomeInUseError    another process owns the folder
+├── NotMeasuredError      nothing could be measured: no verdict (exit 2)
 ├── WeightsError          weights are absent or their hash is wrong
 ├── GuardFaultError       a guard could not run
 └── ModelError            a model gave no usable answer; carries what it cost
@@ -75,6 +76,10 @@ class HomeInUseError(StoreError):
     def __init__(self, what: str, *, where: str = "", fix: str = "", address: str = "") -> None:
         self.address = address
         super().__init__(what, where=where, fix=fix)
+
+
+class NotMeasuredError(FrontdeskError):
+    """What was to be measured was not there: a server was down, say. Neither a pass nor a failure."""
 
 
 class WeightsError(FrontdeskError):

@@ -51,7 +51,8 @@ def write_baseline(desk: str, right: dict[str, bool], path: Path = FILE) -> None
 
 
 async def _main(desk: str | None) -> None:
-    from evals.suites.desk import opened, take  # noqa: PLC0415  # seconds: not for whoever reads the file
+    from evals.asking import opened  # noqa: PLC0415  # seconds: not for whoever reads the file
+    from evals.suites.desk import take  # noqa: PLC0415
     from graph.profiles import find_desk  # noqa: PLC0415
 
     settings = read_settings(desk=desk, llm="off")

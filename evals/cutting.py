@@ -17,9 +17,10 @@ from pathlib import Path
 from domain.ports import Embedder
 from domain.settings import Settings
 from domain.turn import Passage
+from evals.asking import opened
+from evals.cases import FILES, Case, read_cases
 from evals.matching import says_one
 from evals.run import Run
-from evals.suites.desk import FILES, Case, opened, read_cases
 from nodes.generate import READ, READ_BY_A_WEAK_MODEL, near_the_best
 from scoring import cut
 

@@ -54,8 +54,8 @@ def mcnemar_p(lost: int, won: int) -> float:
     return min(1.0, 2 * min(loss_p(lost, won), loss_p(won, lost)))
 
 
-def difference_interval(changes: Sequence[int]) -> tuple[float, float] | None:
-    """The 95 % interval of the mean change (-1, 0, 1 a case), cases drawn again; None without cases."""
+def difference_interval(changes: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of the mean change a case, cases drawn again; None without cases."""
     if not changes:
         return None
     values = np.asarray(changes, dtype=float)

@@ -1,62 +1,145 @@
 """A result as one self-contained HTML page: no script, no address, nothing fetched."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
 
 from domain.errors import UsageError
-from evals.run import Figure, Result
+from evals.comparing import Change, changes, headline
+from evals.plots import Point, histogram, intervals
+from evals.run import Figure, Result, Row
 
-ROW = 26
-LEFT, WIDTH, RIGHT = 190, 480, 130
-"""Pixels of a plot: its names, its scale from 0 to 1, its numbers."""
+WORST = 25
+"""Rows that are shown side by side."""
+LONG = 900
+"""Characters of a text on the page."""
 
 
-def write_page(result: Result, path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The run that a page holds its own against."""
+
+    name: str
+    result: Result
+
+
+def write_page(result: Result, path: Path, against: Side | None = None) -> None:
     """Write the page. Raises UsageError if the file cannot be written."""
     try:
-        path.write_text(page(result), encoding="utf-8")
+        path.write_text(page(result, against), encoding="utf-8", errors="replace")
     except OSError as fault:
         raise UsageError(f"cannot be written: {fault.strerror}", where=str(path), fix="choose another file") from fault
 
 
-def page(result: Result) -> str:
+def page(result: Result, against: Side | None = None) -> str:
     """The page's text."""
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    other = against.result.figures if against else []
+    before = against.result.rows if against else result.other_rows
+    name = against.name if against else str(result.about.get("a", ""))
+    changed = changes(other, result.figures, before, result.rows) if before or other else []
+    tables = result.tables()
     return template.substitute(
         title=escape(f"frontdesk eval {result.suite}"),
-        about=escape(", ".join(f"{name}: {value}" for name, value in result.about.items())),
+        about="".join(
+            f"<dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd>" for key, value in result.about.items()
+        ),
         failed="".join(f'<p class="failed">{escape(line)}</p>' for line in result.failed),
-        plot=_plot([figure for figure in result.figures if figure.ci]),
-        tables="".join(_table(*table) for table in result.tables()),
+        plot=_shares(result.figures, {one.name: one.value for one in other}, name if against else ""),
+        difference=_difference(changed, name),
+        kinds=_kinds(result),
+        times=_section("Time of a row", histogram([row.ms for row in result.rows if row.ms], "times of rows", "ms")),
+        worst=_worst(result.rows, before, name),
+        tables="".join(_table(*table) for table in tables),
+        config=_table("Measured with", ["setting", "value"], list(map(list, result.config.items())))
+        if result.config
+        else "",
     )
 
 
-def _plot(figures: Sequence[Figure]) -> str:
+def _shares(figures: Sequence[Figure], other: dict[str, float | None], against: str) -> str:
     # Differences of a comparison may lie below 0, counts above 1: those stand in the table only.
-    figures = [figure for figure in figures if figure.ci and 0 <= figure.ci[0] <= figure.ci[1] <= 1]
-    rows = [_bar(place, figure) for place, figure in enumerate(figures)]
-    size = f'width="{LEFT + WIDTH + RIGHT}" height="{ROW * len(figures) + 8}"'
-    return f'<svg role="img" aria-label="shares with intervals" {size}>{"".join(rows)}</svg>'
+    points = [
+        Point(one.name, one.value, one.ci, f"{one.shown} (n {one.n})", other.get(one.name))
+        for one in figures
+        if one.ci and one.value is not None and 0 <= one.ci[0] <= one.ci[1] <= 1
+    ]
+    legend = f"; a ring is {against}" if against else ""
+    return _section(f"Shares with their 95 % intervals{legend}", intervals(points, "shares with intervals"))
 
 
-def _bar(place: int, figure: Figure) -> str:
-    """A name, a dot at the share, a line over its interval, and the numbers."""
-    low, high = figure.ci or (0.0, 0.0)
-    y = ROW * place + ROW // 2
-    at = LEFT + WIDTH * (figure.value or 0.0)
+def _difference(changed: Sequence[Change], against: str) -> str:
+    """What changed, row against row."""
+    points = [
+        Point(one.name, one.difference, one.ci, _told(one)) for one in changed if one.difference is not None and one.ci
+    ]
+    if not points:
+        return ""
+    most = max(0.05, *(abs(end) for point in points for end in point.ci))
+    plot = intervals(points, "differences with intervals", -most, most)
+    return _section(f"Less {against}, on the same rows", plot)
+
+
+def _told(one: Change) -> str:
+    p = "" if one.p is None else f", p {one.p:.3f}"
+    return f"{one.difference:+.3f} (n {one.n}{p})"
+
+
+def _kinds(result: Result) -> str:
+    points = []
+    for kind, figures in result.by_kind.items():
+        first = next((one for one in figures if one.ci and one.value is not None), None)
+        if first and first.ci and first.value is not None:
+            points.append(Point(kind, first.value, first.ci, f"{first.shown} (n {first.n})"))
+    name = next((one.name for figures in result.by_kind.values() for one in figures), "")
+    return _section(f"{name} by kind", intervals(points, "by kind")) if len(points) > 1 else ""
+
+
+def _worst(rows: Sequence[Row], before: Sequence[Row], against: str) -> str:
+    """Rows that are wrong, those first that another run had right; what was asked, wanted and said, side by side."""
+    main = headline(rows)
+    earlier = {row.id: row for row in before}
+
+    def order(row: Row) -> tuple[bool, float, float]:
+        lost = row.id in earlier and earlier[row.id].scores.get(main, 0.0) > row.scores.get(main, 1.0)
+        values = list(row.scores.values())
+        return not lost, row.scores.get(main, 1.0), sum(values) / len(values) if values else 1.0
+
+    wrong = [row for row in rows if row.scores and (row.why or row.scores.get(main, 1.0) < 1) and row.answer]
+    shown = sorted(wrong, key=order)[:WORST]
+    cards = "".join(_card(row, earlier.get(row.id), against) for row in shown)
+    return _section(f"The {len(shown)} worst of {len(wrong)} that are not as they should be", cards) if shown else ""
+
+
+def _card(row: Row, earlier: Row | None, against: str) -> str:
+    scores = ", ".join(f"{name} {value:g}" for name, value in row.scores.items())
+    parts = [("wanted", row.expected), ("said", row.answer)]
+    if earlier:
+        parts.append((f"{against} said", earlier.answer if earlier.answer != row.answer else "the same"))
+    columns = "".join(f"<div><h4>{escape(name)}</h4><p>{_text(text)}</p></div>" for name, text in parts if text)
     return (
-        f'<text x="0" y="{y + 4}">{escape(figure.name)}</text>'
-        f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y}" y2="{y}" stroke="#d8dee4"/>'
-        f'<line x1="{LEFT + WIDTH * low:.1f}" x2="{LEFT + WIDTH * high:.1f}" y1="{y}" y2="{y}"'
-        ' stroke="#0b6bcb" stroke-width="5" stroke-linecap="round"/>'
-        f'<circle cx="{at:.1f}" cy="{y}" r="6" fill="#0b3d75"/>'
-        f'<text x="{LEFT + WIDTH + 14}" y="{y + 4}">{figure.shown} (n {figure.n})</text>'
+        f'<article><h3>{escape(row.id)} <small>{escape(row.kind)}</small></h3><p class="asked">{_text(row.question)}</p>'
+        f'<div class="sides">{columns}</div><p class="why">{_text(row.why)} <small>{escape(scores)}</small></p></article>'
     )
+
+
+def _text(text: str) -> str:
+    return escape(text if len(text) <= LONG else f"{text[:LONG]}…").replace("\n", "<br>")
+
+
+def _section(title: str, inner: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{inner}</section>" if inner else ""
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
+    inner = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return _section(title, inner)
+
+
+def _cell(cell: object) -> str:
+    number = isinstance(cell, int | float)
+    return f"<td{' class=number' if number else ''}>{escape(str(cell))}</td>"

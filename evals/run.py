@@ -11,6 +11,7 @@ from domain.errors import UsageError
 from domain.ports import Progress
 from domain.settings import Settings
 from evals import suites
+from evals.cached_calls import CachedCalls
 from evals.stats import wilson
 
 Split = Literal["dev", "held_out", "all"]
@@ -25,7 +26,9 @@ class Run:
 
     `data`: rows from outside instead of the desk's own cases, of which `split` is meant. `examples`: labelled rows
     that a suite may learn a business from. `kb`: articles from outside, for suites that search. `compare`: two
-    variants to measure on the same rows.
+    variants to measure on the same rows. `sample`: so many rows, drawn by `seed`; 0: all. `unfinished`: where
+    rows are kept while the run goes on. `fresh`: begin anew instead.
+    `calls`: model calls that are not paid for twice.
     """
 
     settings: Settings
@@ -37,6 +40,11 @@ class Run:
     parallel: int = 4
     kb: Path | None = None
     compare: tuple[str, str] | None = None
+    sample: int = 0
+    seed: int = 0
+    unfinished: Path | None = None
+    calls: CachedCalls | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +77,31 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """What came of one row: what a stored run keeps of it, and what two runs are compared by. Texts are masked.
+
+    `scores` are 0..1, higher is better; one that could not be scored is not among them.
+    """
+
+    id: str
+    kind: str
+    scores: dict[str, float]
+    question: str = ""
+    expected: str = ""
+    answer: str = ""
+    why: str = ""
+    trace_id: str = ""
+    cost_usd: float = 0.0
+    ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a suite measured. `about` says on what; `failed` holds a line for each gate that did not hold.
 
-    `more` holds tables of the suite's own.
+    `more` holds tables of the suite's own; `rows` what a stored run is compared by, empty for secret rows;
+    `other_rows` those of the first of two variants. `config` is
+    what the figures depend on beside the rows.
     """
 
     suite: str
@@ -82,6 +111,9 @@ class Result:
     misses: list[Miss] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     more: list[Table] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    other_rows: list[Row] = field(default_factory=list)
+    config: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Flat figures by their names, `<name>_n` and `<name>_ci` beside them."""

@@ -5,9 +5,10 @@ import os
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-from domain.ports import Clock, Ids, Progress
+from domain.ports import ChatModel, Clock, Ids, Progress
 from domain.profile import DeskProfile
 from domain.receipt import MICRO
 from domain.settings import Settings
@@ -42,6 +43,7 @@ PAID_JUDGE_SAMPLE = 0.1
 LANGSMITH = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 
 Vet = Callable[[Store], None]
+Wrapped = Callable[[ChatModel], ChatModel]
 
 
 def trust(_store: Store) -> None:
@@ -55,17 +57,23 @@ def keep_text_at_home() -> None:
 
 
 async def open_service(
-    settings: Settings, *, say: Say = silent, progress: Progress | None = None, vet: Vet = trust
+    settings: Settings,
+    *,
+    say: Say = silent,
+    progress: Progress | None = None,
+    vet: Vet = trust,
+    wrapped: Wrapped | None = None,
 ) -> Service:
     """Open one desk with everything it needs; at its very first start, read its knowledge.
 
     `vet` sees the store before anything slow is done, and may raise: then nothing stays open.
+    `wrapped` puts something around the model that turns ask: for measuring.
     Raises HomeInUseError when another process owns the desk's state, DeskError, StoreError, KnowledgeError.
     What was opened before a failure is closed again. Close the service with `close_service`.
     """
     keep_text_at_home()
     async with AsyncExitStack() as opened:
-        service = await _open(settings, opened, say, progress, vet)
+        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped))
         service.closing.push_async_callback(opened.pop_all().aclose)
     return service
 
@@ -89,17 +97,27 @@ async def open_studio(settings: Settings) -> Graph:
     return build_studio(make_deps(rooms, chat, settings), tracer, step_timeout=settings.turn_timeout)
 
 
-async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: Progress | None, vet: Vet) -> Service:
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """How whoever opens a service wants it: told what, checked by whom, with what around its model."""
+
+    say: Say
+    progress: Progress | None
+    vet: Vet
+    wrapped: Wrapped | None
+
+
+async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Service:
     desk_folder = find_desk(settings.desk)
     state = settings.home / desk_folder.name
     clock, ids = SystemClock(), Uuid7()
     lock = opened.enter_context(await asyncio.to_thread(HomeLock.acquire, state))
     store = await asyncio.to_thread(_open_store, settings, state, clock)
     opened.callback(store.close)
-    await asyncio.to_thread(vet, store)
+    await asyncio.to_thread(ways.vet, store)
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
-    rooms = await open_rooms(settings, desk_folder, state, clock, opened, say=say, progress=progress)
+    rooms = await open_rooms(settings, desk_folder, state, clock, opened, say=ways.say, progress=ways.progress)
 
     store.budget.default_to(_desk_budgets(settings, rooms.profile))
     chat = _model_client(settings, store, clock)
@@ -115,7 +133,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, say: Say, progress: 
     desk = _make_desk(
         settings,
         rooms,
-        chat=chat,
+        chat=ways.wrapped(chat) if ways.wrapped else chat,
         store=store,
         saver=saver,
         tracer=tracer,
@@ -152,7 +170,7 @@ def _make_desk(
     settings: Settings,
     rooms: Rooms,
     *,
-    chat: ModelClient,
+    chat: ChatModel,
     store: Store,
     saver: Saver,
     tracer: NoTracer,
@@ -213,7 +231,7 @@ def _desk_budgets(settings: Settings, profile: DeskProfile) -> list[Limit]:
     return [limit for limit in limits_of(profile.budgets) if not (said and limit.slot == Slot())]
 
 
-def _judge_rate(settings: Settings, chat: ModelClient) -> float:
+def _judge_rate(settings: Settings, chat: ChatModel) -> float:
     """The share of turns to judge: all of them where the judge is free, one in ten where it is paid for."""
     if settings.judge_sample is not None:
         return settings.judge_sample

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from domain.ports import Clock, Embedder, Progress
+from domain.ports import ChatModel, Clock, Embedder, Progress
 from domain.profile import DeskProfile
 from domain.settings import Settings
 from domain.turn import Language
@@ -16,7 +16,6 @@ from graph.system import SystemClock
 from guards import Guards, ScopeFilter
 from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
-from models.chat import ModelClient
 from models.embedder import load_embedder
 from models.router import ComplexityRouter
 from nodes.deps import Deps
@@ -149,7 +148,7 @@ async def open_knowledge(
     return await Knowledge.open(folder, config, wrapped(embedder) if wrapped else embedder, SystemClock())
 
 
-def make_deps(rooms: Rooms, chat: ModelClient, settings: Settings) -> Deps:
+def make_deps(rooms: Rooms, chat: ChatModel, settings: Settings) -> Deps:
     """What the nodes of a graph may use."""
     prompts = rooms.prompts
     return Deps(

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from domain.errors import StoreError, UsageError
-from domain.receipt import Reply, ReplyReceipt
+from domain.receipt import Receipt, Reply, ReplyReceipt
 from domain.settings import read_settings
-from domain.turn import Pins, Source
+from domain.turn import Call, Passage, Pins, Source
+from evals.asking import Bench, Scored, put_through, score
+from evals.cases import Case, Unscored, read_cases
 from evals.matching import runs
 from evals.run import Run
-from evals.suites.desk import Bench, Case, Scored, Unscored, pins_of, put_through, read_cases, score, summed_up
+from evals.runner import Kept
+from evals.suites.desk import drawn, pins_of, summed_up
 
 INTERNAL = "The warehouse manager may grant a credit of up to ninety dollars without asking anybody."
 
@@ -34,7 +37,7 @@ class Parrot:
         await asyncio.sleep(0)
         self.at_once -= 1
         given = self.replies[question.message]
-        if isinstance(given, Exception):
+        if isinstance(given, BaseException):
             raise given
         return given.model_copy(update={"thread_id": question.thread_id or f"thread of {question.user_id}"})
 
@@ -70,8 +73,17 @@ def case(own_id="c1", question="q", outcome="answer", **more):
     return Case(id=own_id, question=question, outcome=outcome, **more)
 
 
-def bench(replies, passages=()):
-    return Bench(Parrot(replies), [runs(INTERNAL)], lambda _turn: list(passages))
+def receipt(turn_id="n", *, passages=(), outcome="answer", reason=None, calls=(), mode="quote"):
+    return Receipt(
+        turn_id, "t", "0" * 32, "d", "u", "2026-11-21T09:00:00+00:00", "en", outcome, reason, "masked question",
+        "masked answer", "built-in", "r", "v1", 10.0, mode=mode, calls=list(calls),
+        passages=[Passage("p", "a", "Title", text, 1.0) for text in passages],
+    )  # fmt: skip
+
+
+def bench(replies, passages=(), *, kept=None, by_model=False):
+    held = kept or receipt(passages=passages)
+    return Bench(Parrot(replies), [runs(INTERNAL)], lambda _turn: held, by_model=by_model)
 
 
 def scored(one, given, passages=()):
@@ -233,3 +245,78 @@ def test_rows_that_are_no_cases_are_named_by_line(tmp_path):
 def test_a_file_of_cases_that_is_not_there_is_wrong_use():
     with pytest.raises(UsageError, match="cannot be read"):
         read_cases([Path("absent.jsonl")])
+
+
+def test_an_id_that_stands_twice_is_named(tmp_path):
+    path = tmp_path / "cases.jsonl"
+    path.write_text("\n".join(json.dumps({"id": "a", "question": q, "outcome": "answer"}) for q in ("one", "two")))
+    cases, broken = read_cases([path])
+    assert [one.question for one in cases] == ["one"]
+    assert broken == [Unscored(f"{path}:2", "id 'a' stands there twice")]
+
+
+def failed_call(purpose="answer", error="no connection"):
+    return Call(purpose, "m", ok=False, error=error)
+
+
+@pytest.mark.parametrize(
+    ("held", "by_model", "why"),
+    [
+        (receipt(outcome="refuse", reason="guard_failed"), False, "the desk could not answer: guard_failed"),
+        (receipt(outcome="refuse", reason="budget"), True, "the desk could not answer: budget"),
+        (receipt(calls=[failed_call()]), True, "the model did not answer: no connection"),
+        (receipt(), True, "the model did not answer: it was not asked"),
+        (receipt(calls=[Call("answer", "m", ok=True)]), True, ""),
+        (receipt(calls=[failed_call()]), False, ""),
+        (receipt(reason="small_talk"), True, ""),
+        (receipt(outcome="dont_know", reason="low_confidence"), True, ""),
+    ],
+)
+def test_what_the_house_could_not_do_is_unscored_and_never_wrong(held, by_model, why):
+    given = reply("x", held.outcome, held.reason)
+    result = asyncio.run(score(bench({"q": given}, kept=held, by_model=by_model), case()))
+    assert (result.why if isinstance(result, Unscored) else "") == why
+
+
+def test_an_answer_by_quotation_is_no_fault_where_it_was_asked_for():
+    result = asyncio.run(score(bench({"q": reply("x")}, kept=receipt(), by_model=True), case(), Pins(model="quote")))
+    assert isinstance(result, Scored)
+
+
+def test_a_run_that_was_stopped_goes_on_and_comes_out_the_same(tmp_path):
+    cases = [case(f"c{number}", f"q{number}", facts=[["yes"]]) for number in range(6)]
+    replies = {f"q{number}": reply("yes" if number % 2 else "no") for number in range(6)}
+    whole, _ = asyncio.run(put_through(bench(replies), cases, run()))
+
+    path = tmp_path / "rows.jsonl"
+    stopped = bench(replies | {"q4": KeyboardInterrupt()})
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(put_through(stopped, cases, run(parallel=1), kept=Kept(path)))
+    path.write_text(path.read_text() + '{"id": "c4", "row": {"rep')  # the line that a kill cuts off
+    kept = Kept(path)
+    assert sorted(kept.done) == ["c0", "c1", "c2", "c3"]
+    resumed = bench(replies)
+    again, unscored = asyncio.run(put_through(resumed, cases, run(), kept=kept))
+    assert [question.message for question, _ in resumed.desk.asked] == ["q4", "q5"]
+    assert (again, unscored) == (whole, [])
+    assert sorted(Kept(path).done) == [f"c{number}" for number in range(6)]
+
+
+def test_rows_keep_masked_texts_only(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    asyncio.run(
+        put_through(
+            bench({"my raw question": reply("raw answer")}), [case(question="my raw question")], run(), kept=Kept(path)
+        )
+    )
+    kept = path.read_text()
+    assert "masked answer" in kept
+    assert "raw answer" not in kept
+
+
+def test_a_sample_is_drawn_by_its_seed_and_in_order():
+    cases = [case(f"c{number}") for number in range(50)]
+    some = drawn(cases, 10, seed=3)
+    assert [one.id for one in some] == sorted((one.id for one in some), key=lambda name: int(name[1:]))
+    assert (len(some), drawn(cases, 10, seed=3), drawn(cases, 0, seed=3)) == (10, some, cases)
+    assert drawn(cases, 10, seed=4) != some

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_evals_desk import case, reply, scored
 
-from domain.errors import StoreError, UsageError
+from domain.errors import NotMeasuredError, UsageError
 from evals.baseline import Baseline, read_baseline, write_baseline
+from evals.cases import Unscored
 from evals.paired import alarm_rate, difference_interval, loss_p, mcnemar_p, pair
-from evals.suites.desk import Taken, Unscored, summed_up
+from evals.suites.desk import Taken, summed_up
 from evals.suites.gate import judged
 
 CASES = [f"c{number}" for number in range(40)]
@@ -88,7 +89,7 @@ def test_one_bad_run_of_three_is_no_red():
 
 
 def test_a_server_that_is_down_is_an_error_and_never_a_red_gate():
-    with pytest.raises(StoreError, match="not measured: 40 of 40") as caught:
+    with pytest.raises(NotMeasuredError, match="not measured: 40 of 40") as caught:
         gate(like_baseline, down=CASES)
     assert "the server is down" in str(caught.value.fix)
     result, _ = gate(like_baseline, down=CASES[:3])

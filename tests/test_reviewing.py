@@ -16,7 +16,7 @@ from house import RETURNS, House, open_house
 from domain.errors import NotFoundError, UsageError
 from domain.receipt import Reply
 from domain.turn import Score
-from evals.suites.desk import FILES, read_cases
+from evals.cases import FILES, read_cases
 from graph.operations import OPERATIONS, run
 from graph.record import Question
 from retrieval.articles import ArticleInfo

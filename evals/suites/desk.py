@@ -5,126 +5,29 @@ said before. Turns are not judged, so that times are those of answers alone. Wit
 through under two choices (`prompt=answer@2`, `model=quote`, `tier=complex,prompt=bad`), and held case against case.
 """
 
-import asyncio
-import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal, Protocol
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
-from domain.errors import FrontdeskError, HomeInUseError, UsageError
-from domain.receipt import Reply
-from domain.turn import Line as TurnLine
-from domain.turn import Outcome, Pins, Reason
-from evals.matching import runs, says, says_one, shared_run
+from domain.errors import NotMeasuredError, UsageError
+from domain.ports import ModelCard
+from domain.turn import Pins, Tier
+from evals.asking import Bench, Scored, opened, put_through
+from evals.cases import FILES, SECRET_FILES, Case, Unscored, read_cases
+from evals.cost import expected_cost
+from evals.fingerprint import code_hash, hash_of, hash_of_config, hash_of_files
+from evals.matching import runs
 from evals.paired import difference_interval, mcnemar_p, pair
-from evals.run import Figure, Miss, Result, Run, share
+from evals.run import Figure, Miss, Result, Row, Run, share
+from evals.runner import Kept
 from evals.stats import percentile
-from graph.record import Question
 from graph.service import Service
 
 NAME = "desk"
-FILES = {
-    "dev": ["dev.jsonl", "reviewed.jsonl"],
-    "held_out": ["held_out.jsonl"],
-    "all": ["dev.jsonl", "reviewed.jsonl", "held_out.jsonl"],
-}
-"""`reviewed.jsonl`: what reviewers made of turns (`frontdesk review to-cases`), where there is any."""
-SECRET_FILES = frozenset({"held_out.jsonl"})
-"""Cases that nobody may see one by one: only their totals come out."""
-
-
-class Line(BaseModel):
-    """A line of the conversation before the question."""
-
-    role: Literal["user", "assistant"]
-    text: str
-
-
-class Case(BaseModel):
-    """A question and what a right answer is. `facts`: each entry is one fact in alternative wordings."""
-
-    id: str
-    question: str = Field(min_length=1)
-    outcome: Outcome
-    kind: str = "all"
-    reason: Reason | None = None
-    history: list[Line] = Field(default_factory=list)
-    relevant: list[str] = Field(default_factory=list)
-    facts: list[list[str]] = Field(default_factory=list)
-    must_not: list[str] = Field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Unscored:
-    """A row that nothing can be said about, and why."""
-
-    id: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What became of one case."""
-
-    case: Case
-    reply: Reply
-    missing: list[str]
-    forbidden: list[str]
-    internal: str
-
-    @property
-    def outcome_right(self) -> bool:
-        """The typed outcome; among answers also whether it is small talk, a question back, or neither."""
-        same = self.reply.outcome == self.case.outcome
-        return same and (self.case.outcome != "answer" or self.reply.reason == self.case.reason)
-
-    @property
-    def answered_right(self) -> bool:
-        """Right outcome, every fact, nothing that must not be said."""
-        return self.outcome_right and not self.missing and not self.forbidden
-
-    @property
-    def cited_right(self) -> bool:
-        """A relevant article stands among the sources."""
-        return any(source.id in self.case.relevant for source in self.reply.sources)
-
-    @property
-    def shows_internal(self) -> bool:
-        """Words of an internal article, or something that must not be said."""
-        return bool(self.internal or self.forbidden)
-
-    @property
-    def why(self) -> str:
-        """What is wrong, in a line; empty if nothing is."""
-        said = f"{self.reply.outcome}/{self.reply.reason or '-'}"
-        wanted = f"{self.case.outcome}/{self.case.reason or '-'}"
-        parts = [
-            "" if self.outcome_right else f"{said} instead of {wanted}",
-            f"without {'; '.join(self.missing)}" if self.outcome_right and self.missing else "",
-            f"says {'; '.join(self.forbidden)}" if self.forbidden else "",
-            f"internal words: {self.internal}" if self.internal else "",
-        ]
-        return ", ".join(part for part in parts if part)
-
-
-class Asker(Protocol):
-    """The part of the Desk that a case needs."""
-
-    async def ask(self, question: Question, pins: Pins | None = None) -> Reply: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What cases are put through: who answers, the runs of internal articles, and a turn's public passages by its id."""
-
-    desk: Asker
-    internal: Sequence[Collection[tuple[str, ...]]]
-    passages: Callable[[str], list[str]]
 
 
 async def measure(run: Run) -> Result:
@@ -151,28 +54,91 @@ class Taken:
 
 
 async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
-    """Put the cases through an open desk. Raises UsageError without cases."""
+    """Put the cases through an open desk; those that an earlier try of the same run has put through are not asked again.
+
+    Raises UsageError without cases, NotMeasuredError where not one gave an answer.
+    """
     files = [run.data] if run.data else [service.desk_folder / "cases" / name for name in FILES[run.split]]
     cases, broken = read_cases([path for path in files if run.data or path.is_file()])
     for row in broken:
         run.say(f"{row.id}: unscored: {row.why}")
     if not cases:
         raise UsageError("no cases", where=str(files[0]), fix="add rows, or pass --data FILE")
+    cases = drawn(cases, run.sample, run.seed)
+    secret = any(path.name in SECRET_FILES for path in files)
+    config = config_of(run, service, pins, files)
+    cards = cards_of(service, pins)
+    run.say(expected_cost(cards, len(cases), service.clock.now().date()))
+    kept = None if secret else kept_rows(run, NAME, config)
     bench = Bench(
         service.desk,
         [runs(text) for text in service.knowledge.internal_texts()],
-        lambda turn: [passage.text for passage in service.store.ledger.get(turn).passages],
+        service.store.ledger.get,
+        by_model=bool(cards),
     )
-    scored, unscored = await put_through(bench, cases, run, pins)
+    scored, unscored = await put_through(bench, cases, run, pins, kept)
+    if not scored:
+        raise NotMeasuredError(f"not one of {len(cases)} cases gave an answer", where="eval desk", fix=unscored[0].why)
+    if kept:
+        kept.forget()
     about: dict[str, object] = {
         "desk": service.profile.name,
         "split": str(run.data or run.split),
         "parallel": run.parallel,
-        "modes": dict(Counter(one.reply.receipt.mode for one in scored)),
+        "modes": dict(Counter(one.reply.mode for one in scored)),
+        "broken_rows": len(broken),
+        "cached_calls": run.calls.hits if run.calls else 0,
     }
-    unscored = [*broken, *unscored]
-    secret = any(path.name in SECRET_FILES for path in files)
-    return Taken(scored, unscored, summed_up(scored, unscored, about, secret=secret))
+    result = summed_up(scored, [*broken, *unscored], about, secret=secret)
+    return Taken(scored, [*broken, *unscored], replace(result, config=config))
+
+
+def drawn(cases: list[Case], sample: int, seed: int) -> list[Case]:
+    """`sample` of the cases, by the seed, in their own order; all of them for 0."""
+    if not 0 < sample < len(cases):
+        return cases
+    chosen = set(np.random.default_rng(seed).choice(len(cases), sample, replace=False).tolist())
+    return [case for place, case in enumerate(cases) if place in chosen]
+
+
+def cards_of(service: Service, pins: Pins | None) -> list[ModelCard]:
+    """The models that may be asked; none where answers are quoted."""
+    if pins and pins.model == "quote":
+        return []
+    tiers: list[Tier] = [pins.tier] if pins and pins.tier else ["simple", "medium", "complex"]
+    found = {card.name: card for tier in tiers if (card := service.chat.choose(tier, 1.0))}
+    return list(found.values())
+
+
+def config_of(run: Run, service: Service, pins: Pins | None, files: Sequence[Path]) -> dict[str, str]:
+    """What the figures depend on beside chance, by name: values where they are short, hashes where they are not."""
+    prompt = service.prompts.get((pins.prompt if pins else "") or "answer")
+    limits = {"guards": service.settings.guard_thresholds, "ner": service.settings.ner}
+    return {
+        "desk": hash_of_files([service.desk_folder / "desk.yaml"]),
+        "knowledge": service.knowledge.version,
+        "prompt": f"{prompt.label} {hash_of(prompt.hash)}",
+        "rag_config": service.settings.rag_config or "default",
+        "models": ", ".join(card.name for card in cards_of(service, pins)) or "quote",
+        "server": service.settings.llm_base_url,
+        "pins": hash_of_config(asdict(pins)) if pins else "",
+        "limits": hash_of_config(limits),
+        "rows": hash_of_files(files),
+        "sample": f"{run.sample} by {run.seed}" if run.sample else "all",
+        "code": code_hash(),
+    }
+
+
+def kept_rows(run: Run, suite: str, config: Mapping[str, str]) -> Kept | None:
+    """What an earlier try of the same run left behind, said aloud; None where nothing is to be kept."""
+    if run.unfinished is None:
+        return None
+    kept = Kept(run.unfinished / f"{suite}-{hash_of_config(config)}.jsonl")
+    if run.fresh:
+        kept.forget()
+    if kept.done:
+        run.say(f"going on with a run that was stopped: {len(kept.done)} rows are there (--fresh begins anew)")
+    return kept
 
 
 def pins_of(text: str) -> Pins:
@@ -213,43 +179,13 @@ async def _compared(run: Run, service: Service, variants: Sequence[Pins]) -> Res
         {},
         [] if secret else misses,
         [*first.result.failed, *second.result.failed],
-    )
-
-
-async def put_through(
-    bench: Bench, cases: Sequence[Case], run: Run, pins: Pins | None = None
-) -> tuple[list[Scored], list[Unscored]]:
-    """Ask every case, `run.parallel` at a time; the results stand in the order of the cases."""
-    gate, done = asyncio.Semaphore(run.parallel), 0
-
-    async def one(case: Case) -> Scored | Unscored:
-        nonlocal done
-        async with gate:
-            result = await score(bench, case, pins)
-        done += 1
-        run.progress(done, len(cases))
-        return result
-
-    results = await asyncio.gather(*(one(case) for case in cases))
-    return [one for one in results if isinstance(one, Scored)], [one for one in results if isinstance(one, Unscored)]
-
-
-async def score(bench: Bench, case: Case, pins: Pins | None = None) -> Scored | Unscored:
-    """Ask one case in a thread of its own. A turn that could not be taken is unscored, never wrong."""
-    earlier: list[TurnLine] = [{"role": line.role, "text": line.text} for line in case.history]
-    question = Question(case.question, f"eval-{case.id}", earlier=earlier)
-    try:
-        reply = await bench.desk.ask(question, pins or Pins(judge=False))
-        passages = await asyncio.to_thread(bench.passages, reply.turn_id)
-    except FrontdeskError as fault:
-        return Unscored(case.id, str(fault))
-    shown = "\n".join([reply.answer, *(f"{source.title}\n{source.quote}" for source in reply.sources)])
-    return Scored(
-        case,
-        reply,
-        missing=[" | ".join(wordings) for wordings in case.facts if not says_one(reply.answer, wordings)],
-        forbidden=[wording for wording in case.must_not if says(shown, wording)],
-        internal=shared_run(shown, bench.internal, [case.question, *passages]),
+        rows=second.result.rows,
+        other_rows=first.result.rows,
+        config={
+            f"{side}_{name}": value
+            for side, one in (("a", first), ("b", second))
+            for name, value in one.result.config.items()
+        },
     )
 
 
@@ -273,49 +209,43 @@ def summed_up(
         about | counts,
         _figures(scored),
         {} if secret else {kind: _figures_of_kind(group) for kind, group in sorted(by_kind.items())},
-        [] if secret else [Miss(one.case.id, one.case.kind, one.why) for one in scored if one.why],
+        [] if secret else _misses(scored, unscored),
         failed,
+        rows=[] if secret else [row_of(one) for one in scored],
     )
 
 
-def read_cases(files: Sequence[Path]) -> tuple[list[Case], list[Unscored]]:
-    """Cases of JSONL files; a row that is none is named by file:line. Raises UsageError for a file that is not there."""
-    cases: list[Case] = []
-    broken: list[Unscored] = []
-    for path in files:
-        try:
-            lines = path.read_bytes().splitlines()
-        except OSError as fault:
-            raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
-        for number, raw in enumerate(lines, start=1):
-            if raw.strip():
-                try:
-                    cases.append(_case(raw, number))
-                except ValueError as fault:
-                    broken.append(Unscored(f"{path}:{number}", _first(fault)))
-    return cases, broken
+def row_of(one: Scored) -> Row:
+    """A case as a stored run keeps it."""
+    scores = {"answered_right": one.answered_right, "outcome_right": one.outcome_right}
+    if one.case.outcome == "answer" and one.case.relevant:
+        scores["cited_right"] = one.cited_right
+    return Row(
+        id=one.case.id,
+        kind=one.case.kind,
+        scores={name: float(held) for name, held in scores.items()},
+        question=one.reply.question,
+        expected="; ".join(
+            [f"{one.case.outcome}{f'/{one.case.reason}' if one.case.reason else ''}", *map(" | ".join, one.case.facts)]
+        ),
+        answer=one.reply.answer,
+        why=one.why,
+        trace_id=one.reply.trace_id,
+        cost_usd=one.reply.cost_usd,
+        ms=one.reply.latency_ms,
+    )
 
 
-def _case(raw: bytes, number: int) -> Case:
-    """Raises ValueError: no UTF-8, no JSON, no case."""
-    row = json.loads(raw.decode())
-    if isinstance(row, dict):
-        row["id"] = str(row.get("id", number))
-    return Case.model_validate(row)
-
-
-def _first(fault: ValueError) -> str:
-    if isinstance(fault, ValidationError):
-        first = fault.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc']) or 'row'}: {first['msg']}"
-    return f"not UTF-8 JSON: {fault}"
+def _misses(scored: Sequence[Scored], unscored: Sequence[Unscored]) -> list[Miss]:
+    wrong = [Miss(one.case.id, one.case.kind, one.why) for one in scored if one.why]
+    return [*wrong, *(Miss(one.id, "unscored", one.why) for one in unscored)]
 
 
 def _figures(scored: Sequence[Scored]) -> list[Figure]:
     said_unknown = [one for one in scored if one.reply.outcome == "dont_know"]
     unknown = [one for one in scored if one.case.outcome == "dont_know"]
-    times = [one.reply.receipt.latency_ms for one in scored]
-    cost = sum(one.reply.receipt.cost_usd for one in scored)
+    times = [one.reply.latency_ms for one in scored]
+    cost = sum(one.reply.cost_usd for one in scored)
     return [
         *_figures_of_kind(scored),
         share("dont_know_precision", [one.case.outcome == "dont_know" for one in said_unknown]),
@@ -335,24 +265,3 @@ def _figures_of_kind(scored: Sequence[Scored]) -> list[Figure]:
         share("outcome_right", [one.outcome_right for one in scored]),
         share("cited_right", [one.cited_right for one in citing]),
     ]
-
-
-@asynccontextmanager
-async def opened(run: Run) -> AsyncIterator[Service]:
-    """The desk of the settings; closed when the block ends. Raises HomeInUseError while a server owns it."""
-    from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
-    from graph.warming import wait_for_model  # noqa: PLC0415
-
-    try:
-        traced = {"langfuse_environment": run.settings.langfuse_environment or "eval"}
-        service = await open_service(run.settings.model_copy(update=traced), say=run.say, progress=run.progress)
-    except HomeInUseError as fault:
-        fix = "stop it, or measure in a folder of its own: FRONTDESK_HOME=FOLDER"
-        raise HomeInUseError(fault.what, where=fault.where, fix=fix, address=fault.address) from fault
-    try:
-        trouble = await wait_for_model(service, run.progress)
-        if trouble:
-            run.say(trouble)
-        yield service
-    finally:
-        await close_service(service)

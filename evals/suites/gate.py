@@ -8,11 +8,12 @@ forbidden text. A turn that could not be taken is left out; where too many could
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from domain.errors import StoreError
+from domain.errors import FrontdeskError, NotMeasuredError, UsageError
+from evals.asking import opened
 from evals.baseline import Baseline, read_baseline
 from evals.paired import RUNS, Paired, mcnemar_p, pair
 from evals.run import Figure, Miss, Result, Run
-from evals.suites.desk import Taken, opened, take
+from evals.suites.desk import Taken, cards_of, take
 from graph.profiles import find_desk
 
 NAME = "gate"
@@ -21,12 +22,27 @@ NEEDED = 0.9
 
 
 async def measure(run: Run) -> Result:
-    """Put the desk through its gate. Raises UsageError without a baseline, StoreError where it can't be measured."""
+    """Put the desk through its gate. Raises UsageError without a baseline, NotMeasuredError where it can't be measured."""
+    try:
+        return await _measured(run)
+    except (UsageError, NotMeasuredError):
+        raise
+    except FrontdeskError as fault:
+        raise NotMeasuredError(
+            f"not measured: {fault.what}", where=fault.where or "eval gate", fix=fault.fix
+        ) from fault
+
+
+async def _measured(run: Run) -> Result:
     name = find_desk(run.settings.desk).name
     baseline = read_baseline(name)
     settings = run.settings.model_copy(update={"llm": "off"}) if baseline.mode == "quote" else run.settings
-    run = replace(run, settings=settings, split="dev", data=None)
+    # Each run asks anew, also what an earlier one has asked: otherwise three runs would be one.
+    run = replace(run, settings=settings, split="dev", data=None, sample=0, unfinished=None, calls=None)
     async with opened(run) as service:
+        if baseline.mode == "model" and not cards_of(service, None):
+            fix = "start it, or measure a baseline by quotation: python -m evals.baseline"
+            raise NotMeasuredError("not measured: no model is up", where=f"eval gate, desk {name}", fix=fix)
 
         async def again() -> Taken:
             return await take(run, service)
@@ -37,7 +53,7 @@ async def measure(run: Run) -> Result:
 async def judged(
     name: str, baseline: Baseline, take_again: Callable[[], Awaitable[Taken]], say: Callable[[str], None]
 ) -> Result:
-    """The verdict of one run, or, if that is red, of most of three. Raises StoreError where too little was scored."""
+    """The verdict of one run, or, if that is red, of most of three. Raises NotMeasuredError where too little was scored."""
     runs: list[tuple[Taken, Paired]] = []
     while not runs or (_red(runs[0]) and len(runs) < RUNS):
         taken = await take_again()
@@ -45,7 +61,7 @@ async def judged(
         if held.both < NEEDED * len(baseline.cases):
             why = taken.unscored[0].why if taken.unscored else "they are no longer there"
             what = f"not measured: {len(baseline.cases) - held.both} of {len(baseline.cases)} cases gave no answer"
-            raise StoreError(what, where=f"eval gate, desk {name}", fix=f"mend this and run it again: {why}")
+            raise NotMeasuredError(what, where=f"eval gate, desk {name}", fix=f"mend this and run it again: {why}")
         runs.append((taken, held))
         if _red(runs[-1]):
             say(f"run {len(runs)} of {RUNS}: {len(held.lost)} cases lost, {len(held.won)} won")
@@ -75,4 +91,6 @@ def _result(name: str, one: tuple[Taken, Paired], runs: int, *, failed: bool) ->
         taken.result.by_kind,
         [*(Miss(case, "lost", why.get(case, "")) for case in held.lost), *(Miss(case, "won", "") for case in held.won)],
         lines,
+        rows=taken.result.rows,
+        config=taken.result.config,
     )
