@@ -22,6 +22,7 @@ from evals.cases import FILES, Case, read_cases
 from evals.matching import says_one
 from evals.run import Run
 from nodes.generate import READ, READ_BY_A_WEAK_MODEL, near_the_best
+from retrieval import default_rag_config, load_rag_config
 from scoring import cut
 
 LIMITS = (400, 600, READ_BY_A_WEAK_MODEL, 1_000, 1_200, READ)
@@ -61,9 +62,11 @@ def main() -> None:
 
 async def _table(settings: Settings, split: str) -> list[str]:
     async with opened(Run(settings, say=_say, progress=lambda _done, _all: None)) as service:
-        cases, _ = read_cases([service.desk_folder / "cases" / name for name in FILES[split]])
+        files = [service.desk_folder / "cases" / name for name in FILES[split]]
+        cases, _ = read_cases([path for path in files if path.is_file()])
+        config = load_rag_config(settings.rag_config or default_rag_config(service.profile.languages))
         found = [
-            Read(case, near_the_best((await service.knowledge.public.search(case.question)).passages))
+            Read(case, near_the_best((await service.knowledge.public.search(case.question, config.top_k)).passages))
             for case in cases
             if case.outcome == "answer" and case.facts
         ]

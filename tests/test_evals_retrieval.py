@@ -139,7 +139,7 @@ def test_the_result_names_our_figures_and_those_beside_them(tmp_path):
 
 def test_a_configuration_may_extend_another(tmp_path):
     small, large = load_rag_config("english-256"), load_rag_config("english-512")
-    assert (small.chunking.size, large.chunking.size, small.label) == (1000, 2000, "english-256@1")
+    assert (small.chunking.size, large.chunking.size, small.label) == (1000, 2000, "english-256@2")
     assert small.embedder == large.embedder == CONFIG.embedder
     path = tmp_path / "mine.yaml"
     path.write_text("extends: nothing\nname: mine\n", encoding="utf-8")
@@ -176,7 +176,7 @@ def test_the_real_thing_finds_and_times_and_compares(tmp_path):
     assert flat["ms_p50"] > 0
     done = CliRunner().invoke(build(), [*arguments, "--compare", "english-256", "english-512"])
     flat = json.loads(done.stdout.splitlines()[-1])
-    assert (done.exit_code, flat["diff_hit@1"], flat["a"], flat["b"]) == (0, 0.0, "english-256@1", "english-512@1")
+    assert (done.exit_code, flat["diff_hit@1"], flat["a"], flat["b"]) == (0, 0.0, "english-256@2", "english-512@2")
 
 
 @pytest.mark.slow

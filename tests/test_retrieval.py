@@ -236,7 +236,7 @@ def test_knowledge_of_another_configuration_is_not_served_until_rebuilt(tmp_path
 
     async def other(kb):
         assert kb.version == ""
-        with pytest.raises(KnowledgeError, match=r"english@2, not with english@9 .*frontdesk ingest PATH --desk D"):
+        with pytest.raises(KnowledgeError, match=r"english@3, not with english@9 .*frontdesk ingest PATH --desk D"):
             await kb.public.search("return a kettle")
         with pytest.raises(KnowledgeError, match="frontdesk ingest"):
             await kb.rollback(version)
@@ -416,7 +416,7 @@ def test_the_shipped_configurations_name_the_shipped_embedders():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("top_k: 5\n", "top_k: Field required"),
+        ("top_k: 8\n", "top_k: Field required"),
         ("grey: [", "grey must be"),
         ("size: 1000", r"chunking\.sized: Extra inputs"),
     ],
@@ -424,7 +424,7 @@ def test_the_shipped_configurations_name_the_shipped_embedders():
 def test_a_wrong_configuration_is_named_by_file_and_key(tmp_path, change, message):
     from retrieval.config import FOLDER  # noqa: PLC0415
 
-    swaps = {"top_k: 5\n": "", "grey: [": "grey: [1.0, ", "size: 1000": "size: 1000, sized: 1"}
+    swaps = {"top_k: 8\n": "", "grey: [": "grey: [1.0, ", "size: 1000": "size: 1000, sized: 1"}
     text = (FOLDER / "english.yaml").read_text("utf-8").replace(", 0.65]", "]" if "grey" in change else ", 0.65]")
     path = tmp_path / "mine.yaml"
     path.write_text(text.replace(change, swaps[change]), "utf-8")

@@ -89,7 +89,7 @@ def test_near_duplicates_and_crowds_of_one_article_are_thinned():
         ("a", "kettles have a plug", unit(1, 0.03)),
         ("a", "kettles have a lid", unit(1, 0.04)),
     ]
-    found = find(shelf(*rows), "kettle", unit(1, 0), config(fusion=fusion(1, 0)), k=5)
+    found = find(shelf(*rows), "kettle", unit(1, 0), config(fusion=fusion(1, 0), per_article=2), k=5)
     assert [passage.id for passage in found.passages] == ["a#0", "b#2", "a#3"]
 
 
