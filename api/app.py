@@ -3,10 +3,12 @@
 import asyncio
 import secrets
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -137,32 +139,50 @@ def run_server(settings: Settings, say: Say = to_stderr, progress: Progress | No
 async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress | None = None) -> None:
     """As `run_server`, in a running loop; the port is taken before the desk is opened, and opened after."""
     with open_listener(settings.host, settings.port) as listener:
-        configure_logging(settings.log_level)
-        address = address_of(listener, settings.host)
-        service = await open_service(settings, say=say, progress=progress, vet=partial(_fit_for_others, settings))
-        token = secrets.token_urlsafe(32)
+        address, token = address_of(listener, settings.host), new_token()
+        async with open_app(settings, token, say=say, progress=progress) as app:
+            service = app.state.doors.service
 
-        def ready() -> None:
-            service.lock.publish(address, token)
-            say(f"{service.profile.name} answers at {address}")
-            say(f"Operators: {address}/ops (frontdesk ops shows the token that opens it)")
-            say(banner(service))
+            def ready() -> None:
+                service.lock.publish(address, token)
+                welcome(service.profile.name, address, say)
+                say(banner(service))
 
-        app = create_app(service, owner_token=token)
-        beside = asyncio.create_task(_beside(service), name="warm up")
-        watching = asyncio.create_task(open_watch(service).run(), name="alerts")
-        try:
             await listen(app, listener, grace=settings.shutdown_timeout, ready=ready)
-            await app.state.doors.turns.settled()
-            await app.state.doors.limits.aclose()
-        finally:
-            beside.cancel()
-            watching.cancel()
-            await asyncio.gather(beside, watching, return_exceptions=True)
-            await close_service(service)
 
 
-def _fit_for_others(settings: Settings, store: Store) -> None:
+@asynccontextmanager
+async def open_app(
+    settings: Settings, token: str, *, say: Say = to_stderr, progress: Progress | None = None, among: Path | None = None
+) -> AsyncIterator[FastAPI]:
+    """The application over a desk that is opened for it, with all that goes on beside it; closed in the end.
+
+    `among`: see `open_service`. Raises UsageError, HomeInUseError and what opening a desk raises.
+    """
+    configure_logging(settings.log_level)
+    vet = partial(fit_for_others, settings)
+    service = await open_service(settings, say=say, progress=progress, vet=vet, among=among)
+    app = create_app(service, owner_token=token)
+    beside = asyncio.create_task(_beside(service), name="warm up")
+    watching = asyncio.create_task(open_watch(service).run(), name="alerts")
+    try:
+        yield app
+        await app.state.doors.turns.settled()
+        await app.state.doors.limits.aclose()
+    finally:
+        beside.cancel()
+        watching.cancel()
+        await asyncio.gather(beside, watching, return_exceptions=True)
+        await close_service(service)
+
+
+def welcome(name: str, address: str, say: Say) -> None:
+    """Say where a desk answers."""
+    say(f"{name} answers at {address}")
+    say(f"Operators: {address}/ops (frontdesk ops shows the token that opens it)")
+
+
+def fit_for_others(settings: Settings, store: Store) -> None:
     """Raises UsageError when other machines could reach a desk that asks nobody who they are."""
     if is_loopback(settings.host) or UserTokens.of(settings) or store.keys.any():
         return
@@ -177,6 +197,11 @@ async def _beside(service: Service) -> None:
     """What goes on while the desk already answers: warming up, then the local model."""
     await warm(service)
     await start_model(service)
+
+
+def new_token() -> str:
+    """What opens /admin to who may read the desk's lock file."""
+    return secrets.token_urlsafe(32)
 
 
 def _new_session() -> str:

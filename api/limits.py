@@ -173,6 +173,7 @@ def _network(host: str) -> str:
 def _pool(url: str) -> "ConnectionPool":
     from redis.asyncio import ConnectionPool  # noqa: PLC0415  # 0.1 s that a desk without Redis need not pay
 
+    url = url.replace("redis+unix://", "unix://")
     return ConnectionPool.from_url(url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -40,18 +41,23 @@ def address_of(listener: socket.socket, host: str) -> str:
 
 async def listen(app: FastAPI, listener: socket.socket, *, grace: float, ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM, then give open requests `grace` seconds to end. Calls `ready` when it listens."""
-    config = uvicorn.Config(
+    await _Server(configured(app, grace, lifespan="off"), ready).serve([listener])
+
+
+def configured(app: Any, grace: float, **more: Any) -> uvicorn.Config:
+    """How every process of ours serves: silent about itself, and with `grace` seconds for what is running."""
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        lifespan="off",
         ws="none",
+        loop="asyncio",
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(grace),
+        **more,
     )
-    await _Server(config, ready).serve([listener])
 
 
 class _Server(uvicorn.Server):

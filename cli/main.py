@@ -23,6 +23,7 @@ from cli import (
     health,
     inbox,
     judging,
+    keeping,
     knowing,
     measuring,
     money,
@@ -131,6 +132,8 @@ def build() -> typer.Typer:
     app.command("audit", epilog=access.AUDIT_EXAMPLES)(access.audit)
     app.command("migrate", epilog=moving.MIGRATE_EXAMPLES)(moving.migrate)
     app.command("move", epilog=moving.MOVE_EXAMPLES)(moving.move)
+    app.command("backup", epilog=keeping.BACKUP_EXAMPLES)(keeping.backup)
+    app.command("restore", epilog=keeping.RESTORE_EXAMPLES)(keeping.restore)
     app.command("doctor", epilog=health.EXAMPLES)(health.doctor)
     return app
 

@@ -15,6 +15,7 @@ from domain.settings import Settings
 from graph.bell import open_bell
 from graph.build import Graph, build_judge, build_service, build_studio
 from graph.caching import open_cache, with_cache
+from graph.crew import counts_in, take_place
 from graph.desk import Desk, Limits
 from graph.exporting import Exporter
 from graph.gauges import watch
@@ -63,19 +64,33 @@ async def open_service(
     progress: Progress | None = None,
     vet: Vet = trust,
     wrapped: Wrapped | None = None,
+    among: Path | None = None,
 ) -> Service:
     """Open one desk with everything it needs; at its very first start, read its knowledge.
 
     `vet` sees the store before anything slow is done, and may raise: then nothing stays open.
     `wrapped` puts something around the model that turns ask: for measuring.
+    `among`: the folder (graph/crew.py) of processes that serve this desk together; this one is one of them.
     Raises HomeInUseError when another process owns the desk's state, DeskError, StoreError, KnowledgeError.
     What was opened before a failure is closed again. Close the service with `close_service`.
     """
     keep_text_at_home()
     async with AsyncExitStack() as opened:
-        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped))
+        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among))
         service.closing.push_async_callback(opened.pop_all().aclose)
     return service
+
+
+def vet_store(settings: Settings, vet: Vet) -> None:
+    """Open a desk's store, migrated, and close it again: what speaks against it is told before anything is started.
+
+    Raises StoreError, and what `vet` raises.
+    """
+    store = _open_store(settings, settings.home / find_desk(settings.desk).name, SystemClock())
+    try:
+        vet(store)
+    finally:
+        store.close()
 
 
 async def close_service(service: Service) -> None:
@@ -99,22 +114,21 @@ async def open_studio(settings: Settings) -> Graph:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """How whoever opens a service wants it: told what, checked by whom, with what around its model."""
+    """How whoever opens a service wants it: told what, checked by whom, with what around its model, among whom."""
 
     say: Say
     progress: Progress | None
     vet: Vet
     wrapped: Wrapped | None
+    among: Path | None
 
 
 async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Service:
     desk_folder = find_desk(settings.desk)
-    state = settings.home / desk_folder.name
-    clock, ids = SystemClock(), Uuid7()
-    lock = opened.enter_context(await asyncio.to_thread(HomeLock.acquire, state))
-    store = await asyncio.to_thread(_open_store, settings, state, clock)
-    opened.callback(store.close)
-    await asyncio.to_thread(ways.vet, store)
+    state, clock, ids = settings.home / desk_folder.name, SystemClock(), Uuid7()
+    taking = take_place(ways.among) if ways.among else asyncio.to_thread(HomeLock.acquire, state)
+    lock = opened.enter_context(await taking)
+    store = await _vetted_store(settings, state, clock, opened, ways.vet)
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
     rooms = await open_rooms(settings, desk_folder, state, clock, opened, say=ways.say, progress=ways.progress)
@@ -122,12 +136,13 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     store.budget.default_to(_desk_budgets(settings, rooms.profile))
     chat = _model_client(settings, store, clock)
     opened.push_async_callback(chat.aclose)
-    local = _local_model(settings, chat, clock, ids)
+    # Each of many processes would load it for itself: 2 GB.
+    local = None if ways.among else _local_model(settings, chat, clock, ids)
     if local:
         opened.push_async_callback(local.stop)
     labels = Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment)
     # The receipts are the traces, whether or not an exporter sends them on.
-    tracer, metrics = NoTracer(), Metrics()
+    tracer, metrics = NoTracer(), Metrics(counts_in(ways.among) if ways.among else None)
     watch(metrics, store, chat)
     exporter = await _exporter(settings, store, metrics, opened, ids.new())
     desk = _make_desk(
@@ -207,6 +222,13 @@ def _make_desk(
         bell=open_bell(settings, labels.desk, clock),
         cache=cache,
     )
+
+
+async def _vetted_store(settings: Settings, state: Path, clock: Clock, opened: AsyncExitStack, vet: Vet) -> Store:
+    store = await asyncio.to_thread(_open_store, settings, state, clock)
+    opened.callback(store.close)
+    await asyncio.to_thread(vet, store)
+    return store
 
 
 def _open_store(settings: Settings, state: Path, clock: Clock) -> Store:

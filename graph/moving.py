@@ -39,25 +39,30 @@ async def move_desk(settings: Settings, url: str, tell: Tell) -> dict[str, int]:
         raise StoreError("there is no desk in files here", where=str(folder), fix="set FRONTDESK_HOME or --desk")
     async with AsyncExitStack() as opened:
         opened.enter_context(await asyncio.to_thread(HomeLock.acquire, folder))
-        key = settings.vault_key.get_secret_value() or await asyncio.to_thread(_key_of, folder)
+        key = settings.vault_key.get_secret_value() or await asyncio.to_thread(vault_key_of, folder)
         for target in ("", url):
             store = await asyncio.to_thread(Store.open, folder, SystemClock(), url=target, vault_key=key)
             await asyncio.to_thread(store.close)
         old, new = await open_saver(folder, opened), await open_saver(folder, opened, url)
         # Conversations first, each as often as need be: only a store that is whole makes the move done.
-        count = await _move_threads(old, new) if (folder / THREADS).exists() else 0
+        count = await move_threads(old, new) if (folder / THREADS).exists() else 0
         tell(CONVERSATIONS, count)
         return {CONVERSATIONS: count} | await asyncio.to_thread(move_rows, folder / FILE, url, tell)
 
 
-def _key_of(folder: Path) -> str:
+def vault_key_of(folder: Path) -> str:
+    """The key file of a desk as FRONTDESK_VAULT_KEY takes it. Raises StoreError."""
     try:
         return CONTENT + (folder / KEY_FILE).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as fault:
-        raise StoreError("the vault's key cannot be read", where=str(folder / KEY_FILE)) from fault
+        raise StoreError(
+            "the vault's key is not here",
+            where=str(folder / KEY_FILE),
+            fix="put the key file there that belongs to it, or set FRONTDESK_VAULT_KEY",
+        ) from fault
 
 
-async def _move_threads(old: Saver, new: Saver) -> int:
+async def move_threads(old: Saver, new: Saver) -> int:
     """Copy every checkpoint with what was written to it, the earlier ones of a thread first."""
     kept = [one async for one in old.alist(None)]
     for one in reversed(kept):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from domain.errors import NotFoundError
 from domain.ports import Progress
 from graph import (
+    backup,
     cases,
     drafting,
     feedback,
@@ -89,6 +90,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "keys.revoke": Operation(keyring.revoke),
     "data.export": Operation(people.export, reads=True),
     "data.delete": Operation(people.erase),
+    "backup": Operation(backup.backup),
     "audit": Operation(keyring.audit, reads=True),
 }
 

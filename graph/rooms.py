@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from domain.ports import ChatModel, Clock, Embedder, Progress
@@ -75,7 +75,7 @@ async def open_rooms(
         embedder,
         clock,
         shipped=desk_folder / VECTORS,
-        server=_chroma(settings, desk_folder),
+        server=chroma_place(settings, desk_folder),
     )
     opened.push_async_callback(knowledge.close)
     articles = desk_folder / "knowledge"
@@ -85,7 +85,7 @@ async def open_rooms(
         report = await knowledge.ingest(articles, progress)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
     prompts = PromptLibrary.load(desk=desk_folder / PROMPTS)
-    guards = _guards(profile, settings, prompts, knowledge.internal_texts, _vocabulary(knowledge))
+    guards = _guards(profile, settings, prompts, partial(knowledge.texts, "internal"), _vocabulary(knowledge))
     head = read_scope_head(desk_folder, embedder.name)
     scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge), head=head)
     return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter(), prompts)
@@ -169,7 +169,7 @@ def make_deps(rooms: Rooms, chat: ChatModel, settings: Settings) -> Deps:
     )
 
 
-def _chroma(settings: Settings, desk_folder: Path) -> ServerPlace | None:
+def chroma_place(settings: Settings, desk_folder: Path) -> ServerPlace | None:
     """The desk's own database on the Chroma server, if there is one."""
     return ServerPlace(settings.chroma_url, f"frontdesk-{desk_folder.name}") if settings.chroma_url else None
 
@@ -181,7 +181,7 @@ def _support(answer: str, texts: Sequence[str]) -> list[tuple[float, int]]:
 
 def _vocabulary(knowledge: Knowledge) -> Callable[[], Collection[str]]:
     """The words that the public articles write with a capital, read once for each state of the knowledge."""
-    words = lru_cache(maxsize=1)(lambda _version: capitalised_words(knowledge.public_texts()))
+    words = lru_cache(maxsize=1)(lambda _version: capitalised_words([*_topics(knowledge), *knowledge.texts("public")]))
     return lambda: words(knowledge.version)
 
 

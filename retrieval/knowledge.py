@@ -23,6 +23,7 @@ from retrieval.chunking import chunk_articles
 from retrieval.config import RagConfig
 from retrieval.language import detect_language
 from retrieval.reading import read_articles
+from retrieval.saving import Versions, save
 from retrieval.search import PublicSearch
 from retrieval.shared import ServerVersions
 from retrieval.shelf import Shelf
@@ -50,7 +51,7 @@ class Knowledge:
 
     def __init__(
         self,
-        files: VersionFiles | ServerVersions,
+        files: Versions,
         store: VectorStore,
         config: RagConfig,
         embedder: Embedder,
@@ -125,13 +126,9 @@ class Knowledge:
         )
         return sorted(rows, key=lambda row: row.id)
 
-    def internal_texts(self) -> list[str]:
-        """The texts of the internal articles, for the guard that keeps them in."""
-        return [article.text for article in self._articles if article.audience == "internal"]
-
-    def public_texts(self) -> list[str]:
-        """Title and text of the public articles: what customers may read anyway."""
-        return [f"{article.title}\n{article.text}" for article in self._articles if article.audience == "public"]
+    def texts(self, audience: Audience) -> list[str]:
+        """The texts of an audience's articles: what customers may read anyway, or what a guard keeps in."""
+        return [article.text for article in self._articles if article.audience == audience]
 
     def versions(self) -> list[KnowledgeVersion]:
         """The kept versions, newest first."""
@@ -177,6 +174,11 @@ class Knowledge:
             pointer = replace(self._pointer, serving=version)
             await asyncio.to_thread(self._files.point, pointer)
             await self._switch(pointer)
+
+    async def save(self, folder: Path) -> None:
+        """Write every kept version into a new folder (retrieval/saving.py); nothing is ingested meanwhile."""
+        async with self._alone():
+            await asyncio.to_thread(save, self._files, self._store, self._pointer, folder)
 
     async def close(self) -> None:
         """Let go of the folder and mark it clean. Nothing may be called afterwards."""
@@ -356,9 +358,7 @@ def _from_thread(progress: Progress | None) -> Progress | None:
     return told
 
 
-def _open_store(
-    folder: Path, server: ServerPlace | None, clock: Clock
-) -> tuple[VersionFiles | ServerVersions, VectorStore, Pointer]:
+def _open_store(folder: Path, server: ServerPlace | None, clock: Clock) -> tuple[Versions, VectorStore, Pointer]:
     """Open Chroma; a folder that was not left clean in a process of its own first. Raises StoreError."""
     if server is not None:
         # Nothing is cleaned here: another replica may be writing.
@@ -375,7 +375,7 @@ def _open_store(
     return files, store, pointer
 
 
-def _clean(files: VersionFiles | ServerVersions, store: VectorStore, pointer: Pointer) -> None:
+def _clean(files: Versions, store: VectorStore, pointer: Pointer) -> None:
     """Drop what a crash left unfinished and what is no longer kept."""
     kept = {name for record in pointer.versions for name in record.collections()}
     for name in store.names():

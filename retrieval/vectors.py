@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,7 +207,8 @@ def _connected(place: ServerPlace) -> Any:
     try:
         admin.get_database(place.database)
     except ChromaError:
-        admin.create_database(place.database)
+        with suppress(ChromaError):  # another replica has made it meanwhile; what else it may be, the client says
+            admin.create_database(place.database)
     finally:
         _close_sessions(admin)
     client: Any = chromadb.HttpClient(host, port, ssl=ssl, settings=settings, database=place.database)

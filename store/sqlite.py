@@ -1,12 +1,15 @@
 """What is SQLite's own: the file, its pragmas, its two kinds of transaction, and its words for what goes wrong."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from domain.errors import StoreError
 
 BUSY_SECONDS = 10
 """How long a transaction waits for another process's."""
@@ -36,6 +39,17 @@ def open_engine(path: Path) -> Engine:
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine
+
+
+def save_copy(path: Path, target: Path) -> None:
+    """Write one state of a database that may be in use into a new file. Raises StoreError."""
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+            # One file, whole: a write-ahead log beside it would have to come along.
+            new.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as fault:
+        raise StoreError(f"the database cannot be copied: {fault}", where=str(path), fix=fix_of(fault)) from fault
 
 
 def fix_of(fault: BaseException | None) -> str:

@@ -47,7 +47,8 @@ def expressions(path: Path) -> list[str]:
 def test_every_metric_and_label_that_is_asked_for_exists(path: Path, tmp_path: Path) -> None:
     metrics, store, _ = watched(tmp_path)
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", metrics.render().decode(), re.MULTILINE))
-    labels = {label for one in metrics._registry._collector_to_names for label in getattr(one, "_labelnames", ())}
+    registered = [*metrics._registry._collector_to_names, *metrics._levels._collector_to_names]
+    labels = {label for one in registered for label in getattr(one, "_labelnames", ())}
     store.close()
     asked = expressions(path)
     assert len(asked) >= 10

@@ -111,7 +111,7 @@ def test_internal_articles_are_out_of_a_customers_reach(tmp_path, shop):
         await kb.ingest(shop)
         found = await kb.public.search("refund suspicious vouchers quietly up to forty euros", 20)
         assert {passage.article for passage in found.passages} <= {"returns", "shipping"}
-        assert kb.internal_texts() == ["Agents refund suspicious vouchers quietly up to forty euros."]
+        assert kb.texts("internal") == ["Agents refund suspicious vouchers quietly up to forty euros."]
         held = [kb.public]
         seen = set()
         # What the searcher can reach of ours, walked: neither the knowledge, nor the store, nor a word of it.

@@ -92,7 +92,7 @@ def test_a_new_version_and_a_rollback_reach_the_other_replica(tmp_path):
             old = (await one.ingest(root)).version
             await until(lambda: two.version == old)
             assert await first(two) == "Parcels to Hanoi in two days."
-            assert two.internal_texts() == ["Refund vouchers."]
+            assert two.texts("internal") == ["Refund vouchers."]
             write(root, shipping="Parcels to Hanoi arrive by boat.")
             new = (await two.ingest(root)).version
             await until(lambda: one.version == new)

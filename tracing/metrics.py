@@ -1,10 +1,15 @@
 """Prometheus metrics of one service, on a registry of their own."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from domain.receipt import MICRO, Receipt
@@ -32,11 +37,32 @@ class _Reading(Collector):
         yield family
 
 
+def count_among(folder: Path) -> None:
+    """Let the processes that this one will start count together, in `folder`, from nothing."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    # Read by prometheus_client when it is imported: for this process itself that is too late.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _together(folder: Path) -> CollectorRegistry:
+    for path in folder.glob("gauge_live*.db"):
+        # What a process that was killed had in hand is in nobody's hand any more.
+        pid = int(path.stem.rpartition("_")[2])
+        if not psutil.pid_exists(pid):
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # the library's
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # the library's
+    return registry
+
+
 class Metrics:
     """What operators watch. Labels hold closed sets of names only: never a text, a user or a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, among: Path | None = None) -> None:
+        """`among`: the folder in which processes that serve one desk together keep their counts (`count_among`)."""
         self._registry = own = CollectorRegistry()
+        self._levels, self._among = CollectorRegistry(), among
         self._turns = Counter(
             "frontdesk_turns", "Turns that ended.", ["outcome", "reason", "mode", "language"], registry=own
         )
@@ -59,16 +85,22 @@ class Metrics:
         )
         self._unscored = Counter("frontdesk_judge_unscored", "Not scored.", ["dimension"], registry=own)
         self._shed = Counter("frontdesk_judge_shed", "Turns that the full judge passed over.", registry=own)
-        self._in_flight = Gauge("frontdesk_turns_in_flight", "Turns running now.", registry=own)
+        self._in_flight = Gauge(
+            "frontdesk_turns_in_flight", "Turns running now.", registry=own, multiprocess_mode="livesum"
+        )
         self._ratings = Counter("frontdesk_feedback", "Thumbs of customers.", ["rating"], registry=own)
         self._tiers = Counter("frontdesk_router_tiers", "Turns by complexity tier.", ["tier"], registry=own)
         self._undelivered = Gauge(
             "frontdesk_traces_undelivered",
             "Turns, judgements and ratings that Langfuse has not confirmed.",
             registry=own,
+            multiprocess_mode="livemostrecent",
         )
         self._dropped = Gauge(
-            "frontdesk_traces_dropped", "Of those, how many were given up since the desk began.", registry=own
+            "frontdesk_traces_dropped",
+            "Of those, how many were given up since the desk began.",
+            registry=own,
+            multiprocess_mode="livemostrecent",
         )
 
     def observe(self, receipt: Receipt) -> None:
@@ -118,11 +150,12 @@ class Metrics:
 
     def watch(self, name: str, about: str, labels: Sequence[str], read: Levels) -> None:
         """Show a gauge that is read, by the values of its labels, whenever the metrics are."""
-        self._registry.register(_Reading(name, about, labels, read))
+        self._levels.register(_Reading(name, about, labels, read))
 
     def render(self) -> bytes:
-        """The metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        """The metrics in Prometheus' text format: of all processes together, where there are several."""
+        counts = self._registry if self._among is None else _together(self._among)
+        return generate_latest(counts) + generate_latest(self._levels)
 
     def _called(self, calls: Sequence[Call]) -> None:
         for call in calls:

@@ -72,7 +72,7 @@ async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
     kept = None if secret else kept_rows(run, NAME, config)
     bench = Bench(
         service.desk,
-        [runs(text) for text in service.knowledge.internal_texts()],
+        [runs(text) for text in service.knowledge.texts("internal")],
         service.store.ledger.get,
         by_model=bool(cards),
     )
