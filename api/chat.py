@@ -170,6 +170,10 @@ async def desk(doors: Here) -> DeskOut:
                 language: [text for each in profile.suggestions if (text := getattr(each, language))]
                 for language in profile.languages
             },
+            "departments": {
+                language: {each.id: each.name.in_language(language) for each in profile.departments}
+                for language in profile.languages
+            },
             "mode": mode(doors.service),
             "contact": profile.contact.model_dump(),
         }

@@ -16,6 +16,7 @@ from api.gate import CONTENT_POLICY
 FOLDER = Path(__file__).parent / "web"
 PAGE = "index.html"
 OPERATORS_PAGE = "ops.html"
+INBOX_PAGE = "inbox.html"
 LOADER = "widget.js"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -100,6 +101,12 @@ async def loader(request: Request, doors: Here) -> Response:
 async def operators(request: Request) -> Response:
     """The operators' page: a shell without a figure, which asks for a key and then /admin for the rest."""
     return _assets(request)[OPERATORS_PAGE].respond(request)
+
+
+@router.api_route("/ops/inbox", methods=["GET", "HEAD"])
+async def inbox(request: Request) -> Response:
+    """The agents' inbox: a shell without a word of a customer, which asks for a key and then /admin for the rest."""
+    return _assets(request)[INBOX_PAGE].respond(request)
 
 
 @router.api_route("/web/{name}", methods=["GET", "HEAD"])

@@ -110,12 +110,13 @@ class AgentReply(_Body):
 
 
 class DeskOut(BaseModel):
-    """What the chat page shows of a desk. `mode`: how answers are made now; `suggestions`: questions to begin with."""
+    """What the chat page shows of a desk: `suggestions` to begin with, `departments` by id, `mode` of answering now."""
 
     name: str
     languages: list[Language]
     greeting: dict[Language, str]
     suggestions: dict[Language, list[str]]
+    departments: dict[Language, dict[str, str]]
     mode: Literal["quote", "local", "remote"]
     contact: dict[str, str]
 

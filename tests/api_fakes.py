@@ -39,6 +39,7 @@ PROFILE = DeskProfile.model_validate(
             {"en": "How long may I keep a lamp?", "vi": "Tôi được giữ đèn bao lâu?"},
             {"en": "Do you repair lamps?"},
         ],
+        "departments": [{"id": "repairs", "name": {"en": "Repairs", "vi": "Sửa chữa"}}],
         "contact": {"email": "help@lamps.example", "hours": "Mon-Fri 9-17"},
     }
 )

@@ -241,6 +241,7 @@ def test_the_page_learns_who_it_speaks_for(card, mode):
             "en": ["How long may I keep a lamp?", "Do you repair lamps?"],
             "vi": ["Tôi được giữ đèn bao lâu?"],
         },
+        "departments": {"en": {"repairs": "Repairs"}, "vi": {"repairs": "Sửa chữa"}},
         "mode": mode,
         "contact": {"email": "help@lamps.example", "phone": "", "hours": "Mon-Fri 9-17", "timezone": "UTC"},
     }

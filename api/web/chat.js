@@ -283,7 +283,7 @@ function hear(turn, event, data) {
 }
 
 function finish(turn, reply) {
-  turn.answer.settle(reply);
+  turn.answer.settle({ ...reply, handoff: named(reply.handoff) });
   turn.answer.readOut();
   state.turn = null;
   state.threadId = reply.thread_id;
@@ -292,6 +292,12 @@ function finish(turn, reply) {
   view.keepInView();
   showMode(reply.receipt?.mode);
   showControls();
+}
+
+/** The department as the customer calls it. */
+function named(handoff) {
+  const name = state.desk?.departments?.[language()]?.[handoff?.department];
+  return name ? { ...handoff, department: name } : handoff;
 }
 
 function fail(turn, error) {

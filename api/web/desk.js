@@ -20,7 +20,7 @@ export class Trouble extends Error {
   }
 }
 
-/** `{name, languages, greeting, suggestions, mode, contact}` */
+/** `{name, languages, greeting, suggestions, departments, mode, contact}` */
 export const fetchDesk = () => call("/v1/desk");
 
 /** `{thread_id, messages}`; a Trouble of kind "missing" when the thread is gone or not ours. */

@@ -4,23 +4,11 @@ import { drawCharts } from "/web/ops-charts.js";
 import { byId, moment } from "/web/ops-dom.js";
 import { drawGaps, drawHealth, drawPanels, drawTiles, drawTurns } from "/web/ops-panels.js";
 import { drawTurn } from "/web/ops-turn.js";
+import { Refused, ask, forget, keep, key } from "/web/operator.js";
 
-const KEY = "frontdesk-operator";
-const WRONG = new Set([401, 403]);
 let shown = null;
 
-const key = () => sessionStorage.getItem(KEY);
 const since = () => document.querySelector("input[name=since]:checked").value;
-
-class Refused extends Error {}
-
-async function ask(operation, fields = {}) {
-  const answer = await fetch(`/admin/${operation}?${new URLSearchParams(fields)}`, { headers: { Authorization: `Bearer ${key()}` }, cache: "no-store" });
-  const body = await answer.json().catch(() => ({}));
-  if (WRONG.has(answer.status)) throw new Refused(body.detail || body.title || "That key does not open this page.");
-  if (!answer.ok) throw new Error(body.detail || body.title || `The server answers ${answer.status}.`);
-  return body;
-}
 
 /** Do something with the server; what goes wrong is told, and a refused key is asked for again. */
 async function attempt(work) {
@@ -42,7 +30,7 @@ function tell(words) {
 }
 
 function letGo() {
-  sessionStorage.removeItem(KEY);
+  forget();
   for (const id of ["controls", "figures"]) byId(id).hidden = true;
   byId("entry").hidden = false;
   byId("key").value = "";
@@ -106,7 +94,7 @@ function openFromAddress() {
 
 byId("entry").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem(KEY, byId("key").value.trim());
+  keep(byId("key").value);
   load();
 });
 byId("controls").addEventListener("submit", (event) => event.preventDefault());
