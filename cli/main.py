@@ -31,6 +31,7 @@ from cli import (
     operating,
     people,
     prompting,
+    pushing,
     receipts,
     reviewing,
     scoping,
@@ -116,6 +117,7 @@ def build() -> typer.Typer:
     app.command("eval list", epilog=experiments.LIST_EXAMPLES)(experiments.list_all)
     app.command("eval show", epilog=experiments.SHOW_EXAMPLES)(experiments.show_one)
     app.command("eval compare", epilog=experiments.COMPARE_EXAMPLES)(experiments.compare_two)
+    app.command("eval push", epilog=pushing.EXAMPLES)(pushing.push)
     app.command("receipt", epilog=receipts.EXAMPLES)(receipts.receipt)
     app.command("costs", epilog=money.COSTS_EXAMPLES)(money.costs)
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)

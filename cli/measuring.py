@@ -10,7 +10,7 @@ import typer
 
 from cli.options import AsJson, Desk, desk_settings, readable
 from cli.terminal import meter, note, show, show_json, show_table
-from domain.errors import StoreError
+from domain.errors import FrontdeskError, StoreError
 
 if TYPE_CHECKING:
     from evals.records import Record, Records
@@ -23,6 +23,7 @@ Examples:
   frontdesk eval desk --data cases.jsonl --report out.html
   frontdesk eval desk --compare answer@1 model=quote
   frontdesk eval gate --desk shop
+  frontdesk eval answers --data qa.jsonl --report out.html
   frontdesk eval list
   frontdesk eval compare desk-20261121-134501 last
   frontdesk eval injection --data texts.jsonl --json
@@ -38,11 +39,12 @@ For pii: {"text", "spans": [{"type", "start", "end"}], "id"?}, places counted in
 For scope: {"text", "label": "in" or "out", "kind"?, "id"?}; --examples takes a few rows of the same shape.
 For retrieval: --data {"id", "text", "relevant": ["id"]}, --kb {"id", "title", "text"}.
 For faithfulness: {"context", "claim", "label": "supported" or "unsupported"}; for idk: {"answer", "label": "idk" or
-"answer"}; for judge: {"question", "answer", "human": 1..4}."""
+"answer"}; for judge: {"question", "answer", "human": 1..4}.
+For answers: {"question" (asked) or "answer", "reference" or "references": ["..."], "regex"?}."""
 
 
 SUITES = (
-    "What to measure: desk, cache, faithfulness, gate, idk, injection, judge, malicious, pii, retrieval, router, scope,"
+    "What to measure: desk, answers, cache, faithfulness, gate, idk, injection, judge, malicious, pii, retrieval, router, scope,"
     " toxicity."
 )
 
@@ -135,7 +137,22 @@ def _measured(suite: str, run: "Run", records: "Records") -> tuple["Result", "Re
         note(f"not kept: {fault}")
         return result, None
     note(f"kept as {record.id}: {seconds:.0f} s, ${record.cost_usd:.4f} (frontdesk eval show {record.id})")
-    return result, record
+    return result, _mirrored(run, records, record)
+
+
+def _mirrored(run: "Run", records: "Records", record: "Record") -> "Record":
+    """The run, also in Langfuse where that is configured; one that does not take it now gets it by `eval push`."""
+    if not (run.settings.traces_to_langfuse and record.result.rows):
+        return record
+    from evals.mirror import push_to_langfuse  # noqa: PLC0415  # only where it is wanted
+
+    try:
+        place = asyncio.run(push_to_langfuse(record, run.settings))
+    except FrontdeskError as fault:
+        note(f"not mirrored: {fault}")
+        return record
+    note(f"mirrored to Langfuse as {record.id}")
+    return records.note(record, "langfuse", place)
 
 
 def _remembering(run: "Run", records: "Records") -> "Run":

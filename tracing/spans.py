@@ -35,7 +35,10 @@ SCOPE = "langfuse-sdk"
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One box of a trace. Times are nanoseconds since 1970; `input` and `output` masked values or texts."""
+    """One box of a trace. Times are nanoseconds since 1970; `input` and `output` masked values or texts.
+
+    `attributes`: further ones, under their full names.
+    """
 
     name: str
     kind: SpanKind
@@ -50,6 +53,7 @@ class Observation:
     metadata: Mapping[str, object] = field(default_factory=dict)
     call: Call | None = None
     root: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ def _own(one: Observation) -> list[KeyValue]:
         attributes.append(_text("langfuse.observation.output", fitting_text(one.output)))
     for name, value in one.metadata.items():
         attributes.append(_text(f"langfuse.observation.metadata.{name}", fitting_text(value)))
+    attributes += [_text(name, value) for name, value in one.attributes.items()]
     if one.root:
         attributes.append(KeyValue(key="langfuse.internal.as_root", value=AnyValue(bool_value=True)))
     return attributes + (_generation(one) if one.call else [])

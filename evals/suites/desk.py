@@ -90,6 +90,9 @@ async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
         "cached_calls": run.calls.hits if run.calls else 0,
     }
     result = summed_up(scored, [*broken, *unscored], about, secret=secret)
+    mask = service.guards.mask
+    rows = [replace(row, expected=await mask(row.expected), why=await mask(row.why)) for row in result.rows]
+    result = replace(result, rows=rows)
     return Taken(scored, [*broken, *unscored], replace(result, config=config))
 
 
