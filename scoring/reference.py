@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import regex
+import regex  # type: ignore[import-untyped]  # has no types of its own
 
 from domain.errors import UsageError
 from domain.ports import Embedder

@@ -1,17 +1,17 @@
 """The gate: the desk's dev cases held against `evals/baseline.yaml`, case against case.
 
-Red if significantly more cases were lost than won, and most of three runs say so; or if a reply shows internal or
-forbidden text. A turn that could not be taken is left out; where too many could not, there is no verdict but an error.
+Red if significantly more cases were lost than won, by the majority of three runs on each case; or if replies of most runs
+show internal or forbidden text. A turn that could not be taken is left out; where too many could not, there is no verdict but an error.
 `python -m evals.baseline` writes the baseline anew.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from domain.errors import FrontdeskError, NotMeasuredError, UsageError
 from evals.asking import opened
 from evals.baseline import Baseline, read_baseline
-from evals.paired import RUNS, Paired, mcnemar_p, pair
+from evals.paired import RUNS, Paired, majority, mcnemar_p, pair
 from evals.run import Figure, Miss, Result, Run
 from evals.suites.desk import Taken, cards_of, take
 from graph.profiles import find_desk
@@ -53,36 +53,46 @@ async def _measured(run: Run) -> Result:
 async def judged(
     name: str, baseline: Baseline, take_again: Callable[[], Awaitable[Taken]], say: Callable[[str], None]
 ) -> Result:
-    """The verdict of one run, or, if that is red, of most of three. Raises NotMeasuredError where too little was scored."""
-    runs: list[tuple[Taken, Paired]] = []
-    while not runs or (_red(runs[0]) and len(runs) < RUNS):
+    """The verdict of one run, or, if that is suspect, of the majority of three, case by case.
+
+    Raises NotMeasuredError where too little was scored.
+    """
+    runs: list[Taken] = []
+    while not runs or (_suspect(runs[0], baseline) and len(runs) < RUNS):
         taken = await take_again()
         held = pair(baseline.right_by_case(), taken.right())
         if held.both < NEEDED * len(baseline.cases):
             why = taken.unscored[0].why if taken.unscored else "they are no longer there"
             what = f"not measured: {len(baseline.cases) - held.both} of {len(baseline.cases)} cases gave no answer"
             raise NotMeasuredError(what, where=f"eval gate, desk {name}", fix=f"mend this and run it again: {why}")
-        runs.append((taken, held))
-        if _red(runs[-1]):
+        runs.append(taken)
+        if _suspect(taken, baseline):
             say(f"run {len(runs)} of {RUNS}: {len(held.lost)} cases lost, {len(held.won)} won")
-    red = [one for one in runs if _red(one)]
-    return _result(name, red[-1] if len(red) > len(runs) / 2 else runs[-1], len(runs), failed=len(red) > len(runs) / 2)
-
-
-def _red(one: tuple[Taken, Paired]) -> bool:
-    taken, held = one
-    return held.is_loss or bool(taken.result.failed)
-
-
-def _result(name: str, one: tuple[Taken, Paired], runs: int, *, failed: bool) -> Result:
-    taken, held = one
-    lines = [*taken.result.failed] if failed else []
-    if failed and held.is_loss:
+    held = pair(baseline.right_by_case(), majority([taken.right() for taken in runs]))
+    shown = [taken for taken in runs if taken.result.failed]
+    lines = [*shown[-1].result.failed] if len(shown) > len(runs) / 2 else []
+    if held.is_loss:
         lines.append(f"gate: {len(held.lost)} cases lost and {len(held.won)} won against the baseline")
-    why = {case.case.id: case.why for case in taken.scored}
+    return _result(name, runs, held, lines)
+
+
+def _suspect(taken: Taken, baseline: Baseline) -> bool:
+    return pair(baseline.right_by_case(), taken.right()).is_suspect or bool(taken.result.failed)
+
+
+def _result(name: str, runs: Sequence[Taken], held: Paired, lines: list[str]) -> Result:
+    """Figures, kinds and rows are those of the last run; lost and won are of all of them."""
+    taken = runs[-1]
+    why = {case.case.id: case.why for one in runs for case in one.scored if case.why}
     return Result(
         NAME,
-        {"desk": name, "runs": runs, "lost": len(held.lost), "won": len(held.won), "unscored": len(taken.unscored)},
+        {
+            "desk": name,
+            "runs": len(runs),
+            "lost": len(held.lost),
+            "won": len(held.won),
+            "unscored": len(taken.unscored),
+        },
         [
             *taken.result.figures,
             Figure("diff_answered_right", held.difference, held.both),
