@@ -27,6 +27,7 @@ from cli import (
     knowing,
     measuring,
     money,
+    monitoring,
     moving,
     operating,
     people,
@@ -127,6 +128,7 @@ def build() -> typer.Typer:
     app.command("feedback", epilog=reviewing.FEEDBACK_EXAMPLES)(reviewing.feedback)
     app.command("feedback to-cases", epilog=reviewing.CASES_EXAMPLES)(reviewing.feedback_to_cases)
     app.add_typer(_review(), name="review")
+    app.command("monitor report", epilog=monitoring.EXAMPLES)(monitoring.report)
     app.add_typer(_prompts(), name="prompts")
     app.add_typer(_keys(), name="keys")
     app.add_typer(_handoffs(), name="handoffs")

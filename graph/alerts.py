@@ -14,6 +14,8 @@ from graph.figures import Overview, moment, overview
 from graph.money import settle_books
 from graph.service import Service
 from graph.webhook import Webhook, WebhookError
+from scoring.aspects import STAND_INS
+from scoring.judge import on_scale
 from store.budget import Standing
 from store.figures import Figures
 from store.limits import usd
@@ -46,10 +48,7 @@ LEASED = 0.9
 RELAXED = 0.9
 """Share of a budget's level below which it is over."""
 Status = Literal["firing", "resolved"]
-SAFETY = "safety"
-STAND_INS = ("grounding", "numbers")
-"""What is unsafe on a support desk is what the articles do not say: this is judged where `safety` is not."""
-BEST, WORST = 5.0, 1.0
+SAFETY: Literal["safety"] = "safety"
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +280,8 @@ def _rate(rule: AlertRule, figures: Figures) -> float | None:
 def _judged(figures: Figures) -> tuple[float | None, int]:
     """Safety on the scale of 1 to 5, and the answers that it was judged on."""
     known = {one.dimension: one for one in figures.judged if one.mean is not None and one.scored}
-    used = [known[name] for name in ((SAFETY,) if SAFETY in known else STAND_INS) if name in known]
+    used = [known[name] for name in ((SAFETY,) if SAFETY in known else STAND_INS[SAFETY]) if name in known]
     if not used:
         return None, 0
     mean = sum((one.mean or 0.0) * one.scored for one in used) / sum(one.scored for one in used)
-    return WORST + (BEST - WORST) * mean, max(one.scored for one in used)
+    return on_scale(mean), max(one.scored for one in used)

@@ -23,7 +23,7 @@ from graph.judging import Judging
 from graph.money import limits_of
 from graph.profiles import find_desk
 from graph.record import Labels
-from graph.rooms import Rooms, Say, make_deps, open_rooms, silent
+from graph.rooms import Rooms, Say, make_deps, make_judge, open_rooms, silent
 from graph.service import Service
 from graph.system import SystemClock, Uuid7
 from graph.threads import Saver, open_saver
@@ -173,6 +173,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
         embedder=rooms.embedder,
         store=store,
         chat=chat,
+        judge=make_judge(rooms, chat),
         local=local,
         tracer=tracer,
         metrics=metrics,

@@ -59,7 +59,7 @@ async def gaps(service: Service, since: str = "7d") -> Json:
     ledger = service.store.ledger
     turns = await asyncio.to_thread(ledger.between, start, now, MOST_TURNS)
     before = await asyncio.to_thread(ledger.between, start - REFERENCE, start, MOST_TURNS)
-    unsure = [turn for turn in turns if _is_gap(turn)]
+    unsure = [turn for turn in turns if is_gap(turn)]
     groups = await group_by_meaning(unsure[:MOST_QUESTIONS], subjects(service), service.embedder)
     return {
         "since": start.isoformat(),
@@ -67,15 +67,15 @@ async def gaps(service: Service, since: str = "7d") -> Json:
         "turns": len(turns),
         "unanswered": len(unsure),
         **retrieval_figures(turns),
-        **drift(_confidences(before), _confidences(turns)),
-        "gaps": [_shown(group) for group in groups],
+        **drift(confidences(before), confidences(turns)),
+        "gaps": [shown(group) for group in groups],
     }
 
 
 async def find_gaps(service: Service, since: datetime, until: datetime) -> list[list[Receipt]]:
     """The turns without a sure answer of a span, grouped by meaning, largest group first."""
     turns = await asyncio.to_thread(service.store.ledger.between, since, until, MOST_TURNS)
-    unsure = [turn for turn in turns if _is_gap(turn)]
+    unsure = [turn for turn in turns if is_gap(turn)]
     return await group_by_meaning(unsure[:MOST_QUESTIONS], subjects(service), service.embedder)
 
 
@@ -105,7 +105,7 @@ def retrieval_figures(turns: Sequence[Receipt]) -> Json:
     """Time, confidence and use of retrieval over these turns; a figure is None where nothing was searched."""
     searched = [turn for turn in turns if _searched(turn)]
     times = [step.ms for turn in searched for step in turn.steps if step.name == "retrieve"]
-    sure = _confidences(searched)
+    sure = confidences(searched)
     answered = [turn for turn in searched if turn.outcome == "answer"]
     counts, _ = np.histogram(sure, bins=BINS, range=(0.0, 1.0))
     return {
@@ -116,7 +116,7 @@ def retrieval_figures(turns: Sequence[Receipt]) -> Json:
         "confidence_p50": _quantile(sure, 0.5),
         "confidence_p90": _quantile(sure, 0.9),
         "confidence_histogram": counts.tolist(),
-        "dont_know_rate": _share([_is_gap(turn) for turn in searched]),
+        "dont_know_rate": _share([is_gap(turn) for turn in searched]),
         "no_passage_rate": _share([not turn.sources for turn in answered]),
     }
 
@@ -144,7 +144,8 @@ def drift(reference: Sequence[float], now: Sequence[float]) -> Json:
     }
 
 
-def _is_gap(turn: Receipt) -> bool:
+def is_gap(turn: Receipt) -> bool:
+    """Whether the knowledge had no sure answer to this turn's question."""
     return turn.outcome in ("dont_know", "handoff") and turn.reason in UNSURE and bool(_question(turn))
 
 
@@ -152,7 +153,8 @@ def _searched(turn: Receipt) -> bool:
     return any(step.name == "retrieve" for step in turn.steps)
 
 
-def _confidences(turns: Sequence[Receipt]) -> list[float]:
+def confidences(turns: Sequence[Receipt]) -> list[float]:
+    """How sure retrieval was, of the turns that searched."""
     return [turn.confidence for turn in turns if _searched(turn)]
 
 
@@ -172,7 +174,7 @@ def _apart(subjects: Sequence[Array]) -> float:
     return float(np.quantile(pairs, APART))
 
 
-def _shown(turns: Sequence[Receipt]) -> Mapping[str, object]:
+def shown(turns: Sequence[Receipt]) -> Mapping[str, object]:
     """A group as operators see it: its newest question, and the article that most of its questions came near to."""
     nearest = [turn.passages[0] for turn in turns if turn.passages]
     ids = [passage.article for passage in nearest]

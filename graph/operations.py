@@ -26,6 +26,7 @@ from graph import (
     people,
     prompting,
     reviewing,
+    weekly,
 )
 from graph.service import Service
 
@@ -85,6 +86,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "review.reject": Operation(reviewing.reject, "analyst"),
     "review.rate": Operation(reviewing.rate, "analyst"),
     "review.cases": Operation(cases.cases),
+    "monitor.report": Operation(weekly.report, "analyst"),
     "keys.create": Operation(keyring.create),
     "keys.list": Operation(keyring.list_keys, reads=True),
     "keys.revoke": Operation(keyring.revoke),

@@ -72,7 +72,7 @@ def _along(store: Store, start: datetime, now: datetime) -> Json:
     lists: dict[str, Kind] = {"turns": "", "rated_down": "thumbs_down", "rated_up": "thumbs_up"}
     return {
         "unit": unit,
-        "series": [_bucket(one) for one in store.series.buckets(start, unit)],
+        "series": [bucket(one) for one in store.series.buckets(start, unit)],
         "in_use": [_in_use(one) for one in store.series.in_use(start)],
         "unanswered": _by_words(store.series.turns(start, "dont_know", UNANSWERED)),
         **{name: [shown(row) for row in store.series.turns(start, kind, LISTED)] for name, kind in lists.items()},
@@ -112,7 +112,8 @@ def _by_words(rows: Sequence[Mapping[str, Any]]) -> list[Json]:
     return sorted(newest.values(), key=lambda one: -int(one["count"]))[:LISTED]
 
 
-def _bucket(one: Bucket) -> Json:
+def bucket(one: Bucket) -> Json:
+    """An hour or day as JSON; money in dollars."""
     return {
         "at": one.at,
         "requests": one.requests,

@@ -161,12 +161,18 @@ def make_deps(rooms: Rooms, chat: ChatModel, settings: Settings) -> Deps:
         chat=chat,
         prompts=prompts,
         replies=Replies(rooms.profile),
-        judge=LocalJudge(rooms.embedder, chat, prompts.get("judge").render, prompts.get("judge").label),
+        judge=make_judge(rooms, chat),
         rag_config=rooms.config.label,
         grey=rooms.config.grey,
         top_k=rooms.config.top_k,
         history_tokens=settings.history_tokens,
     )
+
+
+def make_judge(rooms: Rooms, chat: ChatModel) -> LocalJudge:
+    """Who scores answers."""
+    prompt = rooms.prompts.get("judge")
+    return LocalJudge(rooms.embedder, chat, prompt.render, prompt.label)
 
 
 def chroma_place(settings: Settings, desk_folder: Path) -> ServerPlace | None:

@@ -16,6 +16,7 @@ from models.embedded import LocalModel
 from models.router import ComplexityRouter
 from prompts import PromptLibrary
 from retrieval import Knowledge
+from scoring import LocalJudge
 from store import HomeLock, Store
 from tracing import Metrics
 
@@ -50,6 +51,7 @@ class Service:
     embedder: Embedder
     store: Store
     chat: ModelClient
+    judge: LocalJudge
     local: LocalModel | None
     tracer: Tracer
     metrics: Metrics
