@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export FRONTDESK_LLM := $(LLM)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve ask test test-slow check lint types floors format lock secrets router-report retrieval-report guards-report figures clean
+.PHONY: help setup serve ask test test-slow check lint types floors format lock secrets router-report retrieval-report guards-report figures finetune-setup finetune-test finetune-report clean
 
 help:  ## Show this list
 	@echo "Frontdesk: a self-hosted customer-support agent"; echo
@@ -83,5 +83,26 @@ retrieval-report: $(READY)  ## Measure what docs/retrieval.md says (DATA=folder 
 guards-report: $(READY)  ## Measure every guard on ../shared/suites and write the tables of docs/guards.md (many minutes)
 	@$(BIN)/python -m evals.guards_report --data-dir ../shared/suites
 
+TUNED := .venv-finetune
+TUNED_READY := $(TUNED)/.ready
+BASE ?= model.gguf
+
+# Over .venv, so that only the extra is fetched; .venv itself stays as the lock has it.
+$(TUNED_READY): $(READY) pyproject.toml
+	@echo "[1/2] $(TUNED) over .venv"
+	@$(PYTHON) -m venv $(TUNED)
+	@echo "import site; site.addsitedir('$(CURDIR)/$$(ls -d .venv/lib/python3*/site-packages)')" > $$(ls -d $(TUNED)/lib/python3*/site-packages)/frontdesk_base.pth
+	@echo "[2/2] the extra finetune (1.2 GB with torch for the CPU; several with its libraries for a GPU)"
+	@$(TUNED)/bin/python -m pip install -q --disable-pip-version-check -e ".[finetune]"
+	@touch $@
+
+finetune-setup: $(TUNED_READY)  ## Build .venv-finetune: what frontdesk finetune needs, beside .venv
+
+finetune-test: $(TUNED_READY)  ## Fine-tune a tiny model for real, on the CPU, in .venv-finetune
+	@OMP_NUM_THREADS=1 $(TUNED)/bin/python -m pytest -m "slow or not slow" tests/test_finetune_training.py tests/test_finetune_gate.py
+
+finetune-report: $(TUNED_READY)  ## Measure what docs/finetuning.md says (BASE=a small model, DATA=the public data)
+	@OMP_NUM_THREADS=1 $(TUNED)/bin/python -m training.finetune_report --data $(dir $(DATA))data --base $(BASE) --out .frontdesk/finetune-report
+
 clean:  ## Remove the environment and what tools left; the desk's state in .frontdesk stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .langgraph_api *.egg-info
+	@rm -rf .venv .venv-finetune .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .langgraph_api *.egg-info

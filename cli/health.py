@@ -202,9 +202,9 @@ async def check_model(settings: "Settings") -> Check:
 
 def _check_providers(settings: "Settings") -> Check:
     """Models that cost money. A price nobody has compared with the provider's list is named."""
-    from models.catalog import load_catalog  # noqa: PLC0415  # as above
+    from models.own_models import own_catalog  # noqa: PLC0415  # as above
 
-    routes = load_catalog().routes(
+    routes = own_catalog(settings.home).routes(
         openai_api_key=settings.openai_api_key.get_secret_value(),
         anthropic_api_key=settings.anthropic_api_key.get_secret_value(),
         gemini_api_key=settings.gemini_api_key.get_secret_value(),
@@ -235,15 +235,13 @@ def _check_weights(settings: "Settings") -> Check:
     """The local model's engine and weights. Reads the whole file if that was never done."""
     from importlib.util import find_spec  # noqa: PLC0415  # as above
 
-    from models.catalog import load_catalog  # noqa: PLC0415
-    from models.weights import shipped_weights  # noqa: PLC0415
+    from models.own_models import own_catalog, weights_of  # noqa: PLC0415
 
     if find_spec("xllamacpp") is None:
         what = "xllamacpp is not installed: answers are quoted"
         return Check("model", "degraded", what, 'pip install "frontdesk[local]"')
-    row = load_catalog().local()
-    assert row.weights is not None  # local() gives no other
-    weights = shipped_weights(row.weights, settings.weights_dir)
+    row = own_catalog(settings.home).local(settings.llm_model)
+    weights = weights_of(row, settings.weights_dir)
     try:
         path = weights.check()
     except WeightsError as fault:

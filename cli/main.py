@@ -37,6 +37,7 @@ from cli import (
     reviewing,
     scoping,
     serving,
+    tuning,
 )
 from cli.terminal import note
 from domain.errors import FrontdeskError, NotMeasuredError, UsageError
@@ -119,6 +120,7 @@ def build() -> typer.Typer:
     app.command("eval show", epilog=experiments.SHOW_EXAMPLES)(experiments.show_one)
     app.command("eval compare", epilog=experiments.COMPARE_EXAMPLES)(experiments.compare_two)
     app.command("eval push", epilog=pushing.EXAMPLES)(pushing.push)
+    app.command("finetune", epilog=tuning.EXAMPLES)(tuning.finetune)
     app.command("receipt", epilog=receipts.EXAMPLES)(receipts.receipt)
     app.command("costs", epilog=money.COSTS_EXAMPLES)(money.costs)
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)

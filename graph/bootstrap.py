@@ -28,10 +28,9 @@ from graph.service import Service
 from graph.system import SystemClock, Uuid7
 from graph.threads import Saver, open_saver
 from graph.upkeep import start_upkeep
-from models.catalog import load_catalog
 from models.chat import ModelClient
 from models.embedded import LocalModel
-from models.weights import shipped_weights
+from models.own_models import own_catalog, weights_of
 from store import HomeLock, Store
 from store.limits import Limit, Slot
 from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
@@ -263,7 +262,7 @@ def _judge_rate(settings: Settings, chat: ChatModel) -> float:
 
 
 def _model_client(settings: Settings, store: Store, clock: Clock) -> ModelClient:
-    catalog = load_catalog()
+    catalog = own_catalog(settings.home)
     routes = catalog.routes(
         openai_api_key=settings.openai_api_key.get_secret_value(),
         anthropic_api_key=settings.anthropic_api_key.get_secret_value(),
@@ -279,7 +278,7 @@ def _model_client(settings: Settings, store: Store, clock: Clock) -> ModelClient
         clock=clock,
         jitter=random.random,
         timeout=settings.llm_timeout,
-        local=None if off or routes else catalog.local(),
+        local=None if off or routes else catalog.local(settings.llm_model),
     )
 
 
@@ -287,9 +286,8 @@ def _local_model(settings: Settings, chat: ModelClient, clock: Clock, ids: Ids) 
     """The embedded model, not started yet; None where it is off or another server is configured."""
     if settings.llm == "off" or settings.llm_base_url or settings.providers:
         return None
-    row = load_catalog().local()
-    assert row.weights is not None  # local() gives a row with weights
-    weights = shipped_weights(row.weights, settings.weights_dir)
+    row = own_catalog(settings.home).local(settings.llm_model)
+    weights = weights_of(row, settings.weights_dir)
     return LocalModel(row, weights, attach=chat.attach_local, clock=clock, ids=ids, threads=settings.llm_threads)
 
 

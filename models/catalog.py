@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -68,6 +68,14 @@ class WeightsRow(_Strict):
     lock: str = Field(pattern=r"^[\w.-]+\.lock$")
 
 
+class OwnWeightsRow(_Strict):
+    """A GGUF of the installation's own, where it lies on this machine; it is compared with its checksum before use."""
+
+    path: str = Field(pattern=r"\.gguf$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+
+
 class PriceChange(_Strict):
     """A price that is announced for a later day."""
 
@@ -97,6 +105,7 @@ class ModelRow(_Strict):
     weak: bool = False
     abilities: frozenset[Ability] = frozenset()
     weights: WeightsRow | None = None
+    own_weights: OwnWeightsRow | None = None
     note: str = ""
     seen: str = ""
     verified: bool = True
@@ -166,9 +175,14 @@ class Catalog(_Strict):
         """The row of that model, if the catalog has it."""
         return next((row for row in self.models if row.name == name), None)
 
-    def local(self) -> ModelRow:
-        """The embedded model's row. Raises SettingsError when the file holds none with weights."""
-        row = next((row for row in self.models if row.endpoint == LOCAL and row.weights), None)
+    def local(self, name: str = "") -> ModelRow:
+        """The embedded model's row: the one named, where it can be embedded, else the first that ships.
+
+        Raises SettingsError when there is none with weights.
+        """
+        rows = [row for row in self.models if row.endpoint == LOCAL and (row.weights or row.own_weights)]
+        named = (row for row in rows if row.name == name)
+        row = next(named, next((row for row in rows if row.weights), None))
         if row is None:
             raise SettingsError("no row with endpoint local and weights", where="models/catalog.yaml")
         return row
@@ -255,20 +269,45 @@ class Catalog(_Strict):
         )
 
 
+class _Own(_Strict):
+    """The installation's own rows."""
+
+    endpoints: list[EndpointRow] = Field(default_factory=list)
+    models: list[ModelRow] = Field(default_factory=list)
+
+
 def load_catalog(path: Path | None = None) -> Catalog:
     """Read the catalog (the shipped one by default). Raises SettingsError naming the file and the key."""
     path = path or Path(__file__).with_name("catalog.yaml")
+    return catalog_of(read_catalog_file(path), None, str(path))
+
+
+def read_catalog_file(path: Path) -> dict[str, Any]:
+    """What a file of the catalog's form holds, unchecked. Raises SettingsError where it is no YAML of that form."""
     try:
-        return Catalog.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as fault:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as fault:
         raise SettingsError("cannot be read", where=str(path), fix="reinstall frontdesk") from fault
     except yaml.YAMLError as fault:
         what = f"is not YAML: {fault}"
         raise SettingsError(what, where=str(path)) from fault
+    if not isinstance(given, dict):
+        raise SettingsError("holds no models", where=str(path), fix="rows as in models/catalog.yaml")
+    return given
+
+
+def catalog_of(given: dict[str, Any], shipped: Catalog | None, where: str) -> Catalog:
+    """The catalog that a file says, its rows behind those of the shipped one. Raises SettingsError naming the key."""
+    try:
+        if shipped is None:
+            return Catalog.model_validate(given)
+        own = _Own.model_validate(given)
+        both = {"endpoints": [*shipped.endpoints, *own.endpoints], "models": [*shipped.models, *own.models]}
+        return Catalog.model_validate({"answer_tokens": shipped.answer_tokens} | both)
     except ValidationError as fault:
         first = fault.errors()[0]
         key = _key_of(first["loc"])
-        raise SettingsError(first["msg"].removeprefix("Value error, "), where=f"{path}: {key}") from fault
+        raise SettingsError(first["msg"].removeprefix("Value error, "), where=f"{where}: {key}") from fault
 
 
 def is_private(base_url: str) -> bool:

@@ -15,7 +15,7 @@ from domain.errors import WeightsError
 from domain.ports import Clock, Ids, Progress
 from models.catalog import ModelRow
 from models.embedded_server import EmbeddedServerArguments
-from models.weights import Weights
+from models.weights import FetchPlan
 
 SLOTS = 3
 """One for each kind of request (answer, answerable, judge): a slot keeps the prefix that all of a kind share."""
@@ -36,6 +36,13 @@ class Attach(Protocol):
     def __call__(self, base_url: str, api_key: str) -> None: ...
 
 
+class Kept(Protocol):
+    """Weights that can be had: fetched and checked, or found on this machine."""
+
+    def plan(self) -> FetchPlan: ...
+    async def fetch(self, progress: Progress | None = None) -> Path: ...
+
+
 class LocalModel:
     """The embedded model's life. One instance a process; its methods belong to one event loop.
 
@@ -45,7 +52,7 @@ class LocalModel:
     def __init__(
         self,
         row: ModelRow,
-        weights: Weights,
+        weights: Kept,
         *,
         attach: Attach,
         clock: Clock,

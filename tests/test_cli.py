@@ -29,6 +29,7 @@ COMMANDS = [
     ["scope", "fit"],
     ["route"],
     ["eval"],
+    ["finetune"],
     ["receipt"],
     ["doctor"],
     ["knowledge", "list"],
