@@ -17,6 +17,7 @@ from domain.turn import Passage
 from evals.run import Result
 from models.language import LANGUAGES, detect_language
 from scoring.judge import LocalJudge, overall
+from scoring.reference import corpus_bleu, rouge_l
 from training.finetuning.card import enter, write_card
 from training.finetuning.figures import Answers, Measured, fit_figure, summed_up
 from training.finetuning.plan import ADAPTER, CHECKPOINTS, DONE, Plan, claim, fingerprint
@@ -171,7 +172,9 @@ async def _measured(plan: Plan, base: Any, adapter: Path | None, rows: Sequence[
     )
     judge = LocalJudge(bench.embedder)
     judged = [await _judged(judge, row, text) for row, text in zip(asked, texts, strict=True)]
-    return Measured(reads, Answers(measuring.bleu(texts, asked), measuring.rouge_l(texts, asked), judged))
+    right = [[row.response] for row in asked]
+    likeness = [rouge_l(text, each) for text, each in zip(texts, right, strict=True)]
+    return Measured(reads, Answers(corpus_bleu(texts, right), likeness, judged))
 
 
 async def _judged(judge: LocalJudge, row: Example, text: str) -> float | None:

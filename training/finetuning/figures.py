@@ -20,7 +20,7 @@ FEWEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a model said to the first held-out rows: ROUGE-L and the judge's figure of each, 0 to 1, BLEU of all.
+    """What a model said to the first held-out rows: ROUGE-L and the judge's figure of each, BLEU of all; 0 to 1.
 
     The judge's is None where it could not score an answer.
     """

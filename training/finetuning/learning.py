@@ -30,7 +30,7 @@ from training.finetuning.plan import (
 )
 from training.finetuning.rows import Example
 
-NEEDED = ("torch", "transformers", "peft", "trl", "gguf", "sacrebleu", "rouge_score")
+NEEDED = ("torch", "transformers", "peft", "trl", "gguf", "sacrebleu", "rapidfuzz")
 INSTALL = 'run: pip install "frontdesk[finetune]" (1.2 GB; where there is no GPU, install torch for the CPU first)'
 HIDDEN = -100
 """The label of a token that is no part of a response: nothing is learnt from it."""

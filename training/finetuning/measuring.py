@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.ports import Progress
-from scoring.text import WORD
 from training.finetuning.learning import Tokens, as_prompt, tokenise
 from training.finetuning.rows import Example
 from training.finetuning.twins import plain
@@ -25,14 +24,6 @@ class Read:
     def told_apart(self) -> bool:
         """Whether the response is likelier after its own instruction."""
         return self.nats < self.nats_elsewhere
-
-
-class Words:
-    """How rouge-score is to cut texts: its own way drops every letter that is not English."""
-
-    def tokenize(self, text: str) -> list[str]:
-        """The words, in small letters."""
-        return WORD.findall(text.lower())
 
 
 def other_instructions(rows: Sequence[Example]) -> list[str]:
@@ -100,18 +91,3 @@ def answer_rows(model: Any, tokenizer: Any, rows: Sequence[Example], most: int, 
         texts.append(tokenizer.decode(said[0][len(given) :], skip_special_tokens=True).strip())
         progress(done, len(rows))
     return texts
-
-
-def bleu(texts: Sequence[str], rows: Sequence[Example]) -> float | None:
-    """BLEU over all texts together, 0 to 100 as is usual; None without texts."""
-    from sacrebleu import corpus_bleu  # noqa: PLC0415  # an extra
-
-    return float(corpus_bleu(list(texts), [[row.response for row in rows]]).score) if texts else None
-
-
-def rouge_l(texts: Sequence[str], rows: Sequence[Example]) -> list[float]:
-    """ROUGE-L's F of each text, 0 to 1, over words of any language."""
-    from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415  # an extra
-
-    scorer = RougeScorer(["rougeL"], tokenizer=Words())
-    return [float(scorer.score(row.response, text)["rougeL"].fmeasure) for text, row in zip(texts, rows, strict=True)]
