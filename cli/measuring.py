@@ -61,6 +61,9 @@ Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="Your 
 Examples = Annotated[
     Path | None, typer.Option("--examples", metavar="FILE", help="scope: know the business by these rows alone.")
 ]
+Judge = Annotated[
+    str, typer.Option("--judge", metavar="MODEL|auto", help="desk, judge: let this model rate the answers.")
+]
 Kb = Annotated[Path | None, typer.Option("--kb", metavar="FILE", help="Articles of your own to search (retrieval).")]
 
 
@@ -82,6 +85,7 @@ def evaluate(
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=32, help="Turns at a time.")] = 4,
     sample: Annotated[int, typer.Option("--sample", min=0, metavar="N", help="So many rows, drawn by --seed.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="What draws the sample.")] = 0,
+    judge: Judge = "",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Ask everything anew: no rows of a stopped run, no kept model calls.")
     ] = False,
@@ -113,6 +117,7 @@ def evaluate(
             sample=sample,
             seed=seed,
             fresh=fresh,
+            judge=judge,
         )
         result, record = _measured(readable(suite, "SUITE"), _remembering(run, records), records)
     if report:

@@ -72,7 +72,8 @@ class ChatRequest:
     """One question to a model. `choices`: ask for a single token and return its probabilities.
 
     `payer`: on whose account; without one it counts against the total and the model only.
-    `prompt`: the label of the prompt that the messages were made from.
+    `prompt`: the label of the prompt that the messages were made from. `schema`: a JSON schema (as text) that the
+    answer should follow, where the model can; the answer is to be checked all the same.
     """
 
     purpose: str
@@ -82,6 +83,7 @@ class ChatRequest:
     choices: tuple[str, ...] = ()
     payer: Payer = field(default_factory=Payer)
     prompt: str = ""
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Told:
     cost_usd: float
     latency_ms: float
     trace_id: str
+    passages: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,4 +207,5 @@ def _told(reply: Reply, receipt: Receipt) -> Told:
         cost_usd=reply.receipt.cost_usd,
         latency_ms=reply.receipt.latency_ms,
         trace_id=reply.trace_id,
+        passages=[passage.text for passage in receipt.passages],
     )

@@ -80,6 +80,7 @@ def key_of(request: ChatRequest) -> str:
         request.max_tokens,
         list(request.choices),
         request.prompt,
+        request.schema,
     ]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 

@@ -18,6 +18,7 @@ Split = Literal["dev", "held_out", "all"]
 Table = tuple[str, list[str], list[list[object]]]
 """Title, columns, rows."""
 DIGITS = 4
+DIGITS_OF_MONEY = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Run:
     that a suite may learn a business from. `kb`: articles from outside, for suites that search. `compare`: two
     variants to measure on the same rows. `sample`: so many rows, drawn by `seed`; 0: all. `unfinished`: where
     rows are kept while the run goes on. `fresh`: begin anew instead.
-    `calls`: model calls that are not paid for twice.
+    `calls`: model calls that are not paid for twice. `judge`: the model that rates answers, `auto` for the best.
     """
 
     settings: Settings
@@ -45,6 +46,7 @@ class Run:
     unfinished: Path | None = None
     calls: CachedCalls | None = None
     fresh: bool = False
+    judge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ def find_suite(name: str) -> Measure:
 
 
 def _flat(figure: Figure) -> dict[str, Any]:
-    value = figure.value if figure.value is None else round(figure.value, DIGITS)
+    digits = DIGITS_OF_MONEY if figure.name.endswith("_usd") else DIGITS
+    value = figure.value if figure.value is None else round(figure.value, digits)
     flat: dict[str, Any] = {figure.name: value, f"{figure.name}_n": figure.n}
     return flat | ({f"{figure.name}_ci": [round(end, DIGITS) for end in figure.ci]} if figure.ci else {})
 

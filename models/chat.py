@@ -27,8 +27,7 @@ BACKOFF_SECONDS = 0.25
 """Before the second attempt; doubles, and the same again at most is added at random."""
 WEAK_RETRIEVAL = 0.5
 """Below this confidence the passages may not hold the answer: telling so takes a better reader."""
-CHOICE_TOKENS = 4
-"""Room for one choice in words, for a server that gives no probabilities."""
+CHOICE_TOKENS = 4  # room for one choice in words, for a server that gives no probabilities
 
 
 @dataclass(slots=True)
@@ -39,6 +38,7 @@ class _Attempts:
     request: ChatRequest
     deadline: float
     logprobs: bool
+    schema: str
     streamed: bool
     prices: Prices
     calls: list[Call]
@@ -204,9 +204,10 @@ class ModelClient:
             late = self._clock.monotonic() >= deadline
             if fault is not None and (late or route.endpoint in failed or not self._breaker(route.endpoint).allows()):
                 continue
-            logprobs = bool(request.choices) and "logprobs" in route.row.abilities
+            can = route.row.abilities
+            logprobs, schema = bool(request.choices) and "logprobs" in can, request.schema * ("json_schema" in can)
             prices = route.row.prices_on(self._clock.now().date())
-            attempts = _Attempts(route, request, deadline, logprobs, streamed, prices, calls)
+            attempts = _Attempts(route, request, deadline, logprobs, schema, streamed, prices, calls)
             try:
                 async with aclosing(self._persist(await self._wire(route), attempts)) as words:
                     async for word in words:
@@ -327,9 +328,9 @@ class ModelClient:
         attempts.endpoint_failed = fault.retry and not fault.busy
         if attempts.written:
             raise attempts.down(f"{fault.what} in the middle of its answer") from fault
-        if fault.rejected and attempts.logprobs:
-            # Some servers refuse a request for probabilities: ask in words, at once.
-            attempts.logprobs = False
+        if fault.rejected and (attempts.logprobs or attempts.schema):
+            # Some servers refuse a request for probabilities or for a schema: ask in words, at once.
+            attempts.logprobs, attempts.schema = False, ""
             return 0.0
         if fault.garbage:
             raise ModelGarbageError(fault.what, where=attempts.where) from fault
@@ -384,17 +385,16 @@ class ModelClient:
 
 async def _ask(wire: "Wire", attempts: _Attempts) -> AsyncGenerator[str | WireReply]:
     """Words, then the whole; of an answer that is not streamed only the whole. Raises WireError."""
-    request, limit = attempts.request, attempts.max_tokens
+    said, limit = attempts.request.messages, attempts.max_tokens
     if not attempts.streamed:
-        yield await wire.ask(request.messages, max_tokens=limit, logprobs=attempts.logprobs)
+        yield await wire.ask(said, max_tokens=limit, logprobs=attempts.logprobs, schema=attempts.schema)
         return
-    async with aclosing(wire.stream(request.messages, max_tokens=limit)) as pieces:
+    async with aclosing(wire.stream(said, max_tokens=limit)) as pieces:
         async for piece in pieces:
             yield piece
 
 
 def _import_wire() -> type["Wire"]:
-    """In a thread: the import takes most of a second."""
-    from models.openai_wire import Wire  # noqa: PLC0415 - see above
+    from models.openai_wire import Wire  # noqa: PLC0415 - called in a thread: it takes most of a second
 
     return Wire

@@ -3,6 +3,7 @@
 Imported lazily by models/chat.py (the import costs 0.8 s). Nothing is retried, timed or paid here.
 """
 
+import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
@@ -47,9 +48,14 @@ class Wire:
             use_responses_api=False,
         )
 
-    async def ask(self, messages: Sequence[Message], *, max_tokens: int, logprobs: bool) -> WireReply:
-        """One request, one response. Raises WireError."""
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int, logprobs: bool, schema: str = "") -> WireReply:
+        """One request, one response, of the JSON `schema` where there is one. Raises WireError."""
         options = self._limit(max_tokens)
+        if schema:
+            # Not as the library's own option: that parses the answer itself, and fails on one that was cut off.
+            shape = {"name": "answer", "strict": True, "schema": json.loads(schema)}
+            extra = {"response_format": {"type": "json_schema", "json_schema": shape}}
+            options["extra_body"] = options.get("extra_body", {}) | extra
         if logprobs:
             options |= {"logprobs": True, "top_logprobs": TOP}
         with _faults():

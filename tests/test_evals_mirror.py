@@ -126,7 +126,8 @@ def test_mlflow_is_said_to_be_absent():
         push_to_mlflow(RECORD, "")
 
 
-def test_mlflow_takes_settings_figures_and_the_page(tmp_path):
+def test_mlflow_takes_settings_figures_and_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where it keeps artifacts
     if not find_spec("mlflow"):
         pytest.skip("MLflow is not installed: pip install 'frontdesk[mlflow]' and run this test again")
     import mlflow  # noqa: PLC0415  # optional

@@ -391,6 +391,25 @@ def test_a_server_that_refuses_probabilities_is_asked_in_words(upstream):
     assert made.balanced(reply.calls)
 
 
+def shaped(upstream, *abilities):
+    made = bench(upstream.url, row(abilities=list(abilities)))
+    request = ChatRequest("judge", "m", MESSAGES, 50, schema='{"type": "object"}')
+    return made, asyncio.run(made.client.complete(request))
+
+
+def test_a_schema_goes_to_a_model_that_can_and_is_left_out_where_it_is_refused(upstream):
+    upstream.script = [said('{"a": 1}')]
+    assert shaped(upstream, "json_schema")[1].text == '{"a": 1}'
+    shape = upstream.requests[0]["response_format"]
+    assert (shape["type"], shape["json_schema"]["schema"]) == ("json_schema", {"type": "object"})
+    assert upstream.requests[0]["max_tokens"] == 50
+    shaped(upstream, "temperature")
+    upstream.script = [Status(400), said("in words")]
+    made, reply = shaped(upstream, "json_schema")
+    assert ["response_format" in sent for sent in upstream.requests[1:]] == [False, True, False]
+    assert (reply.text, made.pauses) == ("in words", [0.0])
+
+
 @pytest.mark.parametrize(
     "choice", [said("Perhaps"), said(""), said("Water", logprobs=token(Water=0.98, Yes=0.02)), said("Nothing of it")]
 )

@@ -20,12 +20,14 @@ from evals.asking import Bench, Scored, opened, put_through
 from evals.cases import FILES, SECRET_FILES, Case, Unscored, read_cases
 from evals.cost import expected_cost
 from evals.fingerprint import code_hash, hash_of, hash_of_config, hash_of_files
+from evals.judging import ToRate, judge_of, rate_all, with_ratings
 from evals.matching import runs
 from evals.paired import difference_interval, mcnemar_p, pair
 from evals.run import Figure, Miss, Result, Row, Run, share
 from evals.runner import Kept
 from evals.stats import percentile
 from graph.service import Service
+from scoring.rubric import Judged, Rated
 
 NAME = "desk"
 
@@ -79,6 +81,7 @@ async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
     scored, unscored = await put_through(bench, cases, run, pins, kept)
     if not scored:
         raise NotMeasuredError(f"not one of {len(cases)} cases gave an answer", where="eval desk", fix=unscored[0].why)
+    rated = await _rated(run, service, scored, None if secret else kept_rows(run, f"{NAME}-judge", config))
     if kept:
         kept.forget()
     about: dict[str, object] = {
@@ -92,8 +95,33 @@ async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
     result = summed_up(scored, [*broken, *unscored], about, secret=secret)
     mask = service.guards.mask
     rows = [replace(row, expected=await mask(row.expected), why=await mask(row.why)) for row in result.rows]
-    result = replace(result, rows=rows)
+    result = with_ratings(replace(result, rows=rows), rated)
     return Taken(scored, [*broken, *unscored], replace(result, config=config))
+
+
+async def _rated(run: Run, service: Service, scored: Sequence[Scored], kept: Kept | None) -> dict[str, Rated]:
+    """What the judge says of the answers, where `run.judge` names one; small talk and questions back are left out."""
+    answers = [one for one in scored if one.reply.outcome == "answer" and not one.reply.reason]
+    if not run.judge or not answers:
+        return {}
+    judge = judge_of(run, service, list({one.reply.model for one in answers if one.reply.model}))
+    rows = [
+        ToRate(
+            one.case.id,
+            Judged(
+                one.reply.question,
+                one.reply.answer,
+                "\n\n".join(one.reply.passages),
+                "; ".join(" or ".join(wordings) for wordings in one.case.facts),
+                one.reply.model,
+            ),
+        )
+        for one in answers
+    ]
+    rated = await rate_all(rows, judge, run, kept)
+    if kept:
+        kept.forget()
+    return rated
 
 
 def drawn(cases: list[Case], sample: int, seed: int) -> list[Case]:
@@ -128,6 +156,7 @@ def config_of(run: Run, service: Service, pins: Pins | None, files: Sequence[Pat
         "limits": hash_of_config(limits),
         "rows": hash_of_files(files),
         "sample": f"{run.sample} by {run.seed}" if run.sample else "all",
+        "judge": run.judge,
         "code": code_hash(),
     }
 

@@ -1,6 +1,7 @@
 """Answers that people rated: rows `{id?, question, answer, human: 1..4, kind?}`, and what the local judge makes of them.
 
-What is held against people is the judge's `relevance`, which needs no passages. An answer is good from 2.5 on.
+What is held against people is the judge's `relevance`, which needs no passages; with `--judge MODEL` what that model
+makes of them. An answer is good from 2.5 on.
 """
 
 import time
@@ -10,6 +11,10 @@ from statistics import fmean
 
 from pydantic import Field
 
+from domain.errors import NotMeasuredError
+from domain.receipt import MICRO
+from evals.asking import opened
+from evals.judging import ToRate, judge_of, rate_all
 from evals.labelled import (
     MS,
     SHOWN_MISSES,
@@ -24,10 +29,13 @@ from evals.labelled import (
 from evals.run import Figure, Miss, Result, Run, share
 from evals.stats import percentile
 from scoring.judge import LocalJudge, on_scale
+from scoring.rubric import Judged, Rated, share_of
 
 NAME = "judge"
 EXAMPLE = '{"question", "answer", "human": 1..4}'
 WORST, BEST, GOOD = 1.0, 4.0, 2.5
+GOODNESS = ("helpfulness", "correctness", "relevance", "completeness")
+"""Dimensions whose mean is held against people, where a model judges."""
 
 
 class Row(LabelledRow):
@@ -53,10 +61,13 @@ class Scored:
 
 
 async def measure(run: Run) -> Result:
-    """Judge every row of `--data`. Raises UsageError without rows."""
+    """Judge every row of `--data`. Raises UsageError without rows, NotMeasuredError without a rating."""
     from graph.rooms import open_embedder  # noqa: PLC0415  # seconds: not for a test of figures
 
     rows, broken = open_rows(run, NAME, Row, EXAMPLE)
+    if run.judge:
+        scored, unscored, about = await by_model(rows, run)
+        return summed_up(scored, [*broken, *unscored], {"data": str(run.data)} | about)
     embedder = open_embedder(run.settings, languages_of([row.answer for row in rows]))
     scored, unscored = await put_through(rows, LocalJudge(embedder), run)
     return summed_up(scored, [*broken, *unscored], {"data": str(run.data), "embedder": embedder.name})
@@ -76,6 +87,33 @@ async def put_through(rows: Sequence[Row], judge: LocalJudge, run: Run) -> tuple
             scored.append(Scored(row, on_scale(score.value, WORST, BEST), took))
         run.progress(done, len(rows))
     return scored, unscored
+
+
+async def by_model(rows: Sequence[Row], run: Run) -> tuple[list[Scored], list[Miss], dict[str, object]]:
+    """The same by the model that `run.judge` names, without passages or references; what it costs is among the facts."""
+    async with opened(run) as service:
+        judge = judge_of(run, service, [])
+        rated = await rate_all([ToRate(row.id, Judged(row.question, row.answer)) for row in rows], judge, run)
+    by_id = {row.id: row for row in rows}
+    scored = [
+        Scored(by_id[name], on_scale(fmean(values), WORST, BEST), sum(call.ms for call in one.calls))
+        for name, one in rated.items()
+        if (values := overall_of(one))
+    ]
+    if not scored:
+        why = next(one.ratings[0].reason for one in rated.values())
+        raise NotMeasuredError(f"{run.judge} rated not one of {len(rows)} answers", where=NAME, fix=why)
+    known = {one.row.id for one in scored}
+    lost = [Miss(name, "unscored", one.ratings[0].reason) for name, one in rated.items() if name not in known]
+    cost = sum(call.cost_microusd for one in rated.values() for call in one.calls) / MICRO
+    names = ", ".join(dict.fromkeys(one.judge for one in rated.values()))
+    return scored, lost, {"judge": names, "cost_usd": cost}
+
+
+def overall_of(one: Rated) -> list[float]:
+    """The ratings that say whether an answer is good, as 0..1; empty unless all were scored."""
+    values = [share_of(rating.value) for rating in one.ratings if rating.name in GOODNESS and rating.value is not None]
+    return values if len(values) == len(GOODNESS) else []
 
 
 def summed_up(scored: Sequence[Scored], unscored: Sequence[Miss], about: dict[str, object]) -> Result:
