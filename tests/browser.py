@@ -27,10 +27,17 @@ NEEDS_BROWSER = [
 ]
 
 
+def needs_browser(test: Any) -> Any:
+    """Mark a test that needs a browser, in a file of which others do not."""
+    for mark in NEEDS_BROWSER:
+        test = mark(test)
+    return test
+
+
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
-    """Serve an application on a free port of loopback; its address."""
-    listener, ready = open_listener("127.0.0.1", 0), asyncio.Event()
+async def serving(app: Any, port: int = 0) -> AsyncIterator[str]:
+    """Serve an application on a port of loopback, 0: a free one; its address."""
+    listener, ready = open_listener("127.0.0.1", port), asyncio.Event()
     task = asyncio.create_task(listen(app, listener, grace=2, ready=ready.set))
     await ready.wait()
     yield address_of(listener, "127.0.0.1")

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from api_fakes import FakeService, NoKeys, at_door
-from browser import NEEDS_BROWSER, chromium, faults_of, photograph, serving
+from browser import chromium, faults_of, needs_browser, photograph, serving
 from test_api_page import TalkingDesk
 
 from api import create_app
@@ -130,13 +130,6 @@ def on_foreign_page(work, *, allowed=True, data="", language="en", keys=None, **
     return asyncio.run(run())
 
 
-def widget_test(test):
-    """A test that needs a browser; the others of this file do not."""
-    for mark in NEEDS_BROWSER:
-        test = mark(test)
-    return test
-
-
 class Keyed(NoKeys):
     """A desk that asks everybody who they are."""
 
@@ -152,7 +145,7 @@ async def ask_in_frame(page, text):
     return frame
 
 
-@widget_test
+@needs_browser
 def test_a_visitor_of_another_site_asks_by_keyboard_and_finds_the_talk_again():
     async def work(page, desk, address):
         del address
@@ -195,7 +188,7 @@ def test_a_visitor_of_another_site_asks_by_keyboard_and_finds_the_talk_again():
     ]
 
 
-@widget_test
+@needs_browser
 def test_a_site_that_is_not_named_gets_a_way_out_and_can_do_nothing_in_the_visitors_name():
     async def work(page, desk, address):
         await page.get_by_role("button", name="Chat with us").click()
@@ -218,7 +211,7 @@ def test_a_site_that_is_not_named_gets_a_way_out_and_can_do_nothing_in_the_visit
     assert any("frame-ancestors" in fault for fault in faults)
 
 
-@widget_test
+@needs_browser
 def test_on_a_telephone_it_fills_the_screen_and_says_where_it_works_without_a_session():
     async def work(page, desk, address):
         del address

@@ -35,6 +35,7 @@ function begin() {
   openDesk();
   if (state.threadId) restore();
   tellOutside("ready");
+  performance.mark("interactive"); // a message can be sent from here on
 }
 
 function listen() {
