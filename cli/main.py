@@ -30,6 +30,7 @@ from cli import (
     monitoring,
     moving,
     operating,
+    optimising,
     people,
     prompting,
     pushing,
@@ -121,6 +122,7 @@ def build() -> typer.Typer:
     app.command("eval compare", epilog=experiments.COMPARE_EXAMPLES)(experiments.compare_two)
     app.command("eval push", epilog=pushing.EXAMPLES)(pushing.push)
     app.command("finetune", epilog=tuning.EXAMPLES)(tuning.finetune)
+    app.command("optimise", epilog=optimising.EXAMPLES)(optimising.optimise)
     app.command("receipt", epilog=receipts.EXAMPLES)(receipts.receipt)
     app.command("costs", epilog=money.COSTS_EXAMPLES)(money.costs)
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)

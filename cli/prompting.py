@@ -59,6 +59,10 @@ def show_one(*, name: Name, desk: Desk = None, as_json: AsJson = False) -> None:
         return
     show(f"{found['label']} · {found['hash'][:HASH]} · {found['author']} · takes {', '.join(found['variables'])}")
     show(found["note"])
+    if found["parent"]:
+        show(
+            f"made from {found['parent']}: {', '.join(f'{name} {value:g}' for name, value in found['figures'].items())}"
+        )
     for line in found["messages"]:
         show_dim(f"[{line['role']}]")
         show(line["text"])

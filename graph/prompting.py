@@ -22,10 +22,11 @@ async def prompts(service: Service) -> Json:
 
 
 async def show(service: Service, *, name: str) -> Json:
-    """One version: a row of `prompts` with `variables` and `messages:[{role,text}]`. Raises UsageError."""
+    """One version: a row of `prompts` with `variables`, `messages:[{role,text}]`, `parent`, `figures`. Raises UsageError."""
     prompt = service.prompts.get(name)
     messages = [{"role": line.role, "text": line.text} for line in prompt.messages]
-    return _row(service.prompts, prompt) | {"variables": list(prompt.variables), "messages": messages}
+    origin = {"parent": prompt.parent, "figures": dict(prompt.figures)}
+    return _row(service.prompts, prompt) | {"variables": list(prompt.variables), "messages": messages} | origin
 
 
 async def diff(service: Service, *, a: str, b: str) -> Json:

@@ -169,19 +169,23 @@ def _sources(pairs: Sequence[tuple[Passage, str]]) -> list[Source]:
     return list(sources.values())
 
 
-def _variables(turn: Turn, passages: Sequence[Passage], deps: Deps) -> dict[str, str]:
-    facts = [f"{fact['title']}: {fact['text']}" for fact in turn.get("facts", [])]
+def numbered(passages: Sequence[Passage]) -> list[str]:
+    """Passages as a model reads them."""
     # Without its heading ("What we do not accept") a passage may read as its opposite.
-    numbered = [
+    return [
         f"[{number}] {' - '.join(part for part in (item.title, item.section) if part)}\n{item.text}"
         for number, item in enumerate(passages, start=1)
     ]
+
+
+def _variables(turn: Turn, passages: Sequence[Passage], deps: Deps) -> dict[str, str]:
+    facts = [f"{fact['title']}: {fact['text']}" for fact in turn.get("facts", [])]
     history = trimmed(answered(turn.get("history", [])), deps.history_tokens)
     return {
         "desk": deps.profile.name,
         "tone": deps.profile.tone,
         "language": LANGUAGE_NAMES[turn["language"]],
-        "passages": "\n\n".join([*numbered, *facts]),
+        "passages": "\n\n".join([*numbered(passages), *facts]),
         "history": "\n".join(f"{line.role}: {line.text}" for line in history),
         "question": turn["standalone"],
     }

@@ -7,7 +7,7 @@ Both are files that belong in git: no prompt lives in a database alone.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -57,13 +57,16 @@ class _File(_Strict):
     messages: list[_Line] = Field(min_length=1)
     cases: list[PromptCase] = Field(default_factory=list)
     created_at: str = ""
+    parent: str = ""
+    figures: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One version of a prompt. `hash` is of its messages: equal hashes ask a model the same.
 
-    `created_at` is when a desk registered it (ISO, UTC); empty for what ships, whose history is git's.
+    `created_at` is when a desk registered it (ISO, UTC); empty for what ships, whose history is git's. `parent`: the
+    label of the version that it was made from, `figures`: what was measured of both, where `frontdesk optimise` made it.
     """
 
     name: str
@@ -75,6 +78,8 @@ class Prompt:
     cases: tuple[PromptCase, ...]
     hash: str
     created_at: str = ""
+    parent: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -190,6 +195,7 @@ def export_prompts(prompts: Iterable[Prompt]) -> str:
             "metadata": {
                 "author": prompt.author,
                 "note": prompt.note,
+                **_origin(prompt),
                 "variables": list(prompt.variables),
                 "cases": [case.model_dump(mode="json", exclude_defaults=True) for case in prompt.cases],
             },
@@ -207,11 +213,17 @@ def prompt_file(prompt: Prompt) -> str:
         "author": prompt.author,
         "created_at": prompt.created_at,
         "note": prompt.note,
+        **_origin(prompt),
         "variables": list(prompt.variables),
         "messages": [{"role": line.role, "text": line.text} for line in prompt.messages],
         "cases": [case.model_dump(mode="json", exclude_defaults=True) for case in prompt.cases],
     }
     return str(yaml.safe_dump(file, allow_unicode=True, sort_keys=False, width=120))
+
+
+def _origin(prompt: Prompt) -> dict[str, object]:
+    """What it was made from, where it says so."""
+    return {"parent": prompt.parent, "figures": dict(prompt.figures)} if prompt.parent else {}
 
 
 def _read(path: Path) -> Prompt:
@@ -270,6 +282,8 @@ def _made(document: object, where: str) -> Prompt:
         cases=tuple(file.cases),
         hash=_hash(messages),
         created_at=file.created_at,
+        parent=file.parent,
+        figures=file.figures,
     )
     _agree(prompt, where)
     return prompt

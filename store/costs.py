@@ -15,6 +15,8 @@ from store.engine import Database
 from store.tables import calls, feedback, holds, receipts
 
 By = Literal["model", "user", "key", "day", "desk"]
+OPTIMISE = "optimise"
+"""Purpose of calls that improve a prompt: they cost money and are no turn."""
 UNREPORTED = "unreported"
 """Purpose of a call that was paid for but that no receipt tells of: its turn was killed or cut off."""
 
@@ -105,7 +107,7 @@ class Costs:
         sums = (func.sum(column) for column in (calls.c.input_tokens, calls.c.cached_tokens, calls.c.output_tokens))
         turns = (
             select(*sums)
-            .where(calls.c.at >= since, calls.c.turn_id != "", calls.c.output_tokens > 0)
+            .where(calls.c.at >= since, calls.c.turn_id != "", calls.c.purpose != OPTIMISE, calls.c.output_tokens > 0)
             .group_by(calls.c.turn_id)
             .order_by(func.max(calls.c.at).desc(), calls.c.turn_id)
             .limit(most)

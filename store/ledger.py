@@ -128,6 +128,12 @@ class Ledger:
                     )
                 )
 
+    def book(self, work: str, desk: str, at: datetime, spent: Sequence[Call]) -> None:
+        """Book calls of work that is no turn, under its name: as `turn_id`, and as the key that paid."""
+        row = {"turn_id": work, "at": at, "desk": desk, "user_hash": "", "key": work}
+        with self._database.write() as connection:
+            _add_calls(connection, row, spent)
+
     def recent(self, count: int) -> list[Receipt]:
         """Give the last `count` receipts, newest first."""
         newest = select(receipts).order_by(receipts.c.at.desc(), receipts.c.turn_id.desc()).limit(count)
