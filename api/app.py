@@ -62,6 +62,7 @@ def create_app(
         version=version("frontdesk"),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     ids, clock = ids or Uuid7(), clock or service.clock
     limits = RateLimits.of(service.settings, clock)
@@ -82,6 +83,7 @@ def create_app(
         hosts=_listed(settings.hosts),
         origins=_listed(settings.origins),
         max_body_bytes=settings.max_body_bytes,
+        patience=settings.request_timeout,
     )
     if settings.origins:
         app.add_middleware(
@@ -148,7 +150,8 @@ async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress 
                 welcome(service.profile.name, address, say)
                 say(banner(service))
 
-            await listen(app, listener, grace=settings.shutdown_timeout, ready=ready)
+            patience = settings.request_timeout
+            await listen(app, listener, grace=settings.shutdown_timeout, ready=ready, patience=patience)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """What every request passes before a route sees it: host, origin, owner, media type, size; and security headers."""
 
+import asyncio
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ def is_loopback(host: str) -> bool:
 class Gate:
     """ASGI middleware: who may pass; who it is then stands in the request's state as `identity`.
 
-    `hosts` and `origins` are those that the settings name beside the desk's own.
+    `hosts` and `origins` are those that the settings name beside the desk's own. `patience`: seconds that a body
+    may take to come.
     """
 
     app: ASGIApp
@@ -60,6 +62,7 @@ class Gate:
     hosts: frozenset[str]
     origins: frozenset[str]
     max_body_bytes: int
+    patience: float
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -82,7 +85,7 @@ class Gate:
             response = problems.respond(refusal.problem, self.ids.new(), scope["path"])
             await response(scope, receive, guarded)
         else:
-            await self.app(scope, _limited(receive, limit), guarded)
+            await self.app(scope, _limited(receive, limit, self.patience), guarded)
 
     async def _admit(self, scope: Scope, headers: Headers, limit: int) -> None:
         """Raises ProblemError for whoever may not pass."""
@@ -92,7 +95,8 @@ class Gate:
             raise ProblemError(
                 problems.WRONG_HOST.saying("open it as http://127.0.0.1 or http://localhost with its port")
             )
-        if scope["method"] not in READING and not self._same_origin(headers, host):
+        inside = _under(ADMIN, scope)
+        if (inside or scope["method"] not in READING) and not self._same_origin(headers, host, own=inside):
             raise ProblemError(problems.FOREIGN_ORIGIN)
         scope.setdefault("state", {})["identity"] = await self._identity(scope, headers.get("authorization", ""))
         if problem := _body_objection(headers, limit):
@@ -125,13 +129,16 @@ class Gate:
         name = found["name"].strip("[]").lower()
         return is_loopback(name) or name in self.hosts or (not self.hosts and await self.doorkeeper.keyed())
 
-    def _same_origin(self, headers: Headers, host: str) -> bool:
-        """Whether the page that sends this was served from here; programs that are no browser name no origin."""
+    def _same_origin(self, headers: Headers, host: str, *, own: bool) -> bool:
+        """Whether the page that sends this was served from here; programs that are no browser name no origin.
+
+        `own`: pages of the origins that the settings name, which are the customers', do not count.
+        """
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         if origin in self.origins:
-            return True
+            return not own
         try:
             return urlsplit(origin).netloc.lower() == host.lower()
         except ValueError:
@@ -153,16 +160,26 @@ def _too_large(limit: int) -> Problem:
     return problems.TOO_LARGE.saying(f"a body may have {limit:,} bytes")
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Stop reading a body that turns out larger than it may be."""
+def _limited(receive: Receive, limit: int, patience: float) -> Receive:
+    """Stop reading a body that turns out larger than it may be, or that does not come to its end."""
     read = 0
+    until: float | None = None
+    whole = False
 
     async def measured() -> Message:
-        nonlocal read
-        message = await receive()
+        nonlocal read, until, whole
+        if whole:
+            return await receive()
+        until = until or asyncio.get_running_loop().time() + patience
+        # HTTPExceptions: FastAPI turns anything else that reading raises into "cannot be parsed".
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
         read += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
         if read > limit:
-            # An HTTPException: FastAPI turns anything else that reading raises into "cannot be parsed".
             raise HTTPException(413)
         return message
 

@@ -14,6 +14,7 @@ from fastapi import Request
 
 from api import problems
 from api.problems import ProblemError
+from api.schemas import USER_CHARS
 from domain.settings import Settings
 from store.keys import ApiKey, Keys, KeyScope
 
@@ -138,7 +139,10 @@ class UserTokens:
             )
         except jwt.PyJWTError as fault:
             raise ProblemError(problems.UNKNOWN_TOKEN) from fault
-        user = cast("str", claims["sub"])
-        if not user or claims["exp"] - claims["iat"] > self._longest:
+        user, issued, ends = cast("str", claims["sub"]), claims["iat"], claims["exp"]
+        # The library takes times in words too, and users of any length.
+        if not (isinstance(issued, int | float) and isinstance(ends, int | float)) or ends - issued > self._longest:
+            raise ProblemError(problems.UNKNOWN_TOKEN)
+        if not 0 < len(user) <= USER_CHARS:
             raise ProblemError(problems.UNKNOWN_TOKEN)
         return user

@@ -77,6 +77,7 @@ THREAD_BUSY = Problem(
 REQUEST_RUNNING = Problem(
     "request-running", 409, "The same request is still running", headers={"Retry-After": BUSY_SECONDS}
 )
+TOO_SLOW = Problem("body-too-slow", 408, "The body did not come in time", headers={"Connection": "close"})
 TOO_LARGE = Problem("body-too-large", 413, "The body is too large")
 TOO_LONG = Problem("message-too-long", 413, "The message is too long")
 NOT_JSON = Problem("not-json", 415, "The body must be sent as application/json")
@@ -96,7 +97,7 @@ BY_ERROR: Sequence[tuple[type[FrontdeskError], Problem]] = (
 )
 OPERATORS_MATTER = (DeskError, SettingsError, KnowledgeError)
 """Errors whose sentence names files and settings: nothing for a customer."""
-BY_STATUS = {problem.status: problem for problem in (UNREADABLE, NO_ROUTE, WRONG_METHOD, TOO_LARGE)}
+BY_STATUS = {problem.status: problem for problem in (UNREADABLE, NO_ROUTE, WRONG_METHOD, TOO_SLOW, TOO_LARGE)}
 
 
 class ProblemError(Exception):

@@ -7,14 +7,18 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from api.connections import Connection, allow_files
 from domain.errors import UsageError
 
 BACKLOG = 2_048
+PATIENCE = 15.0
+"""Seconds in which the head of a request must have come, unless settings say otherwise."""
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -39,15 +43,20 @@ def address_of(listener: socket.socket, host: str) -> str:
     return f"http://{name}:{listener.getsockname()[1]}"
 
 
-async def listen(app: FastAPI, listener: socket.socket, *, grace: float, ready: Callable[[], None]) -> None:
+async def listen(
+    app: FastAPI, listener: socket.socket, *, grace: float, ready: Callable[[], None], patience: float = PATIENCE
+) -> None:
     """Serve until SIGINT or SIGTERM, then give open requests `grace` seconds to end. Calls `ready` when it listens."""
-    await _Server(configured(app, grace, lifespan="off"), ready).serve([listener])
+    await _Server(configured(app, grace, patience, lifespan="off"), ready).serve([listener])
 
 
-def configured(app: Any, grace: float, **more: Any) -> uvicorn.Config:
+def configured(app: Any, grace: float, patience: float, **more: Any) -> uvicorn.Config:
     """How every process of ours serves: silent about itself, and with `grace` seconds for what is running."""
+    # uvicorn makes connections by calling this, and asks it nothing else.
+    connection = cast("Any", partial(Connection, patience=patience, most=allow_files()))
     return uvicorn.Config(
         app,
+        http=connection,
         log_config=None,
         access_log=False,
         server_header=False,

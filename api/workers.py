@@ -50,9 +50,9 @@ def run_workers(settings: Settings, count: int, say: Say = to_stderr) -> None:
             say(f"{count} workers; {_counting(settings, count)}")
 
         worker = Worker(settings, token, among)
-        grace = settings.shutdown_timeout
+        grace, patience = settings.shutdown_timeout, settings.request_timeout
         config = configured(
-            worker, grace, lifespan="on", factory=True, workers=count, timeout_worker_healthcheck=SILENCE
+            worker, grace, patience, lifespan="on", factory=True, workers=count, timeout_worker_healthcheck=SILENCE
         )
         crew = Crew(config, [listener], ready)
         crew.run()

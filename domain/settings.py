@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body.")
     max_message_chars: int = Field(4_000, ge=10, description="Longest question.")
     max_turns: int = Field(32, ge=1, description="Turns in flight; more get 503 with Retry-After.")
+    request_timeout: float = Field(
+        15.0, gt=0, description="Seconds in which a request's head, and then its body, must have come."
+    )
     turn_timeout: float = Field(60.0, gt=0, description="Seconds a whole turn may take.")
     shutdown_timeout: float = Field(10.0, gt=0, description="Seconds running turns get to finish at shutdown.")
 

@@ -173,8 +173,9 @@ class Desk:
 
     async def rate(self, turn_id: str, user_id: str, rating: str, comment: str = "") -> None:
         """Book a customer's thumb on a turn of their own; the comment is masked. Raises NotFoundError, UsageError."""
-        receipt = await asyncio.to_thread(self._store.ledger.get, turn_id)
-        if receipt.user != self._store.vault.user_hash(user_id) or receipt.turn_id != turn_id:
+        # By the whole id alone: whoever asks with the beginning of another's must learn nothing from the answer.
+        receipt = (await asyncio.to_thread(self._store.ledger.several, [turn_id])).get(turn_id)
+        if receipt is None or receipt.user != self._store.vault.user_hash(user_id):
             raise NotFoundError("no such turn", where=turn_id)
         if rating not in ("up", "down"):
             raise UsageError(f"rating {rating!r} is neither up nor down", where="rating")

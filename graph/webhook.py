@@ -15,6 +15,8 @@ from domain.errors import FrontdeskError
 from domain.ports import Clock
 
 SECONDS = 5.0
+TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+"""Where the last 32 bits of an IPv6 address are an IPv4 address (RFC 6052, RFC 4291)."""
 
 
 class WebhookError(FrontdeskError):
@@ -85,5 +87,12 @@ class Webhook:
 def public(address: str) -> bool:
     """Whether an IP address is one of the open Internet, also behind an IPv4 address in IPv6's clothes."""
     found = ipaddress.ip_address(address)
-    inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
-    return found.is_global and not found.is_multicast and (inner is None or inner.is_global)
+    return found.is_global and not found.is_multicast and all(inner.is_global for inner in _within(found))
+
+
+def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that an IPv6 address may lead to: mapped, by 6to4, by a translator, or the old compatible form."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    translated = [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)] if any(address in net for net in TRANSLATED) else []
+    return [inner for inner in (address.ipv4_mapped, address.sixtofour, *translated) if inner]

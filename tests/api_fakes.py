@@ -286,11 +286,11 @@ class FakeService:
 
 
 @asynccontextmanager
-async def served(service, *, grace=5.0):
+async def served(service, *, grace=5.0, patience=PATIENCE):
     """The application on a free port of loopback; its address, and the task that ends when serving does."""
     listener, ready = open_listener("127.0.0.1", 0), asyncio.Event()
     app = create_app(service, owner_token=TOKEN, heartbeat=0.05)
-    serving = asyncio.create_task(listen(app, listener, grace=grace, ready=ready.set))
+    serving = asyncio.create_task(listen(app, listener, grace=grace, ready=ready.set, patience=patience))
     await asyncio.wait({asyncio.create_task(ready.wait()), serving}, return_when=asyncio.FIRST_COMPLETED)
     async with httpx.AsyncClient(base_url=address_of(listener, "127.0.0.1"), trust_env=False) as http:
         yield http, serving
