@@ -12,6 +12,10 @@ Side = Literal["input", "output", "both"]
 RuleKind = Literal["forbid", "require", "redirect"]
 
 
+TakesOver = Literal["open", "offer", "never"]
+"""open: a ticket at once · offer: the customer is asked, and may decline · never: the assistant alone."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +55,8 @@ class Texts(_Strict):
 class Rule(_Strict):
     """A rule of the business. `patterns` are case-insensitive regular expressions.
 
-    forbid: a match is refused with `text`. redirect: likewise, leading elsewhere.
+    forbid: a match is refused with `text`. redirect: likewise, leading elsewhere. `handoff`: whether a person takes
+    over then; left out: as `handoff.domain_rule` of the desk says.
     require (output): an answer that matches no pattern gets `text` appended.
     """
 
@@ -60,6 +65,7 @@ class Rule(_Strict):
     kind: RuleKind
     patterns: list[str] = Field(min_length=1)
     text: Localised
+    handoff: TakesOver | None = None
 
 
 class Contact(_Strict):
@@ -101,6 +107,19 @@ class Department(_Strict):
     id: str
     name: Localised
     handles: list[str] = Field(default_factory=list)
+
+
+class HandoffChoices(_Strict):
+    """Where the assistant cannot go on: whether a person takes over. A customer who asks for one always gets one.
+
+    `unsafe`: somebody speaks of harming themselves.
+    """
+
+    repeated_dont_know: TakesOver = "open"
+    domain_rule: TakesOver = "offer"
+    unsafe: TakesOver = "never"
+    budget: TakesOver = "offer"
+    model_down: TakesOver = "offer"
 
 
 class BudgetRow(_Strict):
@@ -195,6 +214,7 @@ class DeskProfile(_Strict):
     contact: Contact = Contact()
     domains: list[str] = Field(default_factory=list)
     departments: list[Department] = Field(default_factory=list)
+    handoff: HandoffChoices = HandoffChoices()
     budgets: list[BudgetRow] = Field(default_factory=list)
     alerts: list[AlertRule] = Field(default_factory=list)
     guards: GuardChoices = GuardChoices()

@@ -101,6 +101,12 @@ class ReplyTicket(_Frozen):
     department: str
 
 
+class PersonOffer(_Frozen):
+    """A person is offered: the customer may say yes or no in the next message. `reason` is that of a handoff."""
+
+    reason: Reason
+
+
 class ReplyReceipt(_Frozen):
     """The part of a receipt that a reply shows."""
 
@@ -132,11 +138,15 @@ class Reply(_Frozen):
     trace_id: str
     language: Language
     handoff: ReplyTicket | None = None
+    offer: PersonOffer | None = None
     receipt: ReplyReceipt
 
     @classmethod
-    def of(cls, receipt: Receipt, answer: str, sources: list[Source]) -> "Reply":
-        """Build the reply from a receipt; `answer` and `sources` carry the customer's own data again."""
+    def of(cls, receipt: Receipt, answer: str, sources: list[Source], *, offered: Reason | None = None) -> "Reply":
+        """Build the reply from a receipt; `answer` and `sources` carry the customer's own data again.
+
+        `offered`: why a person is offered in it.
+        """
         ticket = receipt.handoff
         return cls(
             answer=answer,
@@ -147,6 +157,7 @@ class Reply(_Frozen):
             turn_id=receipt.turn_id,
             trace_id=receipt.trace_id,
             language=receipt.language,
+            offer=PersonOffer(reason=offered) if offered else None,
             handoff=ReplyTicket(ticket=ticket.ticket, department=ticket.department) if ticket else None,
             receipt=ReplyReceipt(
                 mode=receipt.mode,

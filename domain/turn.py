@@ -52,9 +52,14 @@ class Verdict:
     score: float = 0.0
 
 
+def reason_named(text: str) -> Reason | None:
+    """The reason of this name; None where there is none."""
+    return cast("Reason", text) if text in get_args(Reason) else None
+
+
 def reason_of(verdict: Verdict) -> Reason:
     """The reason code of a blocking verdict; one that names none of ours is a guard that failed."""
-    return cast("Reason", verdict.reason) if verdict.reason in get_args(Reason) else "guard_failed"
+    return reason_named(verdict.reason) or "guard_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +224,8 @@ class Turn(TypedDict, total=False):
     # the thread, over all its turns
     history: Annotated[list[Message], extend_history]
     dont_knows: int
+    # why a person was offered in the turn before; empty where none was
+    offered: str
     # guard_input
     masked: str
     facts: list[Fact]

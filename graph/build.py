@@ -2,7 +2,7 @@
 
     guard_input → route → retrieve → generate → guard_output → judge
 
-A blocked, out-of-scope or unanswerable turn goes to `refuse`, one for a person to `handoff`. A step
+A blocked, out-of-scope or unanswerable turn goes to `refuse`, one for a person to `handoff`, at once or behind `refuse`. A step
 that fails or takes too long ends in `refuse` too: an exception is never an answer.
 """
 
@@ -126,7 +126,7 @@ def _wired(graph: "StateGraph[Any, Pins, Any, Any]", deps: Deps, tracer: Tracer,
     graph.add_conditional_edges("generate", _after_generate)
     graph.add_conditional_edges("guard_output", _after_guard_output)
     graph.add_edge("judge", END)
-    graph.add_edge("refuse", END)
+    graph.add_conditional_edges("refuse", _after_refuse)
     graph.add_edge("handoff", END)
     return graph
 
@@ -160,6 +160,10 @@ def _after_guard_output(turn: Turn, runtime: Runtime[Pins]) -> Literal["judge", 
         return "refuse"
     judged = turn["passages"] and (runtime.context or Pins()).judge
     return "judge" if judged else "__end__"
+
+
+def _after_refuse(turn: Turn) -> Literal["handoff", "__end__"]:
+    return "handoff" if turn["outcome"] == "handoff" else "__end__"
 
 
 async def _failed(_turn: Turn, error: NodeError) -> Command[Literal["refuse", "__end__"]]:

@@ -12,7 +12,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from domain.errors import GuardFaultError, NotFoundError, OverloadedError, UsageError
 from domain.ports import Cache, CachedAnswer, CacheKey, Clock, Ids, Tracer, TurnContext
 from domain.receipt import Receipt, Reply
-from domain.turn import Message, Pins, Score, Source, Step, language_of
+from domain.turn import Message, Pins, Score, Source, Step, language_of, reason_named
 from graph.alone import OneAtATime
 from graph.bell import Bell
 from graph.build import Graph
@@ -309,7 +309,7 @@ class Desk:
             yield Token(piece)
         if receipt.sources:
             yield Sources(receipt.sources)
-        yield Done(Reply.of(receipt, answer, receipt.sources))
+        yield Done(Reply.of(receipt, answer, receipt.sources, offered=reason_named(record.turn.get("offered", ""))))
 
     def _about(self, record: TurnRecord) -> TurnContext:
         return TurnContext(

@@ -182,8 +182,12 @@ async def rollback(service: Service, version: str, *, who: str = "operator") -> 
 
 
 def _place(path: str | Path) -> Path:
-    place = Path(path).expanduser().resolve()
-    if not place.exists():
+    try:
+        place = Path(path).expanduser().resolve()
+        found = place.exists()
+    except (OSError, ValueError, RuntimeError) as fault:  # too long, a NUL in it, or a home of nobody's
+        raise KnowledgeError("this is no path", where=repr(str(path)[:80]), fix="give that of your articles") from fault
+    if not found:
         raise KnowledgeError("no such file or folder", where=str(place), fix="give the path of your articles")
     return place
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -23,6 +24,7 @@ class _Lexicon:
     vague_folded: frozenset[str]
     person: re.Pattern[str]
     not_person: re.Pattern[str]
+    offer: tuple[tuple[Literal["yes", "no"], re.Pattern[str]], ...]
 
 
 def small_talk(question: str) -> str | None:
@@ -61,6 +63,12 @@ def wants_person(question: str) -> bool:
     return bool(lexicon.person.search(words)) and not lexicon.not_person.search(words)
 
 
+def answers_offer(question: str) -> Literal["yes", "no"] | None:
+    """What the whole message says to the offer of a person; None where it says something else."""
+    words = bare(fold(question))
+    return next((answer for answer, pattern in _lexicon().offer if pattern.fullmatch(words)), None)
+
+
 def _says_nothing(word: str, lexicon: _Lexicon) -> bool:
     return word in lexicon.vague_exact or (word.isascii() and word in lexicon.vague_folded)
 
@@ -72,6 +80,7 @@ def _lexicon() -> _Lexicon:
     kinds = data["small_talk"]
     phrases = [(kind, pattern) for kind, patterns in kinds.items() for pattern in patterns]
     phrases += [("", pattern) for pattern in data["fillers"]]
+    fillers = "|".join([*data["fillers"], "thanks", "thank you", "cam on"])
     vague = {word for text in data["vague_words"].values() for word in text.split()}
     return _Lexicon(
         kinds=tuple(kinds),
@@ -80,6 +89,13 @@ def _lexicon() -> _Lexicon:
         vague_folded=frozenset(fold(word) for word in vague),
         person=_anywhere(data["wants_person"]["patterns"]),
         not_person=_anywhere(data["wants_person"]["unless"]),
+        offer=(("no", _whole(data["offer"]["decline"], fillers)), ("yes", _whole(data["offer"]["accept"], fillers))),
+    )
+
+
+def _whole(patterns: list[str], fillers: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"(?:(?:{fillers}) )*(?:{'|'.join(f'(?:{one})' for one in patterns)})(?: (?:{fillers}|{'|'.join(f'(?:{one})' for one in patterns)}))*"
     )
 
 

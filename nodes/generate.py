@@ -71,7 +71,7 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
     pins = runtime.context or Pins()
     card = None if pins.model == "quote" else deps.chat.choose(turn["tier"], turn["confidence"])
     if turn["confidence"] < deps.grey[0]:
-        return _does_not_know(turn, [])
+        return _does_not_know(turn, [], deps)
 
     passages = near_the_best(turn["passages"])
     pairs = await quote(turn["standalone"], passages, embedder=deps.embedder)
@@ -109,7 +109,7 @@ async def _by_model(
         written = await _write(turn, read, card, deps, messages, label=prompt.label, say=say)
     written = replace(written, calls=[*calls, *written.calls])
     if not written.knows:
-        return _does_not_know(turn, written.calls)
+        return _does_not_know(turn, written.calls, deps)
     if not written.text:
         return quoted | {"calls": written.calls} if quoted["draft"] or not written.short else _over_budget(written)
     return quoted | {
@@ -233,14 +233,15 @@ async def _aloud(request: ChatRequest, turn: Turn, deps: Deps, say: Say) -> Chat
     return words.reply
 
 
-def _does_not_know(turn: Turn, calls: list[Call]) -> GenerateUpdate:
-    """The second don't-know in a row is a case for a person."""
+def _does_not_know(turn: Turn, calls: list[Call], deps: Deps) -> GenerateUpdate:
+    """The second don't-know in a row is a case for a person, unless the desk says otherwise."""
     times = turn.get("dont_knows", 0) + 1
-    again = times >= DONT_KNOWS_BEFORE_A_PERSON
+    person = deps.profile.handoff.repeated_dont_know
+    again = times >= DONT_KNOWS_BEFORE_A_PERSON and person != "never"
     return {
         "mode": "quote",
         "calls": calls,
-        "outcome": "handoff" if again else "dont_know",
+        "outcome": "handoff" if again and person == "open" else "dont_know",
         "reason": "repeated_dont_know" if again else "low_confidence",
         "dont_knows": 0 if again else times,
     }

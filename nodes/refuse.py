@@ -8,6 +8,7 @@ from typing_extensions import NotRequired, TypedDict
 from domain.turn import Language, Message, Outcome, Reason, Source, Turn, language_of
 from nodes.deps import Deps
 from nodes.history import exchange
+from nodes.person import broken_rules, speaks_of_self_harm, takes_over, words_for
 
 
 class RefuseUpdate(TypedDict):
@@ -16,25 +17,39 @@ class RefuseUpdate(TypedDict):
     answer: str
     outcome: Outcome
     reason: Reason
+    offered: str
     sources: list[Source]
     history: list[Message]
     dont_knows: NotRequired[int]
 
 
 async def refuse(turn: Turn, *, deps: Deps) -> RefuseUpdate:
-    """Say no, or "I don't know", by the reason that an earlier step gave."""
+    """Say no, or "I don't know", by the reason that an earlier step gave; where it fits, a person is offered.
+
+    Outcome handoff: the desk hands over without asking, which the next step does behind this text.
+    """
     outcome: Outcome = turn.get("outcome") or "refuse"
     reason: Reason = turn.get("reason") or "guard_failed"
-    language = language_of(turn)
-    answer = _rule_text(turn, deps, language) if reason == "domain_rule" else ""
-    answer = answer or deps.replies.text("self_harm" if _self_harm(turn) else reason, language, **_reset(turn, deps))
+    answer, person = _text(turn, reason, deps), takes_over(turn, reason, deps.profile)
+    if person == "offer":
+        answer = f"{answer} {words_for('offer', turn, deps)}"
     return {
         "answer": answer,
-        "outcome": outcome,
+        "outcome": "handoff" if person == "open" else outcome,
         "reason": reason,
+        "offered": reason if person == "offer" else "",
         "sources": [],
-        "history": exchange(turn, answer, outcome),
+        "history": [] if person == "open" else exchange(turn, answer, outcome),
     }
+
+
+def _text(turn: Turn, reason: Reason, deps: Deps) -> str:
+    language = language_of(turn)
+    if reason == "domain_rule" and (own := _rule_text(turn, deps, language)):
+        return own
+    if reason == "repeated_dont_know":  # whose own reply says that a colleague takes over
+        return deps.replies.text("low_confidence", language)
+    return deps.replies.text("self_harm" if speaks_of_self_harm(turn) else reason, language, **_reset(turn, deps))
 
 
 def _reset(turn: Turn, deps: Deps) -> dict[str, str]:
@@ -49,12 +64,7 @@ def _reset(turn: Turn, deps: Deps) -> dict[str, str]:
     return {"reset": f"{shown} ({zone})"}
 
 
-def _self_harm(turn: Turn) -> bool:
-    """Whether somebody speaks of harming themselves: they are answered with care, not with a list of topics."""
-    return any(one.action == "block" and one.guard == "malicious:selfharm" for one in turn.get("verdicts", []))
-
-
 def _rule_text(turn: Turn, deps: Deps, language: Language) -> str:
-    """The desk's own words for the rule that blocked; a verdict names it as `domain_rules:<id>`."""
-    broken = {verdict.guard.partition(":")[2] for verdict in turn["verdicts"] if verdict.action == "block"}
+    """The desk's own words for the rule that blocked."""
+    broken = broken_rules(turn)
     return next((rule.text.in_language(language) for rule in deps.profile.rules if rule.id in broken), "")

@@ -5,9 +5,9 @@ from typing_extensions import NotRequired, TypedDict
 
 from domain.errors import ModelError
 from domain.ports import ChatRequest
-from domain.turn import Call, Outcome, Pins, Reason, Scope, Tier, Turn, language_of, payer_of
+from domain.turn import Call, Outcome, Pins, Reason, Scope, Tier, Turn, language_of, payer_of, reason_named
 from models.followup import depends_on_history
-from models.smalltalk import is_vague, small_talk, wants_person
+from models.smalltalk import answers_offer, is_vague, small_talk, wants_person
 from nodes.deps import Deps
 from nodes.history import answered, last_question, trimmed
 
@@ -21,6 +21,7 @@ class RouteUpdate(TypedDict):
     scope: Scope
     tier: Tier
     why: list[str]
+    offered: str
     draft: NotRequired[str]
     outcome: NotRequired[Outcome]
     reason: NotRequired[Reason]
@@ -33,6 +34,13 @@ async def route(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> RouteUpdat
     history = answered(turn.get("history", []))
     if wants_person(asked):
         return _settled(asked, "in", "customer asked for a person", outcome="handoff", reason="customer_asked")
+    if offered := reason_named(turn.get("offered", "")):
+        match answers_offer(asked):
+            case "yes":
+                return _settled(asked, "in", "customer took the offer of a person", outcome="handoff", reason=offered)
+            case "no":
+                declined = deps.replies.text("declined", language)
+                return _settled(asked, "small_talk", "offer declined", draft=declined, reason="small_talk")
     if kind := small_talk(asked):
         return _settled(asked, "small_talk", kind, draft=deps.replies.text(kind, language), reason="small_talk")
     follows = bool(history) and depends_on_history(asked)
@@ -47,6 +55,7 @@ async def route(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> RouteUpdat
         "standalone": standalone,
         "scope": scope.scope,
         "tier": pin or tier.tier,
+        "offered": "",
         "why": [scope.reason, *tier.why, *(["tier pinned"] if pin else [])],
         "calls": calls,
     }
@@ -62,6 +71,7 @@ def _settled(
         "standalone": standalone,
         "scope": scope,
         "tier": "simple",
+        "offered": "",
         "why": [why],
         "draft": draft,
         "reason": reason,

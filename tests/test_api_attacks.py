@@ -47,7 +47,7 @@ async def real_door(folder: Path, **chosen):
 
 @pytest.mark.parametrize(("method", "path"), DESCRIPTION.operations(), ids=lambda part: part)
 def test_no_request_that_can_be_made_from_the_description_breaks_the_door(method, path, tmp_path):
-    asked = made_requests(DESCRIPTION, method, path, examples=12)
+    asked = made_requests(DESCRIPTION, method, path, examples=8)
     store = Store.open(tmp_path, FrozenClock(), daily_limit=1_000_000)
 
     async def work(door):

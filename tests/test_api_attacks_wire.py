@@ -240,6 +240,7 @@ def desk_process(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # on a machine that does much else
 def test_ten_thousand_connections_that_are_dropped_leave_nothing_behind(desk_process):
     address, process, _ = desk_process
     url = httpx.URL(address)
@@ -281,21 +282,23 @@ def test_ten_thousand_connections_that_are_dropped_leave_nothing_behind(desk_pro
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # on a machine that does much else
 def test_nothing_that_can_be_made_from_the_description_breaks_the_whole_service(desk_process):
     address, _, token = desk_process
     with httpx.Client(base_url=address, trust_env=False, timeout=60) as http:
         openapi = http.get("/openapi.json").json()
         description = Description(openapi)
         for method, path in description.operations():
-            for request in made_requests(description, method, path, examples=20):
+            for request in made_requests(description, method, path, examples=8):
                 check_answer(http.request(**request), request, description.statuses(method, path))
-        tried = 0
+        tried, broken = 0, []
         for name in OPERATIONS:
             at = f"/admin/{name.replace('.', '/')}"
             for fields in odd_fields(name):
                 answer = http.post(at, json=fields, headers={"Authorization": f"Bearer {token}"})
-                assert answer.status_code < 500, (name, fields, answer.text)
+                broken += [(name, fields, answer.text)] if answer.status_code >= 500 else []
                 tried += 1
+    assert not broken, sorted({(name, str(fields)[:80]) for name, fields, _ in broken})
     assert tried > 200
 
 

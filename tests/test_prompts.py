@@ -24,7 +24,8 @@ messages:
   - role: user
     text: "{text}"
 """
-SMALL_TALK = ("greeting", "thanks", "bye", "robot", "how_are_you", "compliment")
+SMALL_TALK = ("greeting", "thanks", "bye", "robot", "how_are_you", "compliment", "acknowledgement")
+OFFER = ("offer", "declined")
 
 
 def library(folder: Path, text: str = "Hello {{ who }}!", name: str = "hello", version: int = 1) -> PromptLibrary:
@@ -138,7 +139,7 @@ def test_the_shots_before_the_question_do_not_change_with_it() -> None:
 @pytest.mark.parametrize("language", get_args(Language))
 def test_there_is_a_reply_for_every_reason_and_kind_of_small_talk(language: Language) -> None:
     replies = Replies(profile())
-    kinds = [*(reason for reason in get_args(Reason) if reason != "small_talk"), *SMALL_TALK, "self_harm"]
+    kinds = [*(reason for reason in get_args(Reason) if reason != "small_talk"), *SMALL_TALK, *OFFER, "self_harm"]
     texts = [replies.text(kind, language) for kind in kinds]
     assert all(len(text) > 10 for text in texts)
     assert not any("{{" in text for text in texts)
