@@ -50,17 +50,21 @@ REPLY_HEADERS = {"X-Trace-Id": {"schema": {"type": "string"}, "description": "Th
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=KEY_CHARS)]
 User = Annotated[str | None, Query(min_length=1, max_length=USER_CHARS, description="Left out: the page's session.")]
 
-_OF_A_THREAD = problems.documented(
-    problems.WRONG_REQUEST,
-    problems.KEY_NEEDED,
-    problems.UNKNOWN_KEY,
-    problems.UNKNOWN_TOKEN,
-    problems.WRONG_SCOPE,
-    problems.NOT_FOUND,
-    problems.INVALID_FIELDS,
-)
-
 router = APIRouter(prefix="/v1")
+
+
+def _owned(*more: problems.Problem) -> dict[int | str, dict[str, Any]]:
+    """What may speak against a request about something that belongs to a user."""
+    return problems.documented(
+        problems.WRONG_REQUEST,
+        problems.KEY_NEEDED,
+        problems.UNKNOWN_KEY,
+        problems.UNKNOWN_TOKEN,
+        problems.WRONG_SCOPE,
+        problems.NOT_FOUND,
+        problems.INVALID_FIELDS,
+        *more,
+    )
 
 
 def _chat_problems() -> dict[int | str, dict[str, Any]]:
@@ -113,7 +117,7 @@ async def chat_stream(request: Request, body: ChatBody, doors: Here, key: Key = 
     return await _answer(request, body, doors, key, as_events=True)
 
 
-@router.get("/threads/{thread_id}", summary="Read a conversation", responses=_OF_A_THREAD)
+@router.get("/threads/{thread_id}", summary="Read a conversation", responses=_owned())
 async def read_thread(request: Request, thread_id: str, doors: Here, user_id: User = None) -> ThreadOut:
     """What was said in a thread of this user; 404 for anyone else's."""
     messages = await doors.service.desk.thread(thread_id, caller(request, user_id))
@@ -130,7 +134,7 @@ async def read_thread(request: Request, thread_id: str, doors: Here, user_id: Us
     status_code=204,
     response_class=Response,
     summary="Delete a conversation",
-    responses=_OF_A_THREAD | problems.documented(problems.THREAD_BUSY),
+    responses=_owned(problems.THREAD_BUSY),
 )
 async def delete_thread(request: Request, thread_id: str, doors: Here, user_id: User = None) -> Response:
     """Remove a thread of this user, and the personal data kept for it."""
@@ -141,7 +145,7 @@ async def delete_thread(request: Request, thread_id: str, doors: Here, user_id: 
 @router.get(
     "/users/{user_id}/data",
     summary="Take all that is kept about a user",
-    responses=_OF_A_THREAD,
+    responses=_owned(),
 )
 async def export_user(request: Request, user_id: str, doors: Here) -> dict[str, Any]:
     """Conversations, turns, ratings and tickets of this user, their own data in place; 404 for anyone else."""
@@ -154,7 +158,7 @@ async def export_user(request: Request, user_id: str, doors: Here) -> dict[str, 
     status_code=204,
     response_class=Response,
     summary="Delete all that is kept about a user",
-    responses=_OF_A_THREAD | problems.documented(problems.THREAD_BUSY),
+    responses=_owned(problems.THREAD_BUSY),
 )
 async def delete_user(request: Request, user_id: str, doors: Here) -> Response:
     """Remove this user from every store, and from Langfuse; cost rows stay, as nobody's."""
@@ -168,7 +172,7 @@ async def delete_user(request: Request, user_id: str, doors: Here) -> Response:
     status_code=204,
     response_class=Response,
     summary="Rate an answer",
-    responses=_OF_A_THREAD | problems.documented(problems.UNREADABLE, problems.TOO_SLOW, problems.TOO_LARGE),
+    responses=_owned(problems.UNREADABLE, problems.TOO_SLOW, problems.TOO_LARGE),
 )
 async def feedback(request: Request, body: FeedbackBody, doors: Here) -> Response:
     """A thumb on a turn of this user, with a comment if they like; the last one counts."""

@@ -15,7 +15,7 @@ from domain.errors import FrontdeskError
 from domain.ports import Clock
 
 SECONDS = 5.0
-TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+TRANSLATED = ("64:ff9b::/96", "::/96")
 """Where the last 32 bits of an IPv6 address are an IPv4 address (RFC 6052, RFC 4291)."""
 
 
@@ -94,5 +94,6 @@ def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipad
     """The IPv4 addresses that an IPv6 address may lead to: mapped, by 6to4, by a translator, or the old compatible form."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
-    translated = [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)] if any(address in net for net in TRANSLATED) else []
+    inside = any(address in ipaddress.IPv6Network(network) for network in TRANSLATED)
+    translated = [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)] if inside else []
     return [inner for inner in (address.ipv4_mapped, address.sixtofour, *translated) if inner]
