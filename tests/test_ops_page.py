@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from api_fakes import TOKEN, FakeService
 from browser import NEEDS_BROWSER, browsing, photograph
-from fakes import FrozenClock
+from fakes import FrozenClock, WordEmbedder
 from synthetic import keep_turns
 
 from api import create_app
@@ -22,13 +23,30 @@ TURNS = 10_000
 pytestmark = NEEDS_BROWSER
 
 
+async def masked(text: str) -> str:
+    return text.replace("ann@mail.example", "<EMAIL_1>")
+
+
+@dataclass
+class Reviewed(FakeService):
+    """A service whose turns can be grouped and decided about."""
+
+    embedder: WordEmbedder = field(default_factory=WordEmbedder)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.guards.mask = masked
+        self.knowledge.articles = list
+
+
 def in_browser(
     folder: Path, turns: int, work: Callable[[Any], Awaitable[Any]], **options: Any
 ) -> tuple[Any, list[str]]:
     store = Store.open(folder, FrozenClock(NOW), daily_limit=2_000_000)
     if turns:
         keep_turns(store, turns, NOW, timedelta(days=30))
-    app = create_app(FakeService(store=store, clock=FrozenClock(NOW)), owner_token=TOKEN)  # type: ignore[arg-type]
+    service = Reviewed(store=store, clock=FrozenClock(NOW))
+    app = create_app(service, owner_token=TOKEN)  # type: ignore[arg-type]
     options = {"viewport": {"width": 1280, "height": 900}} | options
 
     async def run() -> tuple[Any, list[str]]:
@@ -136,3 +154,26 @@ def test_a_telephone_shows_it_without_scrolling_sideways(tmp_path: Path) -> None
     assert faults == []
     assert wide <= 390
     assert over <= 0
+
+
+def test_what_waits_is_shown_and_a_turn_is_accepted(tmp_path: Path) -> None:
+    async def work(page: Any) -> tuple[str, str, str]:
+        await enter(page)
+        await page.click("#review")
+        await page.wait_for_selector("table caption:has-text('wait for a reviewer')", state="attached")
+        waits = await page.inner_text("section[aria-labelledby=s-for-a-reviewer]")
+        await page.locator("section[aria-labelledby=s-for-a-reviewer] td button").first.click()
+        await page.wait_for_selector("#turn[open] #decision")
+        before = await page.inner_text("#decision")
+        await page.fill("#decision-note", "as told to ann@mail.example")
+        await page.click("#decision button:has-text('Accept')")
+        await page.wait_for_selector("#decision:has-text('Accepted by')")
+        await page.locator("#decision").scroll_into_view_if_needed()
+        await photograph(page, "ops-review")
+        return waits, before, await page.inner_text("#decision")
+
+    (waits, before, after), faults = in_browser(tmp_path, 1_000, work)
+    assert faults == []
+    assert "dont know" in waits
+    assert "Nobody has decided" in before
+    assert "as told to <EMAIL_1>" in after

@@ -22,10 +22,11 @@ export function drawHealth(parts) {
     make("b", {}, part.name), " ", make("span", { class: "state" }, part.state), part.detail ? make("small", {}, part.detail) : null)));
 }
 
-export function drawPanels(place, found, open, group) {
+export function drawPanels(place, found, open, group, review) {
   place.replaceChildren(
     section("Questions without an answer", unanswered(found.unanswered, open), found.unanswered.length ? make("button", { type: "button", id: "group", onclick: group }, "Group by meaning") : null),
     section("Feedback", feedback([...found.rated_down, ...found.rated_up], open)),
+    section("For a reviewer", none("Thumbs down, low scores, don't-knows, handoffs and guard faults that nobody has decided about."), make("button", { type: "button", id: "review", onclick: review }, "Show what waits")),
     section("Models", models(found)),
     section("Budgets", budgets(found.budgets)),
     section("In use", versions(found.in_use)),
@@ -42,6 +43,14 @@ export function drawGaps(place, { gaps }, open) {
   const rows = gaps.slice(0, 20);
   const columns = [["Asked", (row) => count(row.count), "number"], ["For example", (row) => opener(row.example, row.receipts[0], open), "words"], ["Nearest article", (row) => row.nearest_title || row.nearest || "–"], ["Confidence", (row) => row.confidence.toFixed(2), "number"]];
   place.replaceWith(table(columns, rows, "Gaps in the knowledge, grouped by meaning"));
+}
+
+export function drawReview(place, { groups, waiting, more }, open) {
+  if (!waiting) return place.replaceWith(none("Nobody waits for a reviewer in this time."));
+  const why = (row) => Object.entries(row.causes).map(([cause, times]) => `${times} ${cause.replaceAll("_", " ")}`).join(", ");
+  const columns = [["Turns", (row) => count(row.count), "number"], ["For example", (row) => opener(row.example, row.turns[0].turn_id, open), "words"], ["Why", why, "words"], ["Last (UTC)", (row) => moment(row.turns[0].at)]];
+  const rest = groups.length > 20 ? ` ${count(groups.length - 20)} groups more in frontdesk review list.` : "";
+  return place.replaceWith(make("div", {}, table(columns, groups.slice(0, 20), "Turns that wait for a reviewer, grouped by meaning"), none(`${more ? "The newest " : ""}${count(waiting)} turns wait. Open one to accept or reject it.${rest}`)));
 }
 
 function feedback(rows, open) {

@@ -2,9 +2,10 @@
 
 import { drawCharts } from "/web/ops-charts.js";
 import { byId, moment } from "/web/ops-dom.js";
-import { drawGaps, drawHealth, drawPanels, drawTiles, drawTurns } from "/web/ops-panels.js";
+import { drawGaps, drawHealth, drawPanels, drawReview, drawTiles, drawTurns } from "/web/ops-panels.js";
+import { drawDecision } from "/web/ops-review.js";
 import { drawTurn } from "/web/ops-turn.js";
-import { Refused, ask, forget, keep, key } from "/web/operator.js";
+import { Refused, act, ask, forget, keep, key } from "/web/operator.js";
 
 let shown = null;
 
@@ -56,7 +57,7 @@ function draw(found) {
   drawTiles(found);
   drawHealth(found.health);
   drawCharts(byId("charts"), found);
-  drawPanels(byId("panels"), found, goTo, group);
+  drawPanels(byId("panels"), found, goTo, group, review);
   byId("kind").value = "";
   drawTurns(byId("turns"), found.turns, goTo);
 }
@@ -77,6 +78,19 @@ function group() {
   }).finally(() => { button.disabled = false; });
 }
 
+function review() {
+  const button = byId("review");
+  button.disabled = true;
+  return attempt(async () => {
+    drawReview(button.previousElementSibling, await ask("review", { since: since() }), goTo);
+    button.remove();
+  }).finally(() => { button.disabled = false; });
+}
+
+const decide = (turn, decision, note) => attempt(async () => {
+  drawDecision(byId("decision"), await act(`review/${decision}`, { turn_id: turn, note }), decide);
+});
+
 function goTo(turn) {
   if (location.hash === `#turn=${turn}`) openFromAddress();
   else location.hash = `turn=${turn}`;
@@ -86,7 +100,9 @@ function openFromAddress() {
   const turn = new URLSearchParams(location.hash.slice(1)).get("turn");
   if (!turn || !key()) return null;
   return attempt(async () => {
-    drawTurn(byId("turn-body"), await ask("receipt", { turn_id: turn }));
+    const [receipt, judged] = await Promise.all([ask("receipt", { turn_id: turn }), ask("review/show", { turn_id: turn })]);
+    drawTurn(byId("turn-body"), receipt);
+    drawDecision(byId("decision"), judged, decide);
     if (!byId("turn").open) byId("turn").showModal();
     byId("turn").scrollTop = 0;
   });
