@@ -31,10 +31,10 @@ export function usd(value) {
   return `$${value.toPrecision(2)}`;
 }
 
-/** 2026-11-21T09:30:12+00:00 as it is written in UTC: 21 Nov 09:30. */
+/** 2026-11-21T09:30:12+00:00 as it is written in UTC: 21 Nov 09:30, never broken over two lines. */
 export function moment(iso) {
   const at = new Date(iso);
-  return at.toLocaleString("en-GB", { timeZone: "UTC", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "");
+  return at.toLocaleString("en-GB", { timeZone: "UTC", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "").replaceAll(" ", "\u00a0");
 }
 
 /** A table that scrolls sideways on its own. `columns`: [heading, cell of a row, "number" to stand right]. */
