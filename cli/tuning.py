@@ -134,8 +134,9 @@ def finetune(
 
 def _run(plan: "Plan", settings: "Settings", *, dry_run: bool, fresh: bool, as_json: bool) -> None:
     from training.finetune import finetune as learn  # noqa: PLC0415  # as above
-    from training.finetune import prepare  # noqa: PLC0415
+    from training.finetune import parted, prepare  # noqa: PLC0415
 
+    parted(plan)  # what is wrong with the file is said first, before anything slow
     if not dry_run:
         if not plan.base:
             raise UsageError("needs a model to start from", where="--base", fix="a folder, a GGUF file, or a name")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cli.main import build
 from domain.errors import FrontdeskError, SettingsError, UsageError, WeightsError
 from models.own_models import OWN, OwnWeights, add_row, own_catalog, weights_of
-from training.finetune import Workbench, prepare
+from training.finetune import Workbench, clear, prepare
 from training.finetuning.card import card, enter, sha256
 from training.finetuning.figures import Answers, Measured, fit_figure, perplexity, summed_up
 from training.finetuning.measuring import Read, other_instructions
@@ -278,3 +278,30 @@ def test_wrong_options_are_one_line(tmp_path: Path) -> None:
         assert done.exit_code == 2
         assert what in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("q,a\nx,y\n", "needs the columns instruction and response, and has q, a"),
+        ("instruction,response\na,b\nc,d\n", "2 different rows are too few"),
+        ("instruction,response\n" + "".join(f"{row.instruction},refund\n" for row in rows()), "the same response"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_before_anything_else(tmp_path: Path, text: str, what: str) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(build(), ["finetune", str(file), "--base", "absent"])
+    assert done.exit_code == 2
+    assert what in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_starting_anew_touches_no_folder_that_holds_no_run(tmp_path: Path) -> None:
+    for name in ("mine", "run"):
+        (tmp_path / name / "adapter").mkdir(parents=True)
+    (tmp_path / "run" / "run.json").write_text("{}")
+    clear(tmp_path / "mine")
+    clear(tmp_path / "run")
+    assert (tmp_path / "mine" / "adapter").is_dir()
+    assert not (tmp_path / "run" / "adapter").exists()

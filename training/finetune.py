@@ -20,7 +20,7 @@ from scoring.judge import LocalJudge, overall
 from scoring.reference import corpus_bleu, rouge_l
 from training.finetuning.card import enter, write_card
 from training.finetuning.figures import Answers, Measured, fit_figure, summed_up
-from training.finetuning.plan import ADAPTER, CHECKPOINTS, DONE, Plan, claim, fingerprint
+from training.finetuning.plan import ADAPTER, BASE, CHECKPOINTS, DONE, RUN, Plan, claim, fingerprint
 from training.finetuning.rows import Example, read_examples
 from training.finetuning.split import Split, split_examples
 
@@ -55,31 +55,37 @@ class Prepared:
     fit: list[bool]
 
 
+def parted(plan: Plan) -> tuple[Split, list[str]]:
+    """The file's rows in three parts, and what of it was left out. Raises UsageError for rows that cannot be learnt."""
+    found = read_examples(plan.file, plan.columns)
+    apart = read_examples(plan.held_out, plan.columns).rows if plan.held_out else ()
+    split = split_examples(found.rows, plan.learning.seed, apart)
+    few = replace(
+        split,
+        train=split.train[: plan.rows or None],
+        validation=split.validation[: plan.rows // 5 or None],
+        held_out=split.held_out[: plan.measured],
+    )
+    return few, found.left_out
+
+
 async def prepare(plan: Plan, bench: Workbench) -> Prepared:
     """Read, mask and split the rows; needs nothing of the extra. Raises UsageError for rows that cannot be learnt."""
-    found = read_examples(plan.file, plan.columns)
-    apart = read_examples(plan.held_out, plan.columns) if plan.held_out else None
-    for line in found.left_out:
+    split, left_out = await asyncio.to_thread(parted, plan)
+    for line in left_out:
         bench.say(f"{line}: left out")
-    parted = split_examples(found.rows, plan.learning.seed, apart.rows if apart else ())
-    parted = replace(
-        parted,
-        train=parted.train[: plan.rows or None],
-        validation=parted.validation[: plan.rows // 5 or None],
-        held_out=parted.held_out[: plan.measured],
-    )
-    for line in parted.warnings:
+    for line in split.warnings:
         bench.say(line)
     parts: dict[str, list[Example]] = {}
     masked = 0
     for name in ("train", "validation", "held_out"):
-        rows: Sequence[Example] = getattr(parted, name)
+        rows: Sequence[Example] = getattr(split, name)
         parts[name] = [await _masked(row, bench.masks) for row in rows]
         masked += sum(one != other for one, other in zip(rows, parts[name], strict=True))
     if masked:
         bench.say(f"personal data was masked in {masked} rows")
-    split = replace(parted, train=parts["train"], validation=parts["validation"], held_out=parts["held_out"])
-    return Prepared(split, found.left_out, masked, await fits([*split.train, *split.held_out], bench.embedder))
+    split = replace(split, train=parts["train"], validation=parts["validation"], held_out=parts["held_out"])
+    return Prepared(split, left_out, masked, await fits([*split.train, *split.held_out], bench.embedder))
 
 
 async def finetune(plan: Plan, bench: Workbench, prepared: Prepared, *, fresh: bool = False) -> Result:
@@ -119,8 +125,8 @@ async def finetune(plan: Plan, bench: Workbench, prepared: Prepared, *, fresh: b
 
 
 def clear(out: Path) -> None:
-    """Remove what an earlier run learnt in this folder; the unpacked base stays."""
-    for name in (ADAPTER, CHECKPOINTS):
+    """Remove what an earlier run learnt in this folder; nothing from one that holds no run."""
+    for name in (ADAPTER, CHECKPOINTS, BASE) if (out / RUN).is_file() else ():
         shutil.rmtree(out / name, ignore_errors=True)
 
 
