@@ -53,7 +53,7 @@ def list_all(
     rows = [
         [
             one.id,
-            str(one.result.about.get("desk") or one.result.about.get("data") or ""),
+            " ".join(str(one.result.about[name]) for name in ("desk", "split", "data") if name in one.result.about),
             one.headline,
             f"{one.seconds:.0f} s",
             f"${one.cost_usd:.4f}",

@@ -173,7 +173,7 @@ def fault_of(receipt: Receipt, case: Case, *, by_model: bool) -> str:
 async def opened(run: Run) -> AsyncIterator[Service]:
     """The desk of the settings; closed when the block ends. Raises HomeInUseError while a server owns it."""
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
-    from graph.warming import wait_for_model  # noqa: PLC0415
+    from graph.warming import wait_for_model, warm  # noqa: PLC0415
 
     try:
         traced = {"langfuse_environment": run.settings.langfuse_environment or "eval"}
@@ -187,6 +187,8 @@ async def opened(run: Run) -> AsyncIterator[Service]:
         fix = "stop it, or measure in a folder of its own: FRONTDESK_HOME=FOLDER"
         raise HomeInUseError(fault.what, where=fault.where, fix=fix, address=fault.address) from fault
     try:
+        # A cold first turn may run into the time limits of guards and search: that would measure the machine.
+        await warm(service)
         trouble = await wait_for_model(service, run.progress)
         if trouble:
             run.say(trouble)

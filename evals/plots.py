@@ -4,11 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from evals.stats import percentile
+
 ROW = 28
 LEFT, WIDTH, RIGHT = 210, 430, 220
 """Pixels of a plot: its names, its scale, its numbers."""
 BARS, HEIGHT, FOOT = 24, 120, 22
 """A histogram: its bars, its pixels, its numbers below."""
+MOST_OF_THEM = 95.0
+"""Percentile at which a histogram's scale ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,16 @@ def _point(y: int, point: Point, at: Callable[[float], float]) -> str:
 
 
 def histogram(values: Sequence[float], label: str, unit: str) -> str:
-    """How often values of a size came; empty for fewer than two different ones."""
+    """How often values of a size came, the largest few together in the last bar; empty for fewer than two different ones."""
     if len(set(values)) < 2:  # noqa: PLR2004  # nothing to spread
         return ""
-    low, high = min(values), max(values)
+    low, most_of_all = min(values), max(values)
+    # A few slow rows would press all the others into one bar.
+    high = max(percentile(values, MOST_OF_THEM) or low, low + (most_of_all - low) / 1000)
     counts = [0] * BARS
     for value in values:
         counts[min(BARS - 1, int((value - low) / (high - low) * BARS))] += 1
+    last = f"{high:,.0f} {unit} and above, to {most_of_all:,.0f}" if most_of_all > high else f"{high:,.0f} {unit}"
     wide, most = (LEFT + WIDTH + RIGHT) / BARS, max(counts)
     bars = "".join(
         f'<rect class="bar" x="{place * wide + 1:.1f}" y="{HEIGHT - HEIGHT * count / most:.1f}"'
@@ -70,11 +77,12 @@ def histogram(values: Sequence[float], label: str, unit: str) -> str:
     width = LEFT + WIDTH + RIGHT
     ends = (
         f'<text class="end" x="0" y="{HEIGHT + 16}">{low:,.0f} {escape(unit)}</text>'
-        f'<text class="end" x="{width}" y="{HEIGHT + 16}" text-anchor="end">{high:,.0f} {escape(unit)}</text>'
+        f'<text class="end" x="{width}" y="{HEIGHT + 16}" text-anchor="end">{escape(last)}</text>'
         f'<line class="scale" x1="0" x2="{width}" y1="{HEIGHT}" y2="{HEIGHT}"/>'
     )
     return _svg(label, width, HEIGHT + FOOT, bars + ends)
 
 
 def _svg(label: str, width: int, height: int, inner: str) -> str:
-    return f'<svg role="img" aria-label="{escape(label, quote=True)}" viewBox="0 0 {width} {height}">{inner}</svg>'
+    drawn = f'<svg role="img" aria-label="{escape(label, quote=True)}" viewBox="0 0 {width} {height}">{inner}</svg>'
+    return f'<div class="wide">{drawn}</div>'

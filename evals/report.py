@@ -1,5 +1,6 @@
 """A result as one self-contained HTML page: no script, no address, nothing fetched."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -43,9 +44,7 @@ def page(result: Result, against: Side | None = None) -> str:
     tables = result.tables()
     return template.substitute(
         title=escape(f"frontdesk eval {result.suite}"),
-        about="".join(
-            f"<dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd>" for key, value in result.about.items()
-        ),
+        about="".join(_fact(key, value) for key, value in result.about.items()),
         failed="".join(f'<p class="failed">{escape(line)}</p>' for line in result.failed),
         plot=_shares(result.figures, {one.name: one.value for one in other}, name if against else ""),
         difference=_difference(changed, name),
@@ -57,6 +56,11 @@ def page(result: Result, against: Side | None = None) -> str:
         if result.config
         else "",
     )
+
+
+def _fact(name: str, value: object) -> str:
+    told = ", ".join(f"{one} {count}" for one, count in value.items()) if isinstance(value, dict) else str(value)
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(told)}</dd></div>"
 
 
 def _shares(figures: Sequence[Figure], other: dict[str, float | None], against: str) -> str:
@@ -77,9 +81,9 @@ def _difference(changed: Sequence[Change], against: str) -> str:
     ]
     if not points:
         return ""
-    most = max(0.05, *(abs(end) for point in points for end in point.ci))
+    most = math.ceil(20 * max(abs(end) for point in points for end in point.ci) or 1) / 20
     plot = intervals(points, "differences with intervals", -most, most)
-    return _section(f"Less {against}, on the same rows", plot)
+    return _section(f"Difference to {against}, on the same rows", plot)
 
 
 def _told(one: Change) -> str:

@@ -55,7 +55,7 @@ def test_a_run_is_shown_as_it_was(tmp_path):
         0.5,
         {"prompt": "answer@10"},
     )
-    assert "Less desk-20261121-090000" in page.read_text()
+    assert "Difference to desk-20261121-090000" in page.read_text()
     assert "answer@9" in call("show", "desk-20261121-09").stdout
     absent = call("show", "moon")
     assert (absent.exit_code, absent.stdout) == (1, "")

@@ -124,7 +124,7 @@ def test_the_page_shows_what_was_lost_first_and_both_answers():
 def test_a_page_of_two_variants_shows_their_difference():
     after = result([True, False, True], other_rows=result([True, True, True]).rows, about={"a": "bad", "b": "best"})
     text = page(after)
-    assert "Less bad" in text
+    assert "Difference to bad" in text
     assert "bad said" in text
 
 
