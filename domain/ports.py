@@ -184,7 +184,10 @@ class Span(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TurnContext:
-    """What a trace says about the whole turn; `user` and `thread` are hashes or opaque ids."""
+    """What a trace says about the whole turn; `user` and `thread` are hashes or opaque ids.
+
+    `whole` False: the turn is not run in one stretch. Its steps share the trace, and no observation spans them.
+    """
 
     trace_id: str
     thread: str
@@ -193,6 +196,7 @@ class TurnContext:
     release: str
     environment: str
     tags: tuple[str, ...] = ()
+    whole: bool = True
 
 
 class Tracer(Protocol):

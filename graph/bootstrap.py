@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.ports import ChatModel, Clock, Ids, Progress
+from domain.ports import ChatModel, Clock, Ids, Progress, TurnContext
 from domain.profile import DeskProfile
 from domain.receipt import MICRO
 from domain.settings import Settings
@@ -39,6 +39,7 @@ from tracing.server import LangfuseServer
 RELEASE = "built-in"
 """The release that ships: the library's newest prompts and the default RAG configuration."""
 
+STUDIO = "studio"
 PAID_JUDGE_SAMPLE = 0.1
 LANGSMITH = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 
@@ -108,7 +109,13 @@ async def open_studio(settings: Settings) -> Graph:
     chat = _model_client(settings, store, clock)
     rooms = await open_rooms(settings, desk_folder, state, clock, opened)
     tracer = _live_tracer(settings)
-    return build_studio(make_deps(rooms, chat, settings), tracer, step_timeout=settings.turn_timeout)
+    environment = settings.langfuse_environment or STUDIO
+
+    def about(trace: str, thread: str) -> TurnContext:
+        # What a developer types as user_id is nobody's business but theirs.
+        return TurnContext(trace, thread, STUDIO, desk_folder.name, RELEASE, environment, whole=False)
+
+    return build_studio(make_deps(rooms, chat, settings), tracer, about, step_timeout=settings.turn_timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +304,7 @@ def _live_tracer(settings: Settings) -> LangfuseTracer | NoTracer:
         host=settings.langfuse_host,
         public_key=settings.langfuse_public_key,
         secret_key=settings.langfuse_secret_key.get_secret_value(),
-        environment=settings.langfuse_environment or "studio",
+        environment=settings.langfuse_environment or STUDIO,
         release=RELEASE,
     )
 

@@ -21,7 +21,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, Overwrite, TimeoutPolicy
 from typing_extensions import NotRequired
 
-from domain.ports import Span, SpanKind, Tracer
+from domain.ports import Span, SpanKind, Tracer, TurnContext
 from domain.turn import Fact, Line, Pins, Turn, TurnInput
 from graph.record import RAW, revived
 from nodes.deps import Deps
@@ -37,6 +37,7 @@ from nodes.route import route
 Graph = CompiledStateGraph[Any, Pins, Any, Any]
 Node = Callable[..., Awaitable[Mapping[str, object]]]
 
+FIRST = "guard_input"
 KINDS: dict[str, SpanKind] = {
     "guard_input": "guardrail",
     "route": "chain",
@@ -85,12 +86,16 @@ def build_service(deps: Deps, tracer: Tracer, saver: BaseCheckpointSaver[str], *
     return compiled
 
 
-def build_studio(deps: Deps, tracer: Tracer, *, step_timeout: float) -> Graph:
+About = Callable[[str, str], TurnContext]
+"""What a trace says of a turn: from the trace's id and the thread's."""
+
+
+def build_studio(deps: Deps, tracer: Tracer, about: About, *, step_timeout: float) -> Graph:
     """The same graph for LangGraph Studio, which brings its own checkpointer and runs the judge inline.
 
     Studio steps through the graph from checkpoints, so here the question is kept in them.
     """
-    graph = _wired(StateGraph(Turn, Pins, input_schema=TurnInput), deps, tracer, step_timeout)
+    graph = _wired(StateGraph(Turn, Pins, input_schema=TurnInput), deps, tracer, step_timeout, about)
     compiled: Graph = graph.compile(name="frontdesk")
     return compiled
 
@@ -104,8 +109,14 @@ def build_judge(deps: Deps, tracer: Tracer) -> Graph:
     return graph.compile(name="judge")
 
 
-def _wired(graph: "StateGraph[Any, Pins, Any, Any]", deps: Deps, tracer: Tracer, step_timeout: float) -> Any:
-    """Steps and edges."""
+def _wired(
+    graph: "StateGraph[Any, Pins, Any, Any]",
+    deps: Deps,
+    tracer: Tracer,
+    step_timeout: float,
+    about: About | None = None,
+) -> Any:
+    """Steps and edges. `about`: nobody opens a turn around the steps, so each joins the trace of its own."""
     graph.set_node_defaults(timeout=TimeoutPolicy(run_timeout=step_timeout), error_handler=_failed)
     steps: dict[str, Node] = {
         "guard_input": guard_input,
@@ -118,7 +129,8 @@ def _wired(graph: "StateGraph[Any, Pins, Any, Any]", deps: Deps, tracer: Tracer,
         "handoff": handoff,
     }
     for name, node in steps.items():
-        graph.add_node(name, _traced(name, partial(node, deps=deps), tracer))
+        step = _traced(name, partial(node, deps=deps), tracer)
+        graph.add_node(name, _joining(name, step, tracer, about) if about else step)
     graph.add_edge(START, "guard_input")
     graph.add_conditional_edges("guard_input", _after_guard_input)
     graph.add_conditional_edges("route", _after_route)
@@ -196,6 +208,23 @@ def _traced(name: str, node: Node, tracer: Tracer) -> Node:
 
     step.__name__ = name
     return step
+
+
+def _joining(name: str, step: Node, tracer: Tracer, about: About) -> Node:
+    """The step inside the trace of its turn. The turn has the id of the run that asked, also where others go on with it."""
+
+    async def joined(turn: Turn, runtime: Runtime[Pins]) -> Mapping[str, object]:
+        run = runtime.execution_info
+        asked = name == FIRST
+        turn_id = (run.run_id if run else "") if asked else turn.get("turn_id")
+        if not turn_id:
+            return await step(turn, runtime)
+        with tracer.turn(about(turn_id.replace("-", ""), (run.thread_id if run else "") or "")):
+            update = await step(turn, runtime)
+        return {**update, "turn_id": turn_id} if asked else update
+
+    joined.__name__ = name
+    return joined
 
 
 def _record(span: Span, update: Mapping[str, object]) -> None:

@@ -12,11 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+from langfuse_double import Double, langfuse
 from langgraph_sdk import get_sync_client
 
 HOUSE = Path(__file__).resolve().parent.parent
 NODES = ["guard_input", "route", "retrieve", "generate", "guard_output", "judge", "refuse", "handoff"]
+STEPS = ["guard_input", "route", "retrieve", "generate", "guard_output", "judge"]
 START_SECONDS = 90
+SENT_SECONDS = 20
 ASKED = {"question": "How long is the warranty on small appliances?"}
 AT_A_TIME = "frontdesk"
 
@@ -24,7 +27,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def traces() -> Iterator[Double]:
+    """The Langfuse that this Studio sends to."""
+    with langfuse() as double:
+        yield double
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory, traces: Double) -> Iterator[Any]:
     """The server over the shipped shop, in a copy of nothing: it runs where langgraph.json lies."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -34,6 +44,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         **{name: value for name, value in os.environ.items() if not name.startswith(("FRONTDESK_", "LANG"))},
         "FRONTDESK_LLM": "off",
         "FRONTDESK_HOME": str(folder / "home"),
+        "LANGFUSE_HOST": traces.url,
+        "LANGFUSE_PUBLIC_KEY": "pk-test",
+        "LANGFUSE_SECRET_KEY": "sk-test",
         # Asked for on purpose: the service must switch it off whatever the environment says.
         "LANGSMITH_TRACING": "true",
     }
@@ -94,13 +107,32 @@ def test_a_run_is_stepped_node_by_node_and_its_history_read(studio: Any) -> None
     while following := studio.threads.get_state(thread)["next"]:
         seen += following
         studio.runs.wait(thread, AT_A_TIME, input=None, interrupt_before="*")
-    assert seen == ["guard_input", "route", "retrieve", "generate", "guard_output", "judge"]
+    assert seen == STEPS
     state = studio.threads.get_state(thread)["values"]
     assert state["outcome"] == "answer"
     assert state["sources"]
     assert state["scores"]
     history = studio.threads.get_history(thread, limit=20)
     assert [step["next"] for step in history][:3] == [[], ["judge"], ["guard_output"]]
+
+
+def test_a_turn_is_one_trace_of_the_environment_studio_also_when_it_is_stepped(studio: Any, traces: Double) -> None:
+    thread = studio.threads.create()["thread_id"]
+    studio.runs.wait(thread, AT_A_TIME, input=ASKED, interrupt_before=["generate"])
+    studio.runs.wait(thread, AT_A_TIME, input=None)
+    studio.runs.wait(thread, AT_A_TIME, input={"question": "And how long do I have to return a pan?"})
+    until = time.monotonic() + SENT_SECONDS
+    while len(own := spans_of(traces, thread)) < 2 * len(STEPS) and time.monotonic() < until:
+        time.sleep(0.2)
+    by_trace: dict[str, list[str]] = {}
+    for span in sorted(own, key=lambda one: one["start"]):
+        by_trace.setdefault(span["trace"], []).append(span["name"])
+        assert span["attributes"]["langfuse.environment"] == "studio"
+    assert list(by_trace.values()) == [STEPS, STEPS]
+
+
+def spans_of(traces: Double, thread: str) -> list[dict[str, Any]]:
+    return [span for span in traces.spans if span["attributes"].get("session.id") == thread]
 
 
 def test_an_earlier_step_can_be_forked(studio: Any) -> None:

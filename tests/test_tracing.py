@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,24 @@ def dead_url() -> str:
 def attribute(span: dict[str, Any], name: str) -> Any:
     value = span["attributes"].get(f"langfuse.observation.{name}")
     return json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value
+
+
+def test_a_turn_of_several_stretches_is_one_trace_of_its_steps(server: Double) -> None:
+    parts = replace(ABOUT, whole=False, environment="studio")
+    call = Call("answer", "small", ok=True, input_tokens=5, ms=3.0)
+    with tracer_to(server.url) as tracer:
+        for name in ("route", "generate"):
+            with tracer.turn(parts), tracer.step(name, "chain", {}) as step:
+                step.record({"mode": "quote"}, calls=[call] if name == "generate" else [])
+        with tracer.step("alone", "chain", {}):
+            pass
+    route, generate, answer, alone = (server.named(name) for name in ("route", "generate", "answer", "alone"))
+    assert [one["trace"] for one in (route, generate, answer)] == [TRACE] * 3
+    assert alone["trace"] != TRACE
+    assert answer["parent"] == generate["id"]
+    assert "turn" not in [span["name"] for span in server.spans]
+    assert route["attributes"]["langfuse.environment"] == "studio"
+    assert route["attributes"]["session.id"] == "thread-1"
 
 
 def test_a_turn_is_one_trace_with_its_steps_and_model_calls(server: Double) -> None:

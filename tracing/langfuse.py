@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -183,6 +184,7 @@ class LangfuseTracer:
         self._otel = self._provider.get_tracer("langfuse-sdk", __version__, attributes={"public_key": public_key})
         self._current_span: Callable[[], OtelSpan] = trace.get_current_span
         self._propagate = propagate_attributes
+        self._joined = ContextVar("joined", default="")
         self._generation = LangfuseGeneration
 
     @property
@@ -268,6 +270,9 @@ class LangfuseTracer:
                 metadata={"desk": about.desk, "release": about.release},
             )
         )
+        if not about.whole:
+            stack.callback(self._joined.reset, self._joined.set(about.trace_id))
+            return None
         return stack.enter_context(
             self._client.start_as_current_observation(
                 name="turn", as_type="agent", trace_context={"trace_id": about.trace_id}
@@ -275,8 +280,10 @@ class LangfuseTracer:
         )
 
     def _open_step(self, stack: ExitStack, name: str, kind: SpanKind, given: Mapping[str, object]) -> Any:
+        trace = self._joined.get()
+        place: Any = {"trace_context": {"trace_id": trace}} if trace else {}
         return stack.enter_context(
-            self._client.start_as_current_observation(name=name, as_type=kind, input=dict(given) or None)
+            self._client.start_as_current_observation(name=name, as_type=kind, input=dict(given) or None, **place)
         )
 
     def _scores_answered(self, response: httpx.Response) -> None:
