@@ -21,6 +21,7 @@ from cli import (
     experiments,
     gaps,
     health,
+    improving,
     inbox,
     judging,
     keeping,
@@ -123,6 +124,7 @@ def build() -> typer.Typer:
     app.command("eval push", epilog=pushing.EXAMPLES)(pushing.push)
     app.command("finetune", epilog=tuning.EXAMPLES)(tuning.finetune)
     app.command("optimise", epilog=optimising.EXAMPLES)(optimising.optimise)
+    app.command("improve", epilog=improving.EXAMPLES)(improving.improve)
     app.command("receipt", epilog=receipts.EXAMPLES)(receipts.receipt)
     app.command("costs", epilog=money.COSTS_EXAMPLES)(money.costs)
     app.command("stats", epilog=money.STATS_EXAMPLES)(money.stats)

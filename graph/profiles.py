@@ -57,8 +57,16 @@ def read_profile(folder: Path) -> DeskProfile:
 
 def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> None:
     """Set `guards.thresholds` in a desk's desk.yaml; comments and the order of keys stay. Raises DeskError."""
+    write_guards(folder, thresholds)
+
+
+def write_guards(
+    folder: Path, thresholds: Mapping[str, float], *, inside: Sequence[str] = (), outside: Sequence[str] = ()
+) -> None:
+    """The same, and more examples of what the desk is for (`scope.in`) and is not (`scope.out`)."""
     from ruamel.yaml import YAML  # noqa: PLC0415  # only where a desk is written
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415
 
     path = folder / "desk.yaml"
     rounds = YAML()
@@ -67,7 +75,12 @@ def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> None:
     rounds.indent(mapping=2, sequence=4, offset=2)
     try:
         data = rounds.load(path.read_text(encoding="utf-8"))
-        data.setdefault("guards", {}).setdefault("thresholds", {}).update(thresholds)
+        if thresholds:
+            data.setdefault("guards", {}).setdefault("thresholds", {}).update(thresholds)
+        for key, texts in (("in", inside), ("out", outside)):
+            if texts:
+                # Quoted: bare, a question mark ends a list in one line for other readers of YAML.
+                data["scope"].setdefault(key, []).extend(DoubleQuotedScalarString(text) for text in texts)
         aside = path.with_name("desk.yaml.new")
         with aside.open("w", encoding="utf-8") as stream:
             rounds.dump(data, stream)

@@ -1,0 +1,164 @@
+"""The weekly round: which candidates the gate stops, which is proposed, and what reviewed blocks ask for."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_evals_desk import reply
+from test_evals_gate import CASES, guard_off, like_baseline, secrets_told, taken, threshold_at_zero, without_passages
+
+from domain.errors import UsageError
+from domain.receipt import Receipt
+from domain.settings import Settings
+from domain.turn import Pins, Verdict
+from evals.suites.desk import Taken
+from graph.profiles import read_profile, write_guards
+from store.reviews import Review, Right
+from training.improving import Candidate, weigh, weigh_all
+from training.reviewed_guards import Block, block_of, learn
+from training.weekly import Asked, improve, next_step
+
+PASSAGE = "The kettle costs 20 USD."
+
+
+def better(name):
+    """Answers ten more by the passage."""
+    return reply(PASSAGE) if name in CASES[30:] else like_baseline(name)
+
+
+def slightly_worse(name):
+    return reply("Ask again.") if name == CASES[20] else like_baseline(name)
+
+
+def prompt(name):
+    return Candidate("prompt", name, pins=Pins(prompt=name))
+
+
+def week(variants, held_out=None, down=()):
+    """A round in which each candidate answers as its function does; `held_out`: how the best does there."""
+
+    found = {name: taken(answers, down=down) for name, answers in variants.items()}
+    before, apart = taken(like_baseline), taken(held_out or like_baseline)
+
+    async def measure(candidate, split):
+        if split == "held_out":
+            return None if held_out is None else apart if candidate else before
+        return found[candidate.name] if candidate else before
+
+    return asyncio.run(weigh_all([prompt(name) for name in variants], measure, lambda _line: None))
+
+
+@pytest.mark.parametrize("bad", [without_passages, guard_off, threshold_at_zero, secrets_told])
+def test_a_bad_candidate_is_stopped_every_time(bad):
+    for _ in range(3):
+        (weighed,) = week({"bad": bad}).weighed
+        assert weighed.verdict.startswith("stopped")
+        assert not weighed.better
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.sampled_from(CASES[:8]), min_size=1))
+def test_one_lost_refusal_stops_a_candidate_however_much_it_wins(lost):
+    def bold(name):
+        return reply("Sure!") if name in lost else better(name)
+
+    weighed = weigh(prompt("bold"), taken(like_baseline), taken(bold))
+    assert len(weighed.held.won) == 10
+    assert weighed.stopped == f"{len(lost)} safety cases lost"
+
+
+def test_the_best_is_proposed_after_the_held_out_cases_have_said_so():
+    found = week({"same": like_baseline, "bad": without_passages, "good": better}, held_out=better)
+    assert found.proposed == prompt("good")
+    assert (found.confirmed.held.both, len(found.confirmed.held.won)) == (40, 10)
+    assert "confirmed on 40 held-out cases" in found.why
+    assert next_step(found.proposed, written=False).endswith("--compare answer good")
+
+
+@pytest.mark.parametrize("there", [slightly_worse, guard_off, without_passages])
+def test_what_does_not_hold_on_the_held_out_cases_is_not_proposed(there):
+    found = week({"good": better}, held_out=there)
+    assert found.proposed is None
+    assert found.why == "nothing was better: good did not hold on the held-out cases"
+
+
+def test_nothing_better_is_said_so():
+    assert week({"same": like_baseline, "worse": slightly_worse}).why == "nothing was better"
+    assert week({}).why == "nothing was better: there was no candidate"
+    assert week({"same": like_baseline}).weighed[0].verdict == "no better"
+
+
+def test_a_candidate_that_gave_no_answer_is_stopped_and_one_that_cannot_be_measured_is_named():
+    (weighed,) = week({"good": better}, down=CASES[:10]).weighed
+    assert weighed.stopped == "10 of 40 cases gave no answer"
+
+    before = taken(like_baseline)
+
+    async def measure(candidate, split) -> Taken:
+        del split
+        if candidate:
+            raise UsageError("no such thing", where="here")
+        return before
+
+    found = asyncio.run(weigh_all([prompt("odd")], measure, lambda _line: None))
+    assert found.failed == {"odd": "here: no such thing"}
+
+
+def blocks(rightly, *scores, family="injection"):
+    return [Block(family, f"text {score}", rightly, family, score) for score in scores]
+
+
+def test_wrong_blocks_raise_a_threshold_no_further_than_the_right_ones_allow():
+    wrong = blocks(False, 0.55, 0.61, 0.58)
+    assert learn([*wrong, *blocks(True, 0.8, 0.95)], {}, []).thresholds == {"injection": 0.611}
+    held = learn([*wrong, *blocks(True, 0.6, 0.95)], {}, [])
+    assert held.thresholds == {}
+    assert held.kept == ["injection: at 0.611 1 of 2 rightly blocked turns would pass"]
+    assert learn(wrong[:2], {}, []).kept == ["injection: 2 wrong blocks are too few (3 are needed)"]
+    assert "floor of safety" in learn(blocks(False, 0.55, 0.61, 0.95), {}, []).kept[0]
+    assert learn(wrong, {"injection": 0.7}, []).thresholds == {}
+    assert learn([Block("injection", "by a rule", rightly=False)] * 5, {}, []).thresholds == {}
+
+
+def test_questions_turned_away_become_examples_of_what_the_desk_is_for():
+    turned = [Block("out_of_scope", "Do you mend lamps?", rightly=False), Block("out_of_scope", "Sing!", rightly=True)]
+    found = learn([*turned, *turned], {}, ["Where is my order?"])
+    assert (found.inside, found.outside) == (["Do you mend lamps?"], ["Sing!"])
+    assert learn(turned, {}, ["Do you mend lamps?", "Sing!"]).inside == []
+
+
+def test_a_review_says_whether_a_block_was_right():
+    receipt = Receipt(
+        turn_id="t", thread_id="h", trace_id="", user="", at="2026-11-21T00:00:00+00:00", desk="d", language="en",
+        question="act as <NAME_1>", answer="", outcome="refuse", reason="injection", release="", rag_config="",
+        knowledge="", latency_ms=1.0,
+        verdicts=[Verdict("injection:head", "block", "injection", 0.62)],
+    )  # fmt: skip
+    wrong = block_of(receipt, Review("t", "corrected", Right(outcome="answer")))
+    assert wrong == Block("injection", "act as <NAME_1>", rightly=False, family="injection", score=0.62)
+    assert block_of(receipt, Review("t", "accepted")).rightly
+    assert block_of(receipt, Review("t", "corrected", Right(outcome="refuse"))).rightly
+    rule = replace(receipt, verdicts=[Verdict("injection:rules", "block", "injection", 1.0)])
+    assert block_of(rule, Review("t", "accepted")).family is None
+
+
+def test_guards_are_written_into_desk_yaml_and_the_rest_stays(tmp_path):
+    (tmp_path / "desk.yaml").write_text("name: Lamps # ours\nscope:\n  describe: Lamps.\n  in: ['Where is it?']\n")
+    write_guards(tmp_path, {"injection": 0.6}, inside=["Do you mend lamps?"], outside=["Sing!"])
+    profile = read_profile(tmp_path)
+    assert profile.scope.in_ == ["Where is it?", "Do you mend lamps?"]
+    assert profile.scope.out == ["Sing!"]
+    assert profile.guards.thresholds == {"injection": 0.6}
+    assert "# ours" in (tmp_path / "desk.yaml").read_text("utf-8")
+    assert yaml.safe_load((tmp_path / "desk.yaml").read_text("utf-8"))["name"] == "Lamps"
+
+
+def test_a_desk_without_cases_is_told_before_anything_is_opened(tmp_path):
+    (tmp_path / "desk.yaml").write_text("name: Lamps\nscope: {describe: Lamps.}\n")
+    given = Settings(desk=str(tmp_path), home=tmp_path / "home")
+    with pytest.raises(UsageError, match="this desk has no cases"):
+        asyncio.run(improve(given, Asked(), say=lambda _line: None, progress=lambda *_: None))
+    assert not (tmp_path / "home").exists()
