@@ -84,6 +84,16 @@ router-report: $(READY)  ## Measure the router and the answer cache for docs/rou
 figures: $(READY)  ## Measure what docs/performance.md says, on this machine
 	@$(BIN)/python -m evals.performance
 
+.PHONY: audit image-test soak
+audit: $(READY)  ## Known weaknesses, licences and a bill of materials of what ships, into build/audit/ (3: could not be looked up)
+	@$(BIN)/python .ci/audit.py
+
+image-test: $(READY)  ## Build the Dockerfile's environment from the lock and serve from it as another user (minutes)
+	@$(BIN)/python -m pytest -q tests/image_build.py
+
+soak: $(READY)  ## Half load for MINUTES=30: fails when a request does, or when memory, handles or threads grow
+	@$(BIN)/python -m evals.soak $(or $(MINUTES),30)
+
 retrieval-report: $(READY)  ## Measure what docs/retrieval.md says (DATA=folder of retrieval_*.jsonl)
 	@$(BIN)/python -m evals.retrieval_report --data-dir $(DATA)
 

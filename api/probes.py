@@ -1,5 +1,6 @@
 """What machines ask: is it alive, can it answer, how much has it done."""
 
+import asyncio
 from dataclasses import replace
 
 from fastapi import APIRouter, Response
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 
 from api import problems
 from api.doors import Here
-from graph.health import health
+from graph.health import health, memory
 
 
 class AliveOut(BaseModel):
@@ -47,7 +48,8 @@ async def healthz() -> AliveOut:
 async def readyz(doors: Here) -> ReadyOut:
     """503 only when the desk cannot answer; a desk that has lost its model still quotes."""
     counting = doors.limits.part()
-    parts = [*health(doors.service), *([counting] if counting else [])]
+    stored = await asyncio.to_thread(memory, doors.service)
+    parts = [stored, *health(doors.service), *([counting] if counting else [])]
     down = [part.name for part in parts if part.needed and part.state == "down"]
     ready = ReadyOut(
         ready=not down,

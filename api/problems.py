@@ -22,6 +22,7 @@ from domain.errors import (
     NotFoundError,
     OverloadedError,
     SettingsError,
+    StoreError,
     ThreadBusyError,
     UsageError,
 )
@@ -87,7 +88,7 @@ KEY_REUSED = Problem("idempotency-key-reused", 422, "This Idempotency-Key was se
 TOO_MANY = Problem("too-many-requests", 429, "Too many questions in a short time")
 INTERNAL = Problem("internal-error", 500, "Something went wrong on our side")
 OVERLOADED = Problem("overloaded", 503, "The desk is busy", headers={"Retry-After": OVERLOADED_SECONDS})
-NOT_READY = Problem("not-ready", 503, "The desk cannot answer now")
+NOT_READY = Problem("not-ready", 503, "The desk cannot answer now", headers={"Retry-After": OVERLOADED_SECONDS})
 
 BY_ERROR: Sequence[tuple[type[FrontdeskError], Problem]] = (
     (UsageError, WRONG_REQUEST),
@@ -116,12 +117,18 @@ def problem_of(fault: BaseException, *, trusted: bool = False) -> Problem:
         return _of_fields(fault)
     if isinstance(fault, HTTPException):
         return _of_status(fault)
-    if isinstance(fault, FrontdeskError) and (trusted or not isinstance(fault, OPERATORS_MATTER)):
-        for kind, problem in BY_ERROR:
-            if isinstance(fault, kind):
-                return problem.saying(str(fault))
-        return INTERNAL.saying(str(fault)) if trusted else INTERNAL
-    return INTERNAL
+    return _of_ours(fault, trusted=trusted) if isinstance(fault, FrontdeskError) else INTERNAL
+
+
+def _of_ours(fault: FrontdeskError, *, trusted: bool) -> Problem:
+    if not trusted and isinstance(fault, OPERATORS_MATTER):
+        return INTERNAL
+    if not trusted and isinstance(fault, StoreError):
+        return NOT_READY  # it may be back in a moment; its sentence names servers and files
+    for kind, problem in BY_ERROR:
+        if isinstance(fault, kind):
+            return problem.saying(str(fault))
+    return INTERNAL.saying(str(fault)) if trusted else INTERNAL
 
 
 def openai_error(problem: Problem) -> dict[str, Any]:

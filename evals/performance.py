@@ -63,11 +63,11 @@ def main() -> int:
 
 def _served(home: str) -> list[Row]:
     """A first start, later starts, memory, and a quoted answer over HTTP."""
-    with _serving(home) as (first, _, _):
+    with serving(home) as (first, _, _):
         pass
     starts, memory, times = [], 0.0, list[float]()
     for number in range(STARTS):
-        with _serving(home) as (ready, process, base):
+        with serving(home) as (ready, process, base):
             starts.append(ready)
             if number == STARTS - 1:
                 times = _asked(base)
@@ -102,12 +102,12 @@ def _asked(base: str) -> list[float]:
 
 
 @contextmanager
-def _serving(home: str) -> Iterator[tuple[float, psutil.Process, str]]:
+def serving(home: str, **settings: str) -> Iterator[tuple[float, psutil.Process, str]]:
     """The real server on a free port: seconds until /readyz, its process, its address."""
     started = time.perf_counter()
     command = [str(FRONTDESK), "serve", "--desk", "shop", "--port", "0"]
     with subprocess.Popen(  # noqa: S603  # our own command
-        command, env=_environment(home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env=_environment(home) | settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         try:
             base = _address(Path(home) / "shop" / "lock.json", server)

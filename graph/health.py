@@ -1,5 +1,6 @@
 """How a running service is: where answers come from, what is up, what is degraded."""
 
+from domain.errors import StoreError
 from graph.service import Dependency, Service
 
 
@@ -41,6 +42,15 @@ def health(service: Service) -> list[Dependency]:
         _model(service),
         *_traces(service),
     ]
+
+
+def memory(service: Service) -> Dependency:
+    """Whether the desk's database answers. Blocking; a server that is away takes as long as it may take to connect."""
+    try:
+        service.store.check()
+    except StoreError as fault:
+        return Dependency("store", "down", str(fault), needed=True)
+    return Dependency("store", "ok", "Postgres" if service.store.shared else "SQLite", needed=True)
 
 
 def _knowledge(service: Service) -> Dependency:

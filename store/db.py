@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, literal, select, update
 
 from domain.errors import StoreError
 from domain.ports import Clock
@@ -129,6 +129,11 @@ class Store:
     def answers(self, ttl: timedelta) -> AnswerTable:
         """Answers that may be given again for that long."""
         return AnswerTable(self._database, self._clock, ttl)
+
+    def check(self) -> None:
+        """Raises StoreError when the database does not answer."""
+        with self._database.read() as connection:
+            connection.execute(select(literal(1)))
 
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""

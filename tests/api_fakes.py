@@ -277,6 +277,8 @@ class FakeService:
 
     def __post_init__(self):
         self.store = self.store or SimpleNamespace(
+            check=lambda: None,
+            shared=False,
             keys=NoKeys(),
             tickets=NoTickets(),
             vault=NoVault(),

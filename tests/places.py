@@ -56,6 +56,16 @@ class PostgresServer:
         name = urlsplit(url).path.removeprefix("/")
         self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    def shut(self, url: str) -> None:
+        """Let nobody into a database, and end every connection to it: to who uses it, the server is gone."""
+        name = urlsplit(url).path.removeprefix("/")
+        self._run(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608  # our own
+
+    def open(self, url: str) -> None:
+        """Let everybody in again."""
+        self._run(f"ALTER DATABASE {urlsplit(url).path.removeprefix('/')} WITH ALLOW_CONNECTIONS true")
+
     def url(self, database: str) -> str:
         """The URL of a database of this server."""
         return self._address.replace("/postgres?", f"/{database}?")

@@ -116,7 +116,7 @@ def test_a_turn_that_is_quiet_from_the_start_is_streamed_all_the_same():
         (ThreadBusyError("still being answered"), 409, "/problems/thread-busy"),
         (NotFoundError("no such thread"), 404, "/problems/not-found"),
         (OverloadedError("too many turns"), 503, "/problems/overloaded"),
-        (StoreError("disk I/O error", where="/srv/secret/desk.sqlite3"), 500, "/problems/internal-error"),
+        (StoreError("disk I/O error", where="/srv/secret/desk.sqlite3"), 503, "/problems/not-ready"),
         (RuntimeError("password=hunter2"), 500, "/problems/internal-error"),
     ],
 )
@@ -133,13 +133,19 @@ def test_a_turn_that_cannot_begin_is_a_problem_of_its_own_status(fault, status, 
     assert ("retry-after" in answer.headers) == (status in (409, 503))
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("password=hunter2"), StoreError("x", where="/srv/secret")])
-def test_a_turn_that_breaks_in_mid_stream_ends_in_an_error_event(fault):
+@pytest.mark.parametrize(
+    ("fault", "status", "kind"),
+    [
+        (RuntimeError("password=hunter2"), 500, "/problems/internal-error"),
+        (StoreError("x", where="/srv/secret"), 503, "/problems/not-ready"),
+    ],
+)
+def test_a_turn_that_breaks_in_mid_stream_ends_in_an_error_event(fault, status, kind):
     answer = at_door(lambda door: door.ask_events(), FakeService(desk=ScriptedDesk(late=fault)))
     events = events_of(answer.text)
     assert [name for name, _ in events] == ["step", "error"]
     told = json.loads(events[-1][1])
-    assert (told["status"], told["type"]) == (500, "/problems/internal-error")
+    assert (told["status"], told["type"]) == (status, kind)
     assert set(told) == {"status", "type", "title", "instance"}
     assert "hunter2" not in answer.text
     assert "srv" not in answer.text

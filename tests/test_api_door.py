@@ -357,7 +357,7 @@ def test_only_the_owner_reads_sentences_about_files(fault):
         return customer, owner
 
     customer, owner = at_door(work, FakeService(desk=ScriptedDesk(early=fault)))
-    assert (customer.status_code, "/srv" in customer.text) == (500, False)
+    assert (customer.status_code in (500, 503), "/srv" in customer.text) == (True, False)
     assert owner.json()["detail"] == str(fault)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from domain.errors import SettingsError
 from domain.settings import PLACEHOLDERS, Settings, read_settings
@@ -195,6 +196,15 @@ def test_a_placeholder_inside_an_address_is_refused_outside_dev(
     assert read_settings(environment="dev").environment == "dev"
     with pytest.raises(SettingsError, match=f"FRONTDESK_{variable.upper()} still holds a placeholder"):
         read_settings(environment="production")
+
+
+SECRETS = [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_every_secret_that_is_a_placeholder_is_refused_outside_dev(name: str) -> None:
+    with pytest.raises(SettingsError):
+        read_settings(**{name: "changeme", "environment": "production"})
 
 
 def test_a_real_password_in_an_address_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,3 +101,11 @@ def test_every_operation_is_in_the_http_page():
         assert row, f"docs/http.md has no row for the operation {name}"
         assert all(field in row for field in operation.fields), f"docs/http.md leaves a field of {name} out"
         assert row.rstrip().endswith("| yes |") == operation.reads
+
+
+@pytest.mark.parametrize("page", ["reliability.md", "security.md"])
+def test_every_test_that_a_table_names_is_there(page: str) -> None:
+    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", text(page))
+    assert len(named) > 20
+    missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in (HOUSE / file).read_text("utf-8")]
+    assert missing == []
