@@ -223,9 +223,9 @@ def test_customers_are_served(text: str) -> None:
 def test_a_long_text_is_blocked_and_masked_in_bounded_time() -> None:
     guards = Guards.load(profile(), max_chars=1000)
     asyncio.run(guards.warm())
-    began = time.perf_counter()
+    began = time.process_time()
     check = ask(guards, "write to me at a@b.example or " * 40_000)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
     assert check.blocked.reason == "too_long"
     assert "a@b.example" not in check.text
     assert len(check.text) < 1400
@@ -262,13 +262,13 @@ def test_rules_take_bounded_time_on_hostile_texts(name: str) -> None:
     asyncio.run(guards.warm())
     text = (HOSTILE[name] * 4000)[:4000]
     best = min(_seconds(guards, text) for _ in range(3))
-    assert best < 0.15  # measured 4-30 ms on a free core
+    assert best < 0.15  # of computing: 4-30 ms on a free core
 
 
 def _seconds(guards: Guards, text: str) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     guards._check_input(text, {})
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 # facts and passages

@@ -403,10 +403,10 @@ def test_judging_takes_less_than_a_millisecond():
 
 
 def _seconds(router, texts):
-    began = time.perf_counter()
+    began = time.process_time()
     for text in texts:
         router.judge(text, language="vi")
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 @given(st.text(max_size=400))

@@ -396,9 +396,9 @@ def test_a_clean_folder_is_not_opened_twice(tmp_path, shop):
 
     knowing(tmp_path, fill)
     assert json.loads((tmp_path / "kb" / "clean.json").read_text())
-    started = time.perf_counter()
+    started = time.process_time()
     knowing(tmp_path, nothing)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_the_shipped_configurations_name_the_shipped_embedders():
