@@ -6,18 +6,19 @@ operators, or the token that only the owner's files hold; each operation says wh
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from inspect import Parameter, signature
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, create_model
 
 from api import problems
-from api.chat import whole
+from api.chat import accepts_events, told, whole
 from api.doors import Here
 from api.identity import identity_of
 from api.problems import ProblemError
+from api.responses import streamed
 from api.schemas import AgentReply, AskBody
 from graph.operations import OPERATIONS, Json, Operation, OperatorScope, run
 
@@ -36,10 +37,14 @@ def make_router() -> APIRouter:
     return router
 
 
-async def ask(request: Request, body: AskBody, doors: Here) -> Response:
+async def ask(request: Request, body: AskBody, doors: Here, accept: Annotated[str, Header()] = "") -> Response:
     """One turn, as `POST /v1/chat`; a long message ends in the typed refusal, as in the terminal."""
     _operator(request, "admin")
-    return await whole(doors.turns.start(doors.service.desk.stream(body.question())), request)
+    live = accepts_events(accept)
+    turn = doors.turns.start(doors.service.desk.stream(replace(body.question(), live=live)))
+    if not live:
+        return await whole(turn, request)
+    return await streamed(turn, doors.heartbeat, lambda first: told(turn, first, doors))
 
 
 async def progress(request: Request, doors: Here) -> Json:

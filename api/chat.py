@@ -103,7 +103,7 @@ async def chat(
     follow), `sources`, then `done` with the whole Reply, or `error`. A client that leaves stops the work. A request with the same `Idempotency-Key` and body
     is answered once: for ten minutes it gets the same reply again, at any replica.
     """
-    return await _answer(request, body, doors, key, as_events=_accepts_events(accept))
+    return await _answer(request, body, doors, key, as_events=accepts_events(accept))
 
 
 @router.post(
@@ -269,10 +269,11 @@ async def _answer(request: Request, body: ChatBody, doors: Doors, key: str | Non
         turn = doors.turns.start(doors.service.desk.stream(question))
     if not as_events:
         return await whole(turn, request)
-    return await streamed(turn, doors.heartbeat, lambda first: _told(turn, first, doors))
+    return await streamed(turn, doors.heartbeat, lambda first: told(turn, first, doors))
 
 
-async def _told(turn: RunningTurn, first: Event | None, doors: Doors) -> AsyncIterator[bytes]:
+async def told(turn: RunningTurn, first: Event | None, doors: Doors) -> AsyncIterator[bytes]:
+    """A turn as server-sent events; `first` was taken from it already."""
     async for event in events(turn, first, doors.heartbeat):
         yield _wire(event)
     if turn.fault:
@@ -318,7 +319,7 @@ def _reply(reply: Reply) -> Response:
     return reply_response(reply, reply.model_dump_json())
 
 
-def _accepts_events(accept: str) -> bool:
+def accepts_events(accept: str) -> bool:
     """Whether `Accept` names the event stream, and not with q=0."""
     for part in accept.lower().split(","):
         media, *parameters = (piece.strip() for piece in part.split(";"))

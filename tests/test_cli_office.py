@@ -5,6 +5,7 @@ import json
 
 import httpx
 import pytest
+from api_fakes import ANSWER, TOKEN, at_door
 
 from cli.office import Asked, RemoteOffice
 from domain.errors import FrontdeskError, NotFoundError, OverloadedError, ThreadBusyError, UsageError
@@ -38,11 +39,44 @@ def sent(server):
     return request.method, request.url.path, json.loads(request.content) if request.content else None
 
 
-def test_ask_sends_the_question_and_speaks_the_answer_once():
-    server, heard = Server(body={"answer": "30 days"}), []
-    reply = through(server, lambda office: office.ask(Asked("how long?", "lan", "t1", "vi"), heard.append))
+def test_a_conversation_hears_the_answer_as_the_server_tells_it():
+    async def work(door):
+        door.desk.retracted = "Wait. "
+        door.http.headers["Authorization"] = f"Bearer {TOKEN}"
+        heard = []
+        reply = await RemoteOffice(door.http).ask(Asked("how long?", "lan"), heard.append)
+        await RemoteOffice(door.http).ask(Asked("how long?", "lan"))
+        return reply, heard, [question.live for question in door.desk.asked]
+
+    reply, heard, live = at_door(work)
+    assert heard[:2] == ["Wait. ", None]
+    assert "".join(heard[2:]).strip() == reply["answer"] == ANSWER
+    assert len(heard) > 5
+    assert live == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "what"),
+    [
+        (b'event: error\ndata: {"status": 503, "title": "The desk is busy"}\n\n', OverloadedError, "The desk is busy"),
+        (b'event: token\ndata: {"text": "You"}\n\n: heartbeat\n\n', FrontdeskError, "middle of an answer"),
+    ],
+)
+def test_a_conversation_that_breaks_off_is_an_error(content, kind, what):
+    with pytest.raises(kind, match=what):
+        through(Server(content=content), lambda office: office.ask(Asked("how long?"), lambda _: None))
+
+
+def test_a_conversation_that_may_not_begin_is_the_servers_error():
+    server = Server(404, {"detail": "no such thread"})
+    with pytest.raises(NotFoundError, match="no such thread"):
+        through(server, lambda office: office.ask(Asked("how long?"), lambda _: None))
+
+
+def test_ask_sends_the_question():
+    server = Server(body={"answer": "30 days"})
+    reply = through(server, lambda office: office.ask(Asked("how long?", "lan", "t1", "vi")))
     assert reply == {"answer": "30 days"}
-    assert heard == ["30 days"]
     assert sent(server) == (
         "POST",
         "/admin/ask",
