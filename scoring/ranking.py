@@ -34,6 +34,15 @@ CONTEXT = 0.5
 ACROSS = 0.25
 """What is left of the words' weight where passages are in several languages: there they compare nothing."""
 
+ELSEWHERE, ELSEWHERE_LOSS = (
+    re.compile(
+        r"\b(?:is|are) (?:described|explained|listed|told|found) (?:in|under|at)\b|\bsee(?: also)? [\"“']|\brefer to\b"
+        r"|\bxem (?:them|[\"“'])|\b(?:mo ta|trinh bay|noi ro|giai thich|huong dan) (?:trong|o|tai)\b"
+    ),
+    0.2,
+)
+"""A piece that only points to another article (on folded text) answers nothing, and what its score loses."""
+
 AMOUNT = re.compile(
     r"\d[\d.,]*\s*(?:%|d\b|vnd|usd|eur|[$€£])|(?:usd|eur|[$€£])\s*\d|\bfree\b|\bmien phi\b|\bno extra\b|\bnothing extra\b"
 )
@@ -120,6 +129,7 @@ def _by_words(question: str, passages: Sequence[Passage]) -> list[Ranked]:
         told = weight * (sum(rarity[word] for word in own) + CONTEXT * sum(rarity[word] for word in around))
         kind = KIND if any(answer.search(fold(piece.text)) for answer in wanted) else 0.0
         place = PLACE * passages[rank].score / top - STEP * rank
+        place -= ELSEWHERE_LOSS if ELSEWHERE.search(fold(piece.text)) else 0.0
         scored.append(Ranked(rank, order, piece, frozenset(own | around), told, WORDS * told + kind + place))
     return scored
 

@@ -215,6 +215,25 @@ def test_every_figure_of_a_quote_stands_in_its_passage() -> None:
             assert numbers(text) <= numbers(passage.text + passage.section)
 
 
+@pytest.mark.parametrize(
+    ("question", "pointer", "answer"),
+    [
+        (
+            "How do I return a pan?",
+            'How to return a pan is described in "Pans, and how to return them".',
+            "To return it, write to the workshop.",
+        ),
+        ("Làm sao để trả lại chảo?", "Cách trả lại chảo: xem thêm bài về chảo.", "Để trả lại, hãy viết cho xưởng."),
+    ],
+)
+def test_a_piece_that_points_elsewhere_gives_way(question, pointer, answer) -> None:
+    """Even where it holds more of the question's words."""
+    filler = "The workshop is red and lies by the sea. " * 8
+    passages = [Passage(f"{n}#0", f"{n}", "T", text, 1.0) for n, text in enumerate([f"{filler}{answer}", pointer])]
+    assert quoted(question, *passages)[0][0] == "0#0"
+    assert answer in quoted(question, *passages)[0][1]
+
+
 def test_where_words_tell_no_meaning_is_computed() -> None:
     embedder = Countries()
     assert "Malaysia" in quoted("What is the fee to Malaysia?", FEES, RETURNS, embedder=embedder)[0][1]
