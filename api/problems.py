@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from domain.errors import (
+    ConflictError,
     DeskError,
     FrontdeskError,
     KnowledgeError,
@@ -79,6 +80,7 @@ REQUEST_RUNNING = Problem(
     "request-running", 409, "The same request is still running", headers={"Retry-After": BUSY_SECONDS}
 )
 TOO_SLOW = Problem("body-too-slow", 408, "The body did not come in time", headers={"Connection": "close"})
+CONFLICT = Problem("conflict", 409, "It is no longer as you saw it")
 TOO_LARGE = Problem("body-too-large", 413, "The body is too large")
 TOO_LONG = Problem("message-too-long", 413, "The message is too long")
 NOT_JSON = Problem("not-json", 415, "The body must be sent as application/json")
@@ -94,6 +96,7 @@ BY_ERROR: Sequence[tuple[type[FrontdeskError], Problem]] = (
     (UsageError, WRONG_REQUEST),
     (NotFoundError, NOT_FOUND),
     (ThreadBusyError, THREAD_BUSY),
+    (ConflictError, CONFLICT),
     (OverloadedError, OVERLOADED),
 )
 OPERATORS_MATTER = (DeskError, SettingsError, KnowledgeError)

@@ -36,6 +36,7 @@ from cli import (
     prompting,
     pushing,
     receipts,
+    releasing,
     reviewing,
     scoping,
     serving,
@@ -136,6 +137,7 @@ def build() -> typer.Typer:
     app.add_typer(_review(), name="review")
     app.command("monitor report", epilog=monitoring.EXAMPLES)(monitoring.report)
     app.add_typer(_prompts(), name="prompts")
+    app.add_typer(_release(), name="release")
     app.add_typer(_keys(), name="keys")
     app.add_typer(_handoffs(), name="handoffs")
     app.add_typer(_data(), name="data")
@@ -171,6 +173,20 @@ def _prompts() -> typer.Typer:
     group.command("export", epilog=prompting.EXPORT_EXAMPLES)(prompting.export)
     group.command("register", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
     group.command("import", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
+    group.command("promote", epilog=releasing.PROMOTE_PROMPT_EXAMPLES)(releasing.promote_prompt)
+    group.command("rollback", epilog=releasing.ROLLBACK_PROMPT_EXAMPLES)(releasing.rollback_prompt)
+    return group
+
+
+def _release() -> typer.Typer:
+    group = typer.Typer(help="What answers are made with, under one name.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("create", epilog=releasing.CREATE_EXAMPLES)(releasing.create)
+    group.command("list", epilog=releasing.LIST_EXAMPLES)(releasing.list_all)
+    group.command("show", epilog=releasing.DIFF_EXAMPLES)(releasing.show_one)
+    group.command("diff", epilog=releasing.DIFF_EXAMPLES)(releasing.diff)
+    group.command("gate", epilog=releasing.GATE_EXAMPLES)(releasing.gate)
+    group.command("promote", epilog=releasing.PROMOTE_EXAMPLES)(releasing.promote)
+    group.command("rollback", epilog=releasing.ROLLBACK_EXAMPLES)(releasing.rollback)
     return group
 
 

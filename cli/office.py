@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from cli.options import quiet_logging
 from cli.terminal import Json, meter, note
 from domain.errors import (
+    ConflictError,
     FrontdeskError,
     HomeInUseError,
     NotFoundError,
     OverloadedError,
-    ThreadBusyError,
     UsageError,
 )
 
@@ -42,7 +42,7 @@ LONG_SECONDS = 3_600.0
 ERRORS: dict[int, type[FrontdeskError]] = {
     400: UsageError,
     404: NotFoundError,
-    409: ThreadBusyError,
+    409: ConflictError,
     413: UsageError,
     422: UsageError,
     503: OverloadedError,

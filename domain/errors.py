@@ -6,7 +6,8 @@ FrontdeskError
 │   ├── SettingsError     an environment variable is wrong
 │   └── KnowledgeError    an article or a knowledge version is wrong
 ├── NotFoundError         no such thread, turn, ticket (404)
-├── ThreadBusyError       the thread's previous turn is still running (409)
+├── ConflictError         it is not, or no longer, as its changer must find it (409)
+│   └── ThreadBusyError   the thread's previous turn is still running (409)
 ├── OverloadedError       too many turns in flight (503)
 ├── StoreError            a store is corrupt or cannot be opened
 │   └── HomeInUseError    another process owns the folder
@@ -58,7 +59,11 @@ class NotFoundError(FrontdeskError):
     """The thing asked for does not exist, or not for this user."""
 
 
-class ThreadBusyError(FrontdeskError):
+class ConflictError(FrontdeskError):
+    """What was to be changed is not, or no longer, as its changer must find it."""
+
+
+class ThreadBusyError(ConflictError):
     """One turn at a time per thread."""
 
 

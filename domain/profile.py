@@ -198,6 +198,12 @@ class AlertRule(_Strict):
         return int(self.cooldown[:-1]) * SPANS[self.cooldown[-1]]
 
 
+class ReleaseRules(_Strict):
+    """How releases reach an environment. `approval`: environments in which a second key must agree."""
+
+    approval: list[Literal["dev", "staging", "production"]] = Field(default_factory=list)
+
+
 class DeskProfile(_Strict):
     """A whole desk.yaml; `name` and `scope.describe` suffice.
 
@@ -218,3 +224,4 @@ class DeskProfile(_Strict):
     budgets: list[BudgetRow] = Field(default_factory=list)
     alerts: list[AlertRule] = Field(default_factory=list)
     guards: GuardChoices = GuardChoices()
+    releases: ReleaseRules = ReleaseRules()

@@ -66,6 +66,8 @@ class Receipt:
     """What was going to be the answer, where a guard held it back."""
     parent_span: str = ""
     """The span of the caller's own trace that the turn belongs to; empty without one."""
+    experiment: str = ""
+    """The experiment that chose the release; empty where none ran."""
     sampled: bool = True
     """False where a caller's trace says that it is not recorded: then the turn's is not either."""
 
@@ -116,6 +118,7 @@ class ReplyReceipt(_Frozen):
     prompt: str
     rag_config: str
     release: str
+    experiment: str = ""
     knowledge: str
     verdicts: list[Verdict]
     steps: list[Step]
@@ -166,6 +169,7 @@ class Reply(_Frozen):
                 prompt=receipt.prompt,
                 rag_config=receipt.rag_config,
                 release=receipt.release,
+                experiment=receipt.experiment,
                 knowledge=receipt.knowledge,
                 verdicts=receipt.verdicts,
                 steps=receipt.steps,

@@ -11,10 +11,11 @@ from pathlib import Path
 from domain.ports import ChatModel, Clock, Ids, Progress, TurnContext
 from domain.profile import DeskProfile
 from domain.receipt import MICRO
+from domain.release import BUILT_IN
 from domain.settings import Settings
 from graph.bell import open_bell
-from graph.build import Graph, build_judge, build_service, build_studio
-from graph.caching import open_cache, with_cache
+from graph.build import Graph, build_studio
+from graph.caching import open_cache
 from graph.crew import counts_in, take_place
 from graph.desk import Desk, Limits
 from graph.exporting import Exporter
@@ -22,22 +23,22 @@ from graph.gauges import watch
 from graph.judging import Judging
 from graph.money import limits_of
 from graph.profiles import find_desk
-from graph.record import Labels
+from graph.releases import Releases
 from graph.rooms import Rooms, Say, make_deps, make_judge, open_rooms, silent
 from graph.service import Service
+from graph.serving import Variants, built_in
 from graph.system import SystemClock, Uuid7
 from graph.threads import Saver, open_saver
 from graph.upkeep import start_upkeep
+from models.answer_cache import AnswerCache
 from models.chat import ModelClient
 from models.embedded import LocalModel
 from models.own_models import own_catalog, weights_of
+from prompts import Replies
 from store import HomeLock, Store
 from store.limits import Limit, Slot
 from tracing import LangfuseTracer, Metrics, NoTracer, open_tracer
 from tracing.server import LangfuseServer
-
-RELEASE = "built-in"
-"""The release that ships: the library's newest prompts and the default RAG configuration."""
 
 STUDIO = "studio"
 PAID_JUDGE_SAMPLE = 0.1
@@ -138,28 +139,28 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
     rooms = await open_rooms(settings, desk_folder, state, clock, opened, say=ways.say, progress=ways.progress)
-
     store.budget.default_to(_desk_budgets(settings, rooms.profile))
-    chat = _model_client(settings, store, clock)
-    opened.push_async_callback(chat.aclose)
-    # Each of many processes would load it for itself: 2 GB.
-    local = None if ways.among else _local_model(settings, chat, clock, ids)
-    if local:
-        opened.push_async_callback(local.stop)
-    labels = Labels(desk_folder.name, RELEASE, rooms.config.label, settings.environment)
+    chat, local = _models(settings, store, clock, ids, opened, alone=not ways.among)
+    asked = ways.wrapped(chat) if ways.wrapped else chat
     # The receipts are the traces, whether or not an exporter sends them on.
     tracer, metrics = NoTracer(), Metrics(counts_in(ways.among) if ways.among else None)
     watch(metrics, store, chat)
     exporter = await _exporter(settings, store, metrics, opened, ids.new())
+    cache = open_cache(settings, rooms.embedder, store, metrics)
+    variants = Variants(
+        rooms, asked, settings, up=chat.up, cache=cache, saver=saver, tracer=tracer, desk=desk_folder.name
+    )
+    releases = _releases(settings, rooms, store, variants, clock)
     desk = _make_desk(
         settings,
         rooms,
-        chat=ways.wrapped(chat) if ways.wrapped else chat,
+        releases,
+        chat=asked,
         store=store,
         saver=saver,
         tracer=tracer,
         metrics=metrics,
-        labels=labels,
+        cache=cache,
         clock=clock,
         ids=ids,
     )
@@ -176,6 +177,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
         router=rooms.router,
         knowledge=rooms.knowledge,
         prompts=rooms.prompts,
+        releases=releases,
         embedder=rooms.embedder,
         store=store,
         chat=chat,
@@ -188,23 +190,41 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     )
 
 
+def _models(
+    settings: Settings, store: Store, clock: Clock, ids: Ids, opened: AsyncExitStack, *, alone: bool
+) -> tuple[ModelClient, LocalModel | None]:
+    """What asks models, and the embedded one behind it where one process serves `alone`; `opened` closes them."""
+    chat = _model_client(settings, store, clock)
+    opened.push_async_callback(chat.aclose)
+    # Each of many processes would load it for itself: 2 GB.
+    local = _local_model(settings, chat, clock, ids) if alone else None
+    if local:
+        opened.push_async_callback(local.stop)
+    return chat, local
+
+
+def _releases(settings: Settings, rooms: Rooms, store: Store, variants: Variants, clock: Clock) -> Releases:
+    """What serves, by the store; what releases pin of the knowledge is kept."""
+    releases = Releases(store, variants, built_in(rooms, settings), settings.environment, clock)
+    rooms.knowledge.pinned.held = releases.held
+    return releases
+
+
 def _make_desk(
     settings: Settings,
     rooms: Rooms,
+    releases: Releases,
     *,
     chat: ChatModel,
     store: Store,
     saver: Saver,
     tracer: NoTracer,
     metrics: Metrics,
-    labels: Labels,
+    cache: AnswerCache | None,
     clock: Clock,
     ids: Ids,
 ) -> Desk:
-    cache = open_cache(settings, rooms.embedder, store, metrics)
-    deps = with_cache(make_deps(rooms, chat, settings), cache, labels, rooms.knowledge)
     judging = Judging(
-        build_judge(deps, tracer),
         store,
         tracer,
         metrics,
@@ -213,20 +233,19 @@ def _make_desk(
         clock=clock,
     )
     return Desk(
-        build_service(deps, tracer, saver, step_timeout=settings.turn_timeout),
+        releases.base.graph,
         judging,
+        choose=releases.choose,
         saver=saver,
         store=store,
-        knowledge=rooms.knowledge,
         guards=rooms.guards,
-        replies=deps.replies,
+        replies=Replies(rooms.profile),
         tracer=tracer,
         metrics=metrics,
-        labels=labels,
         limits=Limits(settings.max_turns, settings.turn_timeout),
         clock=clock,
         ids=ids,
-        bell=open_bell(settings, labels.desk, clock),
+        bell=open_bell(settings, releases.base.labels.desk, clock),
         cache=cache,
     )
 
@@ -305,7 +324,7 @@ def _live_tracer(settings: Settings) -> LangfuseTracer | NoTracer:
         public_key=settings.langfuse_public_key,
         secret_key=settings.langfuse_secret_key.get_secret_value(),
         environment=settings.langfuse_environment or STUDIO,
-        release=RELEASE,
+        release=BUILT_IN,
     )
 
 

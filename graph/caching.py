@@ -1,5 +1,6 @@
 """The answer cache of one desk, as the settings have it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,6 @@ from domain.turn import Language
 from graph.record import Labels
 from models.answer_cache import AnswerCache
 from nodes.deps import Deps
-from retrieval import Knowledge
 from store import Store
 from tracing import Metrics
 
@@ -25,10 +25,13 @@ def open_cache(settings: Settings, embedder: Embedder, store: Store, metrics: Me
     return AnswerCache(answers, embedder)
 
 
-def with_cache(deps: Deps, cache: AnswerCache | None, labels: Labels, knowledge: Knowledge) -> Deps:
-    """The deps of a graph that asks the cache first, within the bounds of this desk as it is now."""
+def with_cache(deps: Deps, cache: AnswerCache | None, labels: Labels, knowledge: Callable[[], str]) -> Deps:
+    """The deps of a graph that asks the cache first, within the bounds of this desk as it is now.
+
+    `knowledge` gives the version that is searched.
+    """
 
     def cache_key(language: Language, prompt: str, model: str) -> CacheKey:
-        return CacheKey(labels.desk, labels.release, knowledge.version, language, labels.rag_config, prompt, model)
+        return CacheKey(labels.desk, labels.release, knowledge(), language, labels.rag_config, prompt, model)
 
     return replace(deps, cache=cache, cache_key=cache_key) if cache else deps

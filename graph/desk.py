@@ -17,11 +17,11 @@ from graph.alone import OneAtATime
 from graph.bell import Bell
 from graph.build import Graph
 from graph.judging import Judging
-from graph.record import Labels, Question, TurnRecord, spoken
+from graph.record import ANONYMOUS, Labels, Question, TurnRecord, spoken
+from graph.serving import Choose, Serving
 from graph.threads import scrub
 from guards import Guards, unmask
 from prompts import Replies
-from retrieval import Knowledge
 from store import Store
 from tracing import Metrics
 
@@ -85,32 +85,31 @@ class Desk:
         graph: Graph,
         judging: Judging,
         *,
+        choose: Choose,
         saver: BaseCheckpointSaver[str],
         store: Store,
-        knowledge: Knowledge,
         guards: Guards,
         replies: Replies,
         tracer: Tracer,
         metrics: Metrics,
-        labels: Labels,
         limits: Limits,
         clock: Clock,
         ids: Ids,
         bell: Bell,
         cache: Cache | None = None,
     ) -> None:
+        """`graph` reads and continues threads, which all releases share; `choose` says on what a turn runs."""
         self._graph = graph
+        self._choose = choose
         self._bell = bell
         self._cache = cache
         self._judging = judging
         self._saver = saver
         self._store = store
-        self._knowledge = knowledge
         self._guards = guards
         self._replies = replies
         self._tracer = tracer
         self._metrics = metrics
-        self._labels = labels
         self._limits = limits
         self._clock = clock
         self._ids = ids
@@ -135,25 +134,27 @@ class Desk:
         started = self._clock.monotonic()
         record = await self._admit(question)
         async with self._running(record):
+            serving = await self._choose(record.thread_id if question.user_id == ANONYMOUS else record.user)
+            about = _about(record, serving.labels)
             try:
-                with self._tracer.turn(self._about(record)) as span:
-                    async with aclosing(self._run(record, question, pins or Pins())) as events:
+                with self._tracer.turn(about) as span:
+                    async with aclosing(self._run(serving.graph, record, question, pins or Pins())) as events:
                         async for event in events:
                             yield event
                     span.record(_shown(record))
             except BaseException as fault:
                 gone = isinstance(fault, GeneratorExit | asyncio.CancelledError)
                 record.error = record.error or (CANCELLED if gone else type(fault).__name__)
-                self._book(record, started)
+                self._book(record, serving, started)
                 raise
-            receipt = await asyncio.to_thread(self._book, record, started)
+            receipt = await asyncio.to_thread(self._book, record, serving, started)
             await self._remember(record, receipt)
             if record.opened:
                 self._bell.ring(record.opened)
         for event in self._speak(record, receipt):
             yield event
         if record.turn.get("outcome") == "answer" and record.turn.get("passages") and (pins or Pins()).judge:
-            self._judging.offer(self._about(record), record.turn_id, _judgeable(record), asked_at=record.at)
+            self._judging.offer(about, record.turn_id, _judgeable(record), asked_at=record.at, graph=serving.judge)
 
     async def thread(self, thread_id: str, user_id: str) -> list[Message]:
         """What was said in a thread, with its owner's own data in place. Raises NotFoundError for anyone else."""
@@ -235,9 +236,9 @@ class Desk:
                     if len(self._alone) == 1:
                         self._judging.quiet.set()
 
-    async def _run(self, record: TurnRecord, question: Question, pins: Pins) -> AsyncGenerator[Event]:
+    async def _run(self, graph: Graph, record: TurnRecord, question: Question, pins: Pins) -> AsyncGenerator[Event]:
         """Run the graph; a turn that takes too long ends in a typed outcome."""
-        stream = self._graph.astream(
+        stream = graph.astream(
             record.given(question),
             _config(record.thread_id),
             context=pins,
@@ -268,7 +269,7 @@ class Desk:
                 outcome="dont_know", reason="model_down", answer=self._replies.text("model_down", language), sources=[]
             )
 
-    def _book(self, record: TurnRecord, started: float) -> Receipt:
+    def _book(self, record: TurnRecord, serving: Serving, started: float) -> Receipt:
         """Write down what happened: owner, placeholders, ticket, receipt. Blocking."""
         self._store.threads.claim(record.thread_id, record.user)
         self._store.vault.write(record.thread_id, record.secrets)
@@ -286,7 +287,7 @@ class Desk:
             with suppress(NotFoundError):  # closed at this moment
                 self._store.tickets.say(waiting.id, "customer", said, record.turn_id)
         latency = (self._clock.monotonic() - started) * MS
-        receipt = record.receipt(self._labels, self._knowledge.version, latency)
+        receipt = record.receipt(serving.labels, serving.knowledge(), latency)
         self._store.ledger.save(receipt)
         self._metrics.observe(receipt)
         return receipt
@@ -311,16 +312,18 @@ class Desk:
             yield Sources(receipt.sources)
         yield Done(Reply.of(receipt, answer, receipt.sources, offered=reason_named(record.turn.get("offered", ""))))
 
-    def _about(self, record: TurnRecord) -> TurnContext:
-        return TurnContext(
-            trace_id=record.trace_id,
-            thread=record.thread_id,
-            user=record.user,
-            desk=self._labels.desk,
-            release=self._labels.release,
-            environment=self._labels.environment,
-            tags=(language_of(record.turn),),
-        )
+
+def _about(record: TurnRecord, labels: Labels) -> TurnContext:
+    experiment = (f"experiment:{labels.experiment}",) if labels.experiment else ()
+    return TurnContext(
+        trace_id=record.trace_id,
+        thread=record.thread_id,
+        user=record.user,
+        desk=labels.desk,
+        release=labels.release,
+        environment=labels.environment,
+        tags=(language_of(record.turn), *experiment),
+    )
 
 
 def _config(thread_id: str) -> RunnableConfig:

@@ -21,7 +21,7 @@ def watch(metrics: Metrics, store: Store, chat: ModelClient) -> None:
         return _budgets(store, left=True)
 
     def up() -> Mapping[tuple[str, ...], float]:
-        return {(model,): float(allowed) for model, allowed in chat.up().items()}
+        return {(model,): float(card is not None) for model, card in chat.up().items()}
 
     labels = ("scope", "name", "period", "kind")
     metrics.watch("frontdesk_budget_limit_usd", "The limit of a budget.", labels, limits)

@@ -40,6 +40,7 @@ def health(service: Service) -> list[Dependency]:
             "; ".join(f"{name}: {fault}" for name, fault in faults.items()),
         ),
         _model(service),
+        _release(service),
         *_traces(service),
     ]
 
@@ -70,6 +71,12 @@ def _model(service: Service) -> Dependency:
         return Dependency("model", "off", "answers are quoted")
     card = service.chat.choose("medium", 1.0)
     return Dependency("model", "ok", card.name) if card else Dependency("model", "degraded", "not answering")
+
+
+def _release(service: Service) -> Dependency:
+    trouble = service.releases.trouble
+    serves = f"{service.releases.serving} in {service.releases.environment}"
+    return Dependency("release", "degraded" if trouble else "ok", f"{serves} ({trouble})" if trouble else serves)
 
 
 def _traces(service: Service) -> list[Dependency]:

@@ -30,6 +30,7 @@ class _Job:
     turn_id: str
     turn: Turn
     asked_at: datetime
+    graph: Graph
 
 
 class Judging:
@@ -37,7 +38,6 @@ class Judging:
 
     def __init__(
         self,
-        graph: Graph,
         store: Store,
         tracer: Tracer,
         metrics: Metrics,
@@ -46,7 +46,6 @@ class Judging:
         rate: Callable[[], float],
         clock: Clock,
     ) -> None:
-        self._graph = graph
         self._store = store
         self._tracer = tracer
         self._metrics = metrics
@@ -58,12 +57,12 @@ class Judging:
         """Set while no turn is running: the judge gives way to customers, for `PATIENCE` at most."""
         self.quiet.set()
 
-    def offer(self, about: TurnContext, turn_id: str, turn: Turn, *, asked_at: datetime) -> bool:
-        """Take a turn if it falls into the sample and there is room; False if it was passed over."""
+    def offer(self, about: TurnContext, turn_id: str, turn: Turn, *, asked_at: datetime, graph: Graph) -> bool:
+        """Take a turn, for this judge, if it falls into the sample and there is room; False if it was passed over."""
         if int(about.trace_id[-8:], 16) >= self._rate() * SAMPLE_STEPS:
             return False
         try:
-            self._jobs.put_nowait(_Job(about, turn_id, turn, asked_at))
+            self._jobs.put_nowait(_Job(about, turn_id, turn, asked_at, graph))
         except asyncio.QueueFull:
             self._metrics.judge_shed()
             return False
@@ -91,7 +90,7 @@ class Judging:
             try:
                 at, began = self._clock.now(), self._clock.monotonic()
                 with self._tracer.turn(job.about):
-                    judged = await self._graph.ainvoke(cast("Any", job.turn))
+                    judged = await job.graph.ainvoke(cast("Any", job.turn))
                 took, after = (self._clock.monotonic() - began) * MS, (at - job.asked_at).total_seconds() * MS
                 step = Step(JUDGE, round(took, 2), round(max(0.0, after), 2))
                 await self._book(job, step, judged["scores"], judged.get("calls", []))

@@ -27,6 +27,9 @@ from domain.turn import (
 )
 from store import Ticket
 
+ANONYMOUS = "anonymous"
+"""Whoever does not say who they are; such users are told apart by their threads."""
+
 RAW = frozenset({"question", "context", "earlier", "secrets"})
 """Fields of a turn that never reach a span, a checkpoint, a receipt."""
 
@@ -45,12 +48,13 @@ APPENDED = frozenset({"verdicts", "calls"})
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What every receipt of a desk says about the desk itself."""
+    """What a receipt says about the desk itself. `experiment`: the one that chose the release."""
 
     desk: str
     release: str
     rag_config: str
     environment: str
+    experiment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Question:
     """
 
     message: str
-    user_id: str = "anonymous"
+    user_id: str = ANONYMOUS
     thread_id: str = ""
     language: str = ""
     context: list[Fact] = field(default_factory=list)
@@ -172,6 +176,7 @@ class TurnRecord:
             question=turn.get("masked", ""),
             answer=turn.get("answer", ""),
             release=labels.release,
+            experiment=labels.experiment,
             rag_config=labels.rag_config,
             knowledge=knowledge,
             latency_ms=round(latency_ms, 2),

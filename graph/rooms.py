@@ -6,14 +6,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import get_args
 
 from domain.ports import ChatModel, Clock, Embedder, Progress
-from domain.profile import DeskProfile
+from domain.profile import DeskProfile, GuardFamily
 from domain.settings import Settings
 from domain.turn import Language
 from graph.profiles import find_desk, read_profile
 from graph.system import SystemClock
 from guards import Guards, ScopeFilter
+from guards.heads import SHIPPED_THRESHOLD
 from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
 from models.embedder import load_embedder
@@ -103,6 +105,9 @@ def _guards(
     prompts: PromptLibrary,
     internal: Callable[[], Sequence[str]] = tuple,
     vocabulary: Callable[[], Collection[str]] = frozenset,
+    *,
+    thresholds: dict[GuardFamily, float] | None = None,
+    like: Guards | None = None,
 ) -> Guards:
     return Guards.load(
         profile,
@@ -112,7 +117,30 @@ def _guards(
         ner=settings.ner == "on",
         prompts=prompts.instructions,
         support=_support,
-        thresholds={str(name): value for name, value in settings.guard_thresholds.items()},
+        thresholds={
+            str(name): value for name, value in (thresholds_of(profile, settings) | (thresholds or {})).items()
+        },
+        like=like,
+    )
+
+
+def thresholds_of(profile: DeskProfile, settings: Settings) -> dict[GuardFamily, float]:
+    """The threshold of every guard family: the settings', else the desk's, else the shipped one."""
+    shipped: dict[GuardFamily, float] = dict.fromkeys(get_args(GuardFamily), SHIPPED_THRESHOLD)
+    return shipped | profile.guards.thresholds | settings.guard_thresholds
+
+
+def retuned(rooms: Rooms, settings: Settings, thresholds: dict[GuardFamily, float]) -> Guards:
+    """The guards of a desk with other thresholds; what is slow to load is shared."""
+    knowledge = rooms.knowledge
+    return _guards(
+        rooms.profile,
+        settings,
+        rooms.prompts,
+        partial(knowledge.texts, "internal"),
+        _vocabulary(knowledge),
+        thresholds=thresholds,
+        like=rooms.guards,
     )
 
 

@@ -10,6 +10,7 @@ from domain.profile import DeskProfile
 from domain.settings import Settings
 from graph.desk import Desk
 from graph.exporting import Exporter
+from graph.releases import Releases
 from guards import Guards, ScopeFilter
 from models.chat import ModelClient
 from models.embedded import LocalModel
@@ -48,6 +49,7 @@ class Service:
     router: ComplexityRouter
     knowledge: Knowledge
     prompts: PromptLibrary
+    releases: Releases
     embedder: Embedder
     store: Store
     chat: ModelClient

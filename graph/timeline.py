@@ -43,6 +43,7 @@ def trace_of(receipt: Receipt, parts: Collection[Part], environment: str) -> Tra
             "key": receipt.key,
             "knowledge": receipt.knowledge,
             "rag_config": receipt.rag_config,
+            "experiment": receipt.experiment,
         },
         observations=observations,
     )

@@ -58,13 +58,15 @@ class PassageCheck:
 class Guards:
     """All guards of one desk. Every check runs in a thread and never raises: what fails is a verdict."""
 
-    def __init__(self, guards: Sequence[tuple[GuardSpec, Guard]], pii: Pii, *, max_chars: int) -> None:
+    def __init__(
+        self, guards: Sequence[tuple[GuardSpec, Guard]], pii: Pii, *, max_chars: int, watch: Watch | None = None
+    ) -> None:
         self._input = [each for each in guards if each[0].side != "output"]
         self._output = [each for each in guards if each[0].side != "input"]
         self._pii = pii
         self._retrieved = Retrieved()
         self._max_chars = max_chars
-        self._watch = Watch()
+        self._watch = watch or Watch()
         for name in (NORMALISING, MASKING, retrieved.NAME, *(spec.name for spec, _ in guards)):
             self._watch.know(name)
 
@@ -81,10 +83,12 @@ class Guards:
         support: Support | None = None,
         heads: Path | None = None,
         thresholds: Mapping[str, float] | None = None,
+        like: "Guards | None" = None,
     ) -> "Guards":
         """Build every guard of the folder for a desk; what they know of it is told in `DeskView`.
 
-        `heads`: the folder of the local classifiers, else the shipped one; `thresholds` win over the desk's.
+        `heads`: the folder of the local classifiers, else the shipped one; `thresholds` win over the desk's. `like`:
+        guards of the same desk, with which what is slow to load and how they fare are shared.
 
         Raises DeskError for a rule that cannot be.
         """
@@ -102,7 +106,11 @@ class Guards:
         )
         built = [(found.spec, found.make(desk)) for found in discover()]
         pii = next(made for _, made in built if isinstance(made, Pii))
-        return cls(built, pii, max_chars=max_chars)
+        if like is None:
+            return cls(built, pii, max_chars=max_chars)
+        pii, watch = like._pii, like._watch  # noqa: SLF001  # of the same class
+        shared = [(spec, pii if isinstance(made, Pii) else made) for spec, made in built]
+        return cls(shared, pii, max_chars=max_chars, watch=watch)
 
     async def warm(self) -> None:
         """Load what takes a while (Presidio: a second or more), so that no customer waits for it."""

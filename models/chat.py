@@ -156,9 +156,9 @@ class ModelClient:
         up = [route for route in self._all() if self._breaker(route.endpoint).allows()]
         return min(up, key=distance).card if up else None
 
-    def up(self) -> dict[str, bool]:
-        """Every model by name, and whether it may be asked now: its circuit is not open."""
-        return {route.row.name: self._breaker(route.endpoint).allows() for route in self._all()}
+    def up(self) -> dict[str, ModelCard | None]:
+        """Every model by name; None for one that may not be asked now: its circuit is open."""
+        return {one.row.name: one.card if self._breaker(one.endpoint).allows() else None for one in self._all()}
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Ask, again where that is worth it, within the deadline; then the next of the chain.

@@ -7,6 +7,7 @@ Both are files that belong in git: no prompt lives in a database alone.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -21,6 +22,9 @@ from prompts.templates import fill, inside_fence, names_in, tags_in
 LIBRARY = Path(__file__).parent / "library"
 DONT_KNOW = "I don't know"
 """What a model is asked to say, in every language, when the passages do not hold the answer."""
+
+ASKED_FOR = ("answer", "answerable", "rewrite", "judge")
+"""The names that the nodes ask for; a release says which version each of them stands for."""
 
 BUILT_IN = {"dont_know": DONT_KNOW}
 """Variables that every prompt may use and no caller passes."""
@@ -116,6 +120,7 @@ class PromptLibrary:
     def __init__(self, prompts: Mapping[tuple[str, int], Prompt], registered: Iterable[Prompt] = ()) -> None:
         self._prompts = dict(prompts)
         self._shipped = frozenset(prompts)
+        self._chosen: Mapping[str, str] = {}
         for prompt in registered:
             self.add(prompt)
 
@@ -133,8 +138,11 @@ class PromptLibrary:
     def get(self, name: str, version: int | None = None) -> Prompt:
         """A prompt by name, or by `name@version`. Raises UsageError.
 
-        Without a version: the newest that ships; of a name that does not ship, the newest.
+        Without a version: what the library is pinned to, else the newest that ships; of a name that does not ship,
+        the newest.
         """
+        if version is None and name in self._chosen:
+            name = self._chosen[name]
         plain, _, pinned = name.partition("@")
         if pinned and not pinned.isdecimal():
             raise UsageError(f"no prompt version {pinned!r}", where=name, fix="a version is a number: answer@1")
@@ -150,13 +158,18 @@ class PromptLibrary:
         """Every version of every prompt, by name and version."""
         return [self._prompts[key] for key in sorted(self._prompts)]
 
+    def pinned(self, labels: Mapping[str, str]) -> Self:
+        """The same library, now and later, in which these names stand for these labels (`name@version`)."""
+        view = copy(self)  # one dictionary of prompts for both
+        view._chosen = dict(labels)  # noqa: SLF001  # of the same class
+        return view
+
     def add(self, prompt: Prompt) -> None:
         """Take a registered prompt in. Raises UsageError for a version that is there, or a text that is."""
-        self.check(prompt)
-        self._prompts |= {(prompt.name, prompt.version): prompt}
+        self._check(prompt)
+        self._prompts[prompt.name, prompt.version] = prompt
 
-    def check(self, prompt: Prompt) -> None:
-        """Raise what `add` would raise."""
+    def _check(self, prompt: Prompt) -> None:
         same = next((each for each in self.all() if each.hash == prompt.hash), None)
         if (prompt.name, prompt.version) in self._prompts:
             newest = max(number for name, number in self._prompts if name == prompt.name)

@@ -22,6 +22,7 @@ from retrieval.articles import (
 from retrieval.chunking import chunk_articles
 from retrieval.config import RagConfig
 from retrieval.language import detect_language
+from retrieval.pinned import PinnedVersions
 from retrieval.reading import read_articles
 from retrieval.saving import Versions, save
 from retrieval.search import PublicSearch
@@ -64,6 +65,7 @@ class Knowledge:
         self._pointer = Pointer()
         self._articles: list[Article] = []
         self._search = PublicSearch(config, embedder)
+        self.pinned = PinnedVersions(store, embedder, config, lambda: self._pointer)
         self._writing = asyncio.Lock()
         self._trouble = ""
         self._following: asyncio.Task[None] | None = None
@@ -266,7 +268,7 @@ class Knowledge:
             articles=len(articles),
             chunks={audience: len(chunks[audience]) for audience in AUDIENCES},
         )
-        pointer = self._pointer.with_new(record)
+        pointer = self._pointer.with_new(record, await asyncio.to_thread(self.pinned.held))
         try:
             await asyncio.to_thread(self._write, record, articles, chunks, known)
         except StoreError:
@@ -335,10 +337,11 @@ class Knowledge:
         articles = self._files.read_articles(record.version)
         if not self._fits(record):
             return _Opened(articles, None)
-        shelves = {name: self._store.open(name, count) for name, count in record.collections().items()}
+        for name, count in record.collections().items():
+            self._store.open(name, count)  # both are there and whole, or this version is not served
         if self._config.cross_language is not None:
             detect_language("")  # its model is loaded now, not at the first question
-        return _Opened(articles, Shelf(shelves[collection_name("public", record.version)]))
+        return _Opened(articles, self.pinned.shelf(record))
 
 
 def _read_path(path: Path, progress: Progress | None) -> tuple[Reading, str]:

@@ -8,7 +8,7 @@ clean.json               sizes of Chroma's files at the last clean shutdown
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,9 +46,11 @@ class Pointer:
         """The kept version of this name."""
         return next((record for record in self.versions if record.version == version), None)
 
-    def with_new(self, record: VersionRecord) -> "Pointer":
-        """Serve `record`; the oldest beyond the last three go, the new one never."""
-        return Pointer(record.version, (*self.versions, record)[-KEPT:])
+    def with_new(self, record: VersionRecord, held: Collection[str] = frozenset()) -> "Pointer":
+        """Serve `record`; the oldest beyond the last three go, but none that is `held`, and the new one never."""
+        everything = (*self.versions, record)
+        kept = [row for row in everything[:-KEPT] if row.version in held]
+        return Pointer(record.version, (*kept, *everything[-KEPT:]))
 
 
 def collection_name(audience: Audience, version: str) -> str:

@@ -16,6 +16,7 @@ from store.budget import Budgets
 from store.cache import AnswerTable
 from store.costs import Costs
 from store.engine import Database
+from store.experiments import ExperimentBook
 from store.feedback import FeedbackBook
 from store.figures import FigureBook
 from store.keys import Keys
@@ -24,6 +25,7 @@ from store.ledger import Ledger
 from store.migrate import HEAD, bring_up_to_date, revision
 from store.outbox import Outbox, give_up
 from store.people import People
+from store.releases import ReleaseBook
 from store.replays import ReplayBook
 from store.reviews import ReviewBook
 from store.series import Series
@@ -88,6 +90,8 @@ class Store:
         self.audit = Audit(database, clock)
         self.alerts = AlertBook(database, clock)
         self.replays = ReplayBook(database, clock)
+        self.releases = ReleaseBook(database, clock)
+        self.experiments = ExperimentBook(database, clock)
         self.leases: Leases = DatabaseLeases(database, clock)
         self.shared = database.shared
 

@@ -37,6 +37,7 @@ _PLAIN = [
     "latency_ms",
     "tokens",
     "cost_microusd",
+    "experiment",
 ]
 _CALL = ["purpose", "model", "ok", "input_tokens", "cached_tokens", "output_tokens", "cost_microusd", "ms", "error"]
 _CALL += ["began", "first_ms", "max_tokens", "temperature", "prompt", "step"]

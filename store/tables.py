@@ -70,6 +70,7 @@ receipts = Table(
     _column("tokens", BigInteger),
     _column("cost_microusd", BigInteger),
     _column("body", Text),
+    _column("experiment", String, server_default="", index=True),
 )
 """One row a turn. `body`: the whole Receipt as JSON but for calls and scores, which have tables of their own."""
 

@@ -259,6 +259,15 @@ class ListedReplays:
 
 
 @dataclass
+class Released:
+    """What ships serves."""
+
+    trouble: str = ""
+    serving: str = "built-in"
+    environment: str = "dev"
+
+
+@dataclass
 class FakeService:
     """What the door reads of a service."""
 
@@ -270,6 +279,7 @@ class FakeService:
     knowledge: Shelf = field(default_factory=Shelf)
     chat: Model = field(default_factory=Model)
     metrics: Metrics = field(default_factory=Metrics)
+    releases: Released = field(default_factory=Released)
     local: None = None
     clock: FrozenClock = field(default_factory=FrozenClock)
     store: Any = None

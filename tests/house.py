@@ -17,6 +17,7 @@ from graph.build import build_judge, build_service
 from graph.desk import Desk, Limits
 from graph.judging import Judging
 from graph.record import Labels
+from graph.serving import Serving
 from graph.threads import Saver, open_saver
 from guards import Guards, ScopeFilter
 from models.answer_cache import AnswerCache
@@ -84,8 +85,10 @@ class House:
     clock: FrozenClock
     folder: Path
     saver: Saver
+    serving: Serving
     metrics: Metrics = field(default_factory=Metrics)
     knowledge: NoKnowledge = field(default_factory=NoKnowledge)
+    units: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -141,28 +144,34 @@ async def open_house(  # each is a part that some test replaces
         )
     )
     metrics = Metrics()
-    judging = Judging(
-        build_judge(deps, tracer), store, tracer, metrics, backlog=4, rate=lambda: judge_rate, clock=clock
-    )
+    judging = Judging(store, tracer, metrics, backlog=4, rate=lambda: judge_rate, clock=clock)
+    labels = Labels("lamps", "built-in", "test@1", "dev")
+    graph = build_service(deps, tracer, saver, step_timeout=SERVICE_TIMEOUT)
+    serving = Serving(graph, build_judge(deps, tracer), labels, lambda: knowledge.version)
+
+    async def choose(unit: str) -> Serving:
+        house.units.append(unit)
+        return house.serving
+
     desk = Desk(
-        build_service(deps, tracer, saver, step_timeout=SERVICE_TIMEOUT),
+        graph,
         judging,
+        choose=choose,
         saver=saver,
         store=store,
-        knowledge=knowledge,
         guards=guards,
         replies=deps.replies,
         tracer=tracer,
         metrics=metrics,
-        labels=Labels("lamps", "built-in", "test@1", "dev"),
         limits=limits or Limits(turns=4, turn_timeout=SERVICE_TIMEOUT),
         clock=clock,
         ids=ids or CountingIds(),
         cache=cache,
         bell=bell or Bell("lamps"),
     )
+    house = House(desk, store, judging, shelf, chat, tracer, clock, folder, saver, serving, metrics, knowledge)
     try:
-        yield House(desk, store, judging, shelf, chat, tracer, clock, folder, saver, metrics, knowledge)
+        yield house
     finally:
         await desk.close()
         await opened.aclose()

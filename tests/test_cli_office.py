@@ -8,7 +8,7 @@ import pytest
 from api_fakes import ANSWER, TOKEN, at_door
 
 from cli.office import Asked, RemoteOffice
-from domain.errors import FrontdeskError, NotFoundError, OverloadedError, ThreadBusyError, UsageError
+from domain.errors import ConflictError, FrontdeskError, NotFoundError, OverloadedError, UsageError
 
 
 class Server:
@@ -116,7 +116,7 @@ def test_each_work_has_its_route(work, expected):
     [
         (400, UsageError),
         (404, NotFoundError),
-        (409, ThreadBusyError),
+        (409, ConflictError),
         (422, UsageError),
         (503, OverloadedError),
         (500, FrontdeskError),

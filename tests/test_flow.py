@@ -326,7 +326,8 @@ def test_the_judge_sheds_what_its_backlog_cannot_hold(tmp_path: Path) -> None:
         async with open_house(tmp_path) as house:
             about = TurnContext("0" * 32, "t", "u", "lamps", "built-in", "dev")
             turn = {"masked": ASKED, "standalone": ASKED, "answer": "30 days.", "passages": [RETURNS], "calls": []}
-            taken = [house.judging.offer(about, "unknown", turn, asked_at=house.clock.now()) for _ in range(20)]
+            offered = {"asked_at": house.clock.now(), "graph": house.serving.judge}
+            taken = [house.judging.offer(about, "unknown", turn, **offered) for _ in range(20)]
             assert taken.count(True) == 4
             assert b"shed" in house.metrics.render()
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from api_fakes import PROFILE, FakeService, Guarded, Model, Shelf, at_door
+from api_fakes import PROFILE, FakeService, Guarded, Model, Released, Shelf, at_door
 from fakes import FrozenClock
 from synthetic import keep_turns
 from test_figures import BASE
@@ -36,6 +36,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def service(store: Store) -> Any:
     return SimpleNamespace(
+        releases=Released(),
         store=store,
         clock=FrozenClock(NOW),
         profile=PROFILE,
@@ -151,7 +152,7 @@ def test_an_empty_ledger_has_no_figure_and_no_fault(store: Store) -> None:
         [],
     )
     assert found["costs"]["cost_per_request_usd"] is None
-    assert [one["name"] for one in found["health"]] == ["knowledge", "guards", "model"]
+    assert [one["name"] for one in found["health"]] == ["knowledge", "guards", "model", "release"]
     assert found["budgets"][0]["limit_usd"] == BUDGET / 1e6
 
 
