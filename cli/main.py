@@ -18,6 +18,7 @@ from cli import (
     access,
     asking,
     calibrating,
+    comparing,
     experiments,
     gaps,
     health,
@@ -173,6 +174,7 @@ def _prompts() -> typer.Typer:
     group.command("export", epilog=prompting.EXPORT_EXAMPLES)(prompting.export)
     group.command("register", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
     group.command("import", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
+    group.command("ab", epilog=comparing.PROMPT_EXAMPLES)(comparing.start_prompt)
     group.command("promote", epilog=releasing.PROMOTE_PROMPT_EXAMPLES)(releasing.promote_prompt)
     group.command("rollback", epilog=releasing.ROLLBACK_PROMPT_EXAMPLES)(releasing.rollback_prompt)
     return group
@@ -187,6 +189,11 @@ def _release() -> typer.Typer:
     group.command("gate", epilog=releasing.GATE_EXAMPLES)(releasing.gate)
     group.command("promote", epilog=releasing.PROMOTE_EXAMPLES)(releasing.promote)
     group.command("rollback", epilog=releasing.ROLLBACK_EXAMPLES)(releasing.rollback)
+    trial = typer.Typer(help="Two releases side by side.", no_args_is_help=True, rich_markup_mode=None)
+    trial.command("start", epilog=comparing.START_EXAMPLES)(comparing.start)
+    trial.command("status", epilog=comparing.STATUS_EXAMPLES)(comparing.status)
+    trial.command("stop", epilog=comparing.STOP_EXAMPLES)(comparing.stop)
+    group.add_typer(trial, name="ab")
     return group
 
 

@@ -27,6 +27,7 @@ from graph import (
     prompting,
     releasing,
     reviewing,
+    trials,
     weekly,
 )
 from graph.service import Service
@@ -90,6 +91,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "monitor.report": Operation(weekly.report, "analyst"),
     "prompts.promote": Operation(releasing.promote_prompt),
     "prompts.rollback": Operation(releasing.rollback_prompt),
+    "prompts.ab": Operation(trials.start_prompt),
+    "release.ab": Operation(trials.status, "analyst", reads=True),
+    "release.ab.start": Operation(trials.start),
+    "release.ab.stop": Operation(trials.stop),
     "release": Operation(releasing.releases, "analyst", reads=True),
     "release.show": Operation(releasing.show, "analyst", reads=True),
     "release.diff": Operation(releasing.diff, "analyst", reads=True),

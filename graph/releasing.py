@@ -152,8 +152,7 @@ async def promote_prompt(
     """
     where = environment_of(environment or service.releases.environment)
     seen = await asyncio.to_thread(service.store.releases.serving, where)
-    role = stands_for or _stands_for(service.prompts.get(name).name)
-    made = await _with_prompt(service, (await found(service, seen.release)).release, role, name, who)
+    made = await changed_by(service, where, name, stands_for, who)
     fields = {"environment": where, "without_gate": without_gate, "replaces": replaces or seen.release}
     return await promote(service, name=made.name, **fields, who=who)
 
@@ -177,6 +176,13 @@ async def rollback_prompt(service: Service, *, name: str = "answer", environment
     await service.releases.prepared(made)
     back = Deed("prompts.rollback", where, made.name, seen, who, {"prompt": label})
     return await _deploy(service, back, parent=seen.id, urgent=True)
+
+
+async def changed_by(service: Service, where: Environment, prompt: str, stands_for: str, who: str) -> Release:
+    """What serves there with one prompt changed, kept as a release. Raises UsageError for one that cannot stand there."""
+    seen = await asyncio.to_thread(service.store.releases.serving, where)
+    role = stands_for or _stands_for(service.prompts.get(prompt).name)
+    return await _with_prompt(service, (await found(service, seen.release)).release, role, prompt, who)
 
 
 async def found(service: Service, name: str) -> Pinned:

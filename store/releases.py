@@ -65,7 +65,8 @@ class Deed:
     @property
     def key(self) -> str:
         """The same for whoever wants the same."""
-        return f"{self.what} {self.release}"
+        more = (f"{name} {self.about[name]}" for name in ("experiment", "share") if name in self.about)
+        return " ".join((self.what, self.release, *more))
 
     @property
     def told(self) -> dict[str, object]:
