@@ -114,7 +114,7 @@ async def open_studio(settings: Settings) -> Graph:
 
     def about(trace: str, thread: str) -> TurnContext:
         # What a developer types as user_id is nobody's business but theirs.
-        return TurnContext(trace, thread, STUDIO, desk_folder.name, RELEASE, environment, whole=False)
+        return TurnContext(trace, thread, STUDIO, desk_folder.name, BUILT_IN, environment, whole=False)
 
     return build_studio(make_deps(rooms, chat, settings), tracer, about, step_timeout=settings.turn_timeout)
 
