@@ -37,6 +37,7 @@ from cli import (
     prompting,
     pushing,
     receipts,
+    rehearsing,
     releasing,
     reviewing,
     scoping,
@@ -174,6 +175,7 @@ def _prompts() -> typer.Typer:
     group.command("export", epilog=prompting.EXPORT_EXAMPLES)(prompting.export)
     group.command("register", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
     group.command("import", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
+    group.command("test", epilog=rehearsing.EXAMPLES)(rehearsing.rehearse)
     group.command("ab", epilog=comparing.PROMPT_EXAMPLES)(comparing.start_prompt)
     group.command("promote", epilog=releasing.PROMOTE_PROMPT_EXAMPLES)(releasing.promote_prompt)
     group.command("rollback", epilog=releasing.ROLLBACK_PROMPT_EXAMPLES)(releasing.rollback_prompt)

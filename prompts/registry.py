@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import UsageError
 from domain.turn import Message, Role
+from prompts.cases import PromptCase
 from prompts.templates import fill, inside_fence, names_in, tags_in
 
 LIBRARY = Path(__file__).parent / "library"
@@ -32,19 +33,6 @@ BUILT_IN = {"dont_know": DONT_KNOW}
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PromptCase(_Strict):
-    """A test of a prompt: variables, and what the model's answer must and must not hold.
-
-    `contains` is a list of facts, each given as alternatives, of which one must stand in the answer.
-    """
-
-    id: str
-    variables: dict[str, str]
-    contains: list[list[str]] = Field(default_factory=list)
-    not_contains: list[str] = Field(default_factory=list)
-    max_words: int | None = None
 
 
 class _Line(_Strict):
