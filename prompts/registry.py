@@ -31,8 +31,19 @@ BUILT_IN = {"dont_know": DONT_KNOW}
 """Variables that every prompt may use and no caller passes."""
 
 
+RARE_BREAKS = frozenset("\x85\u2028\u2029")
+"""What YAML takes for line breaks, and nobody else."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes every text so that it is read back to the letter: YAML folds rare line breaks into spaces elsewhere."""
+
+    def represent_scalar(self, tag: str, value: str, style: str | None = None) -> yaml.ScalarNode:
+        return super().represent_scalar(tag, value, '"' if RARE_BREAKS & set(value) else style)
 
 
 class _Line(_Strict):
@@ -203,7 +214,7 @@ def export_prompts(prompts: Iterable[Prompt]) -> str:
         }
         for prompt in prompts
     ]
-    return str(yaml.safe_dump_all(documents, allow_unicode=True, sort_keys=False, width=120))
+    return str(yaml.dump_all(documents, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120))
 
 
 def prompt_file(prompt: Prompt) -> str:
@@ -219,7 +230,7 @@ def prompt_file(prompt: Prompt) -> str:
         "messages": [{"role": line.role, "text": line.text} for line in prompt.messages],
         "cases": [case.model_dump(mode="json", exclude_defaults=True) for case in prompt.cases],
     }
-    return str(yaml.safe_dump(file, allow_unicode=True, sort_keys=False, width=120))
+    return str(yaml.dump(file, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120))
 
 
 def _origin(prompt: Prompt) -> dict[str, object]:
