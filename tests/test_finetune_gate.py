@@ -26,9 +26,9 @@ GOOD = fit_figure([True] * 30)
 
 
 def measured(
-    nats: float, *, apart: float = 1.0, rouge: float = 0.5, judged: float | None = 0.6, n: int = 40
+    nats: float, *, apart: float = 1.0, margin: float = 3, rouge: float = 0.5, judged: float | None = 0.6, n: int = 40
 ) -> Measured:
-    reads = [Read(nats + place % 5, 20, nats + place % 5 + (3 if place < apart * n else -3)) for place in range(n)]
+    reads = [Read(nats + place % 5, 20, nats + place % 5 + (margin if place < apart * n else -3)) for place in range(n)]
     answers = [place / 100 for place in range(16)]
     judgements = [None if judged is None else judged + each for each in answers]
     return Measured(reads, Answers(0.2, [rouge + each for each in answers], judgements))
@@ -74,6 +74,7 @@ def test_a_better_model_passes_and_its_figures_say_by_how_much() -> None:
         (measured(70), GOOD, "no likelier than before"),
         (measured(40, apart=0.5), GOOD, "does not tell a right response from another row's"),
         (measured(40, apart=0.8), GOOD, "no longer tells 8 right responses"),
+        (measured(40, margin=2), GOOD, "hang less on what was asked (nats -1.000"),
         (measured(40, rouge=0.4), GOOD, "worse by ROUGE-L"),
         (measured(40, judged=0.5), GOOD, "worse by the judge"),
         (measured(40, judged=None), GOOD, "the judge has scored 0 answers"),

@@ -25,7 +25,7 @@ from training.finetuning.rows import Example, read_examples
 from training.finetuning.split import Split, split_examples
 
 FITTED_ON = 100
-"""Rows whose responses are held against their instructions before anything is learnt."""
+"""Rows to be learnt whose responses are held against their instructions; clean held-out rows would hide shuffled ones."""
 
 
 class Masks(Protocol):
@@ -85,7 +85,7 @@ async def prepare(plan: Plan, bench: Workbench) -> Prepared:
     if masked:
         bench.say(f"personal data was masked in {masked} rows")
     split = replace(split, train=parts["train"], validation=parts["validation"], held_out=parts["held_out"])
-    return Prepared(split, left_out, masked, await fits([*split.train, *split.held_out], bench.embedder))
+    return Prepared(split, left_out, masked, await fits(split.train, bench.embedder))
 
 
 async def finetune(plan: Plan, bench: Workbench, prepared: Prepared, *, fresh: bool = False) -> Result:

@@ -44,7 +44,6 @@ def report(
 ) -> None:
     """Run both, and write their figures as JSON."""
     kept = write_rows(read_rows(data / SOURCE), out)
-    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.is_file() else {}
     for name in [only] if only else ["good", "shuffled"]:
         plan = Plan(
             file=out / f"{name}.jsonl",
@@ -60,7 +59,10 @@ def report(
             exports=("adapter",),
             licence=LICENCE,
         )
-        figures[name] = asyncio.run(_measured(plan, out))
+        measured = asyncio.run(_measured(plan, out))
+        # Read only now: the other run may have written meanwhile.
+        figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.is_file() else {}
+        figures[name] = measured
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

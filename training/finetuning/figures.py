@@ -50,6 +50,7 @@ def summed_up(before: Measured, after: Measured, fit: Figure, about: dict[str, o
         *_of_one("before", before),
         *_of_one("after", after),
         _perplexity_change(before.reads, after.reads),
+        _difference("margin_diff", [one.margin for one in before.reads], [one.margin for one in after.reads]),
         _difference("rouge_l_diff", before.answers.rouge_l, after.answers.rouge_l),
         _difference("judge_diff", before.answers.judged, after.answers.judged),
         fit,
@@ -73,6 +74,9 @@ def gate(before: Measured, after: Measured, figures: Sequence[Figure]) -> list[s
     told = by_name["told_apart_after"]
     if told.ci is None or told.ci[0] <= CHANCE:
         lines.append(f"gate: it does not tell a right response from another row's ({told.shown} of {told.n})")
+    margin = by_name["margin_diff"]
+    if margin.ci is None or margin.ci[1] < 0:
+        lines.append(f"gate: its answers hang less on what was asked (nats {_interval(margin)})")
     lost, won = _changed(before.reads, after.reads)
     if loss_p(lost, won) <= ALPHA:
         lines.append(f"gate: it no longer tells {lost} right responses from others, and {won} newly")
@@ -100,6 +104,7 @@ def _of_one(when: str, measured: Measured) -> list[Figure]:
     return [
         Figure(f"perplexity_{when}", perplexity(measured.reads), len(measured.reads)),
         share(f"told_apart_{when}", [one.told_apart for one in measured.reads]),
+        _mean(f"margin_{when}", [one.margin for one in measured.reads]),
         Figure(f"bleu_{when}", answers.bleu, len(answers.rouge_l)),
         _mean(f"rouge_l_{when}", answers.rouge_l),
         _mean(f"judge_{when}", judged),

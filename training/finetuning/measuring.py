@@ -23,7 +23,12 @@ class Read:
     @property
     def told_apart(self) -> bool:
         """Whether the response is likelier after its own instruction."""
-        return self.nats < self.nats_elsewhere
+        return self.margin > 0
+
+    @property
+    def margin(self) -> float:
+        """How much less surprising, in nats, the response is after its own instruction."""
+        return self.nats_elsewhere - self.nats
 
 
 def other_instructions(rows: Sequence[Example]) -> list[str]:
