@@ -75,7 +75,7 @@ def test_the_best_is_proposed_after_the_held_out_cases_have_said_so():
     assert found.proposed == prompt("good")
     assert (found.confirmed.held.both, len(found.confirmed.held.won)) == (40, 10)
     assert "confirmed on 40 held-out cases" in found.why
-    assert next_step(found.proposed, written=False).endswith("--compare answer good")
+    assert next_step(found.proposed, written=False) == "frontdesk release create good --prompt answer=good"
 
 
 @pytest.mark.parametrize("there", [slightly_worse, guard_off, without_passages])

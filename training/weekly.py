@@ -117,7 +117,7 @@ def next_step(best: Candidate | None, *, written: bool) -> str:
         return f"FRONTDESK_RAG_CONFIG={best.rag_config} frontdesk eval gate"
     if best.kind == "guards":
         return "frontdesk eval gate" if written else "frontdesk improve --write"
-    return f"frontdesk eval desk --split all --compare {ANSWER} {best.name}"
+    return f"frontdesk release create {best.name.replace('@', '-')} --prompt {ANSWER}={best.name}"
 
 
 def _guards(learnt: Learnt) -> list[Candidate]:
