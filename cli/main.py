@@ -175,6 +175,8 @@ def _prompts() -> typer.Typer:
     group.command("export", epilog=prompting.EXPORT_EXAMPLES)(prompting.export)
     group.command("register", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
     group.command("import", epilog=prompting.REGISTER_EXAMPLES)(prompting.register)
+    group.command("push", epilog=prompting.PUSH_EXAMPLES)(prompting.push)
+    group.command("pull", epilog=prompting.PULL_EXAMPLES)(prompting.pull)
     group.command("test", epilog=rehearsing.EXAMPLES)(rehearsing.rehearse)
     group.command("ab", epilog=comparing.PROMPT_EXAMPLES)(comparing.start_prompt)
     group.command("promote", epilog=releasing.PROMOTE_PROMPT_EXAMPLES)(releasing.promote_prompt)

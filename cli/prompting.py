@@ -31,6 +31,19 @@ Examples:
   frontdesk prompts import all.yaml
 \b
 The prompts become files in the desk's folder prompts/: commit them. Registering changes no answer."""
+PUSH_EXAMPLES = """\b
+Examples:
+  frontdesk prompts push
+  frontdesk prompts push answer
+\b
+Version 2 carries the label frontdesk-2 in Langfuse, which counts its own. What is there is left as it is."""
+PULL_EXAMPLES = """\b
+Examples:
+  frontdesk prompts pull answer
+  frontdesk prompts pull answer --label tried-by-lan
+\b
+The text becomes the next version in the desk's folder prompts/, with the variables and cases of the one before.
+It answers nobody before a release has it: frontdesk prompts promote."""
 HASH = 12
 """Letters of a hash that a table shows."""
 
@@ -110,6 +123,41 @@ def register(
         show(f"{label} is registered")
     for label in done["unchanged"]:
         note(f"{label} was there, word for word")
+
+
+def push(
+    *,
+    name: Annotated[str, typer.Argument(metavar="[NAME[@V]]", help="All of them without it.")] = "",
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring prompts to Langfuse, a mirror of those in git."""
+    done = run_operation(desk_settings(desk), "prompts.push", name=name)
+    if as_json:
+        show_json(done)
+        return
+    for label in done["pushed"]:
+        show(f"{label} is in Langfuse now")
+    if done["unchanged"]:
+        note(f"{len(done['unchanged'])} were there, word for word")
+
+
+def pull(
+    *,
+    name: Name,
+    label: Annotated[str, typer.Option(metavar="LABEL", help="Which version there.")] = "latest",
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take what a prompt says in Langfuse as its next version here."""
+    done = run_operation(desk_settings(desk), "prompts.pull", name=readable(name, "NAME"), label=label)
+    if as_json:
+        show_json(done)
+        return
+    for registered in done["registered"]:
+        show(f"{registered} is registered")
+    for same in done["unchanged"]:
+        note(f"{same} was there, word for word")
 
 
 def _text(file: str) -> str:

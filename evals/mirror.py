@@ -9,6 +9,7 @@ from domain.errors import UsageError
 from domain.settings import Settings
 from evals.records import Record
 from evals.report import page
+from tracing.api import LangfuseApi
 from tracing.experiments import Experiment, ExperimentMirror, Item
 
 MLFLOW_EXPERIMENT = "frontdesk"
@@ -26,13 +27,10 @@ async def push_to_langfuse(record: Record, settings: Settings) -> str:
         )
     if not record.result.rows:
         raise UsageError("has no rows that may leave the house", where=record.id, fix="mirror a run of dev cases")
-    mirror = ExperimentMirror(
-        settings.langfuse_host,
-        settings.langfuse_public_key,
-        settings.langfuse_secret_key.get_secret_value(),
-        environment=settings.langfuse_environment or "eval",
-    )
-    async with mirror:
+    secret = settings.langfuse_secret_key.get_secret_value()
+    fix = "see frontdesk doctor, then frontdesk eval push RUN"
+    async with LangfuseApi(settings.langfuse_host, settings.langfuse_public_key, secret, fix=fix) as api:
+        mirror = ExperimentMirror(api, environment=settings.langfuse_environment or "eval")
         return await mirror.push(experiment_of(record))
 
 

@@ -11,11 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
-import httpx
-
-from domain.errors import FrontdeskError
+from tracing.api import LangfuseApi
 from tracing.server import packed
 from tracing.spans import Observation, Trace, encode, fitting_environment, fitting_id, fitting_text, span_id
 
@@ -26,7 +24,6 @@ TRACES = "/api/public/otel/v1/traces"
 SCORES = "/api/public/scores"
 AT_ONCE = 4
 BATCH = 100
-SECONDS = 10.0
 NS_PER_MS = 1_000_000
 
 
@@ -58,48 +55,37 @@ class Experiment:
 
 
 class ExperimentMirror:
-    """A Langfuse server, for experiments. Belongs to one event loop; use it as a context manager."""
+    """A Langfuse server, for experiments."""
 
-    def __init__(self, host: str, public_key: str, secret_key: str, *, environment: str) -> None:
-        self._host = host.rstrip("/")
+    def __init__(self, api: LangfuseApi, *, environment: str) -> None:
+        self._api = api
         self._environment = fitting_environment(environment)
-        self._http = httpx.AsyncClient(
-            timeout=SECONDS,
-            auth=httpx.BasicAuth(public_key, secret_key),
-            headers={"x-langfuse-public-key": public_key, "x-langfuse-ingestion-version": "4"},
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
 
     async def push(self, run: Experiment) -> str:
         """Bring the data set up to date and put the run beside it; the experiment's id there.
 
         Raises FrontdeskError for a server that is away, refuses the keys, or does not take it.
         """
-        project = (await self._ask("GET", PROJECTS)).get("data") or [{}]
+        project = (await self._api.ask("GET", PROJECTS)).get("data") or [{}]
         about = {"description": "Rows of `frontdesk eval`; masked.", "metadata": {"source": "frontdesk"}}
-        dataset = str((await self._ask("POST", DATASETS, {"name": run.dataset, **about}))["id"])
+        dataset = str((await self._api.ask("POST", DATASETS, {"name": run.dataset, **about}))["id"])
         experiment = _experiment_id(str(project[0].get("id", "")), dataset, run.name)
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def put(item: Item) -> None:
             async with gate:
-                await self._ask("POST", ITEMS, _row(run, item))
+                await self._api.ask("POST", ITEMS, _row(run, item))
 
         await asyncio.gather(*(put(item) for item in run.items))
         for some in _batches(run.items):
             body = packed([encode(self._trace(run, item, experiment, dataset)) for item in some])
-            await self._send(TRACES, body, {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"})
+            await self._api.send(TRACES, body, {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"})
         scores = [score for item in run.items for score in self._scores(run, item)]
         scores += [
             self._score(run, "run", name, value) | {"datasetRunId": experiment} for name, value in run.figures.items()
         ]
         for some_scores in _batches(scores):
-            await self._send(SCORES, json.dumps(some_scores).encode(), {"Content-Type": "application/json"})
+            await self._api.send(SCORES, json.dumps(some_scores).encode(), {"Content-Type": "application/json"})
         return experiment
 
     def _trace(self, run: Experiment, item: Item, experiment: str, dataset: str) -> Trace:
@@ -135,37 +121,6 @@ class ExperimentMirror:
         own = span_id(run.name, of, "score", name) * 2
         common = {"id": own, "name": name, "value": value, "dataType": "NUMERIC", "environment": self._environment}
         return common | {"timestamp": run.at.isoformat().replace("+00:00", "Z")}
-
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        said = await self._request(method, path, json=body)
-        try:
-            found = said.json()
-        except ValueError as fault:
-            raise self._fault("answers, but not as a Langfuse server does") from fault
-        if not isinstance(found, dict):
-            raise self._fault("answers, but not as a Langfuse server does")
-        return found
-
-    async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
-        said = await self._request("POST", path, content=body, headers=dict(headers))
-        if said.status_code == httpx.codes.MULTI_STATUS:
-            raise self._fault("took a part only: some scores were refused")
-
-    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            async with asyncio.timeout(SECONDS):
-                said = await self._http.request(method, f"{self._host}{path}", **options)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as fault:
-            raise self._fault(f"gives no answer ({type(fault).__name__})") from fault
-        if said.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise self._fault("refuses the keys")
-        if not said.is_success:
-            raise self._fault(f"answers {said.status_code} to {path}")
-        return said
-
-    def _fault(self, what: str) -> FrontdeskError:
-        fix = "see frontdesk doctor, then frontdesk eval push RUN"
-        return FrontdeskError(f"Langfuse {what}", where=self._host, fix=fix)
 
 
 def _row(run: Experiment, item: Item) -> dict[str, Any]:
