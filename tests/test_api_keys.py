@@ -198,7 +198,12 @@ def test_a_signed_user_asks_as_themselves(tmp_path):
         f"{UNSIGNED}.{token().split('.')[1]}.",
         "a.b.c",
     ],
-)
+    # A token says when it was made: as a name, each process that collects the tests would see another.
+    ids=[
+        "other-secret", "expired", "endless", "nobody", "empty", "before-time", "other-desk", "other-issuer",
+        "other-signature", "unsigned", "no-token",
+    ],
+)  # fmt: skip
 def test_a_token_that_is_not_right_opens_nothing(tmp_path, forged):
     answer, users = asked(tmp_path, headers=bearer(forged), jwt_secret=SECRET, jwt_audience="shop", jwt_issuer="site")
     assert (answer.status_code, answer.json()["type"], users) == (401, "/problems/unknown-token", [])
