@@ -201,13 +201,13 @@ def test_what_is_taken_back_goes_and_what_a_colleague_says_comes():
     async def work(page, desk):
         await page.fill("#message", "How long?")
         await page.press("#message", "Enter")
-        await page.wait_for_function("document.querySelector('.assistant .text').textContent.includes('77')")
+        await page.wait_for_function("document.querySelector('.assistant .text')?.textContent?.includes('77')")
         await page.wait_for_selector(".assistant:last-child .thumb")
         final = await page.inner_text(".assistant .text")
         await page.reload()
         await page.wait_for_selector(".assistant .text")
         desk.answered = True
-        await page.wait_for_selector('.assistant[data-outcome="agent"]', timeout=15_000)
+        await page.wait_for_selector('.assistant[data-outcome="agent"]', timeout=30_000)
         await photograph(page, "colleague")
         return final, await page.inner_text('.assistant[data-outcome="agent"]')
 
