@@ -184,7 +184,7 @@ class PeopledDesk(TalkingDesk):
     async def stream(self, question, pins=None):
         yield StepDone(Step("guard_input", 1.0))
         yield Token("You have 77 days.")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.5)
         yield Retract()
         async for event in super().stream(question, pins):
             yield event
