@@ -201,7 +201,7 @@ def test_what_is_taken_back_goes_and_what_a_colleague_says_comes():
     async def work(page, desk):
         await page.fill("#message", "How long?")
         await page.press("#message", "Enter")
-        await page.wait_for_function("document.querySelector('.assistant .text')?.textContent?.includes('77')")
+        await page.locator(".assistant .text", has_text="77").wait_for()
         await page.wait_for_selector(".assistant:last-child .thumb")
         final = await page.inner_text(".assistant .text")
         await page.reload()
@@ -239,9 +239,7 @@ def test_a_server_that_dies_in_mid_stream_and_comes_back_loses_no_message():
                 await page.goto(address)
                 await page.fill("#message", "How long?")
                 await page.press("#message", "Enter")
-                await page.wait_for_function(
-                    "document.querySelector('.assistant .text')?.textContent.includes('You have')"
-                )
+                await page.locator(".assistant .text", has_text="You have").wait_for()
             await page.wait_for_selector(".assistant .trouble:not([hidden])")
             told, shown = (
                 await page.inner_text(".assistant .trouble .reason"),
