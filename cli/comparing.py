@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.office import run_operation
-from cli.options import AsJson, Desk, desk_settings, readable
+from cli.options import AsJson, Desk, In, Reason, StandsFor, desk_settings, readable
 from cli.terminal import Json, show, show_json, show_table
 
 START_EXAMPLES = """\b
@@ -37,10 +37,6 @@ frontdesk release ab status."""
 Share = Annotated[float, typer.Option("--share", help="Share of the users that get it, above 0 and below 1.")]
 Called = Annotated[str, typer.Option("--name", metavar="NAME", help="What the experiment is called.")]
 Which = Annotated[str, typer.Argument(metavar="[NAME]", help="The experiment; without it the one that runs.")]
-In = Annotated[
-    str, typer.Option("--in", metavar="dev|staging|production", help="Where.  [default: this desk's environment]")
-]
-Reason = Annotated[str, typer.Option("--without-gate", metavar="REASON", help="Pass by the gate, and say why.")]
 
 
 def start(
@@ -62,9 +58,7 @@ def start(
 def start_prompt(
     *,
     prompt: Annotated[str, typer.Argument(metavar="PROMPT[@V]", help="As `prompts list` names it.")],
-    stands_for: Annotated[
-        str, typer.Option("--as", metavar="NAME", help="The name it stands for.  [default: its own, or its beginning]")
-    ] = "",
+    stands_for: StandsFor = "",
     share: Share = 0.5,
     name: Called = "",
     where: In = "",

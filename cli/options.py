@@ -26,6 +26,14 @@ Jsonl = Annotated[
         "--jsonl", metavar="FILE|-", help="Take rows from this file (- is standard input): one in, one out, in order."
     ),
 ]
+In = Annotated[
+    str, typer.Option("--in", metavar="dev|staging|production", help="Where.  [default: this desk's environment]")
+]
+Reason = Annotated[str, typer.Option("--without-gate", metavar="REASON", help="Pass by the gate, and say why.")]
+StandsFor = Annotated[
+    str, typer.Option("--as", metavar="NAME", help="The name it stands for.  [default: its own, or its beginning]")
+]
+"""Of the commands that serve a release or a prompt."""
 
 
 def desk_settings(desk: str | None, **overrides: object) -> "Settings":

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -115,14 +115,7 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """Take prompts into the desk's folder: all of a file or none."""
-    done = run_operation(desk_settings(desk), "prompts.register", text=_text(file))
-    if as_json:
-        show_json(done)
-        return
-    for label in done["registered"]:
-        show(f"{label} is registered")
-    for label in done["unchanged"]:
-        note(f"{label} was there, word for word")
+    _registered(run_operation(desk_settings(desk), "prompts.register", text=_text(file)), as_json=as_json)
 
 
 def push(
@@ -151,13 +144,17 @@ def pull(
 ) -> None:
     """Take what a prompt says in Langfuse as its next version here."""
     done = run_operation(desk_settings(desk), "prompts.pull", name=readable(name, "NAME"), label=label)
+    _registered(done, as_json=as_json)
+
+
+def _registered(done: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         show_json(done)
         return
-    for registered in done["registered"]:
-        show(f"{registered} is registered")
-    for same in done["unchanged"]:
-        note(f"{same} was there, word for word")
+    for label in done["registered"]:
+        show(f"{label} is registered")
+    for label in done["unchanged"]:
+        note(f"{label} was there, word for word")
 
 
 def _text(file: str) -> str:

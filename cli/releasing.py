@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.office import open_office, run_operation
-from cli.options import AsJson, Desk, desk_settings, readable
+from cli.options import AsJson, Desk, In, Reason, StandsFor, desk_settings, readable
 from cli.terminal import Json, meter, note, show, show_json, show_table
 from domain.errors import UsageError
 
@@ -60,10 +60,6 @@ To = Annotated[
         "--to", metavar="dev|staging|production", help="Where to serve it.  [default: this desk's environment]"
     ),
 ]
-In = Annotated[
-    str, typer.Option("--in", metavar="dev|staging|production", help="Where.  [default: this desk's environment]")
-]
-Reason = Annotated[str, typer.Option("--without-gate", metavar="REASON", help="Pass by the gate, and say why.")]
 Replaces = Annotated[str, typer.Option("--replaces", metavar="RELEASE", help="Only if this one serves there now.")]
 Pins = Annotated[list[str] | None, typer.Option("--prompt", metavar="NAME=PROMPT[@V]", help="A prompt for a name.")]
 Thresholds = Annotated[list[str] | None, typer.Option("--threshold", metavar="GUARD=0..1", help="A guard's threshold.")]
@@ -210,9 +206,7 @@ def rollback(*, where: In = "", desk: Desk = None, as_json: AsJson = False) -> N
 def promote_prompt(
     *,
     name: Annotated[str, typer.Argument(metavar="PROMPT[@V]", help="As `prompts list` names it.")],
-    stands_for: Annotated[
-        str, typer.Option("--as", metavar="NAME", help="The name it stands for.  [default: its own, or its beginning]")
-    ] = "",
+    stands_for: StandsFor = "",
     to: To = "",
     without_gate: Reason = "",
     replaces: Replaces = "",

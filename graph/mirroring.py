@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from domain.errors import UsageError
-from graph.prompting import register
+from graph.prompting import chosen, register
 from graph.service import Service
 from prompts.registry import prompt_file
 from tracing.api import LangfuseApi
@@ -20,14 +20,10 @@ async def push(service: Service, *, name: str = "", who: str) -> Json:
     A version that is there is left as it is. Raises UsageError: no keys, no such prompt, a version that says something
     else there; FrontdeskError for a server that does not take it.
     """
-    chosen = [service.prompts.get(name)] if "@" in name else service.prompts.all()
-    if name and "@" not in name:
-        own = service.prompts.get(name).name
-        chosen = [each for each in chosen if each.name == own]
     pushed, unchanged = list[str](), list[str]()
     async with _api(service) as api:
         mirror = PromptMirror(api)
-        for prompt in chosen:
+        for prompt in chosen(service.prompts, name):
             label = label_of(prompt.version)
             there = await mirror.find(prompt.name, label)
             if there is not None and tuple(there.messages) != prompt.messages:

@@ -38,13 +38,16 @@ async def diff(service: Service, *, a: str, b: str) -> Json:
 
 async def export(service: Service, *, name: str = "") -> Json:
     """One version, every version of a name, or all as YAML documents: {count, yaml}. Raises UsageError."""
-    if "@" in name:
-        chosen = [service.prompts.get(name)]
-    elif name:
-        chosen = [each for each in service.prompts.all() if each.name == service.prompts.get(name).name]
-    else:
-        chosen = service.prompts.all()
-    return {"count": len(chosen), "yaml": export_prompts(chosen)}
+    found = chosen(service.prompts, name)
+    return {"count": len(found), "yaml": export_prompts(found)}
+
+
+def chosen(library: PromptLibrary, name: str) -> list[Prompt]:
+    """The one version that `name@version` says, every version of a name, or with no name all. Raises UsageError."""
+    if not name:
+        return library.all()
+    found = library.get(name)
+    return [found] if "@" in name else [each for each in library.all() if each.name == found.name]
 
 
 async def register(service: Service, *, text: str, who: str) -> Json:

@@ -127,9 +127,10 @@ def _by_words(question: str, passages: Sequence[Passage]) -> list[Ranked]:
     for (rank, order, piece), own in zip(found, held, strict=True):
         around = asked & set(content_words(f"{piece.lead} {passages[rank].section}")) - own
         told = weight * (sum(rarity[word] for word in own) + CONTEXT * sum(rarity[word] for word in around))
-        kind = KIND if any(answer.search(fold(piece.text)) for answer in wanted) else 0.0
+        said = fold(piece.text)
+        kind = KIND if any(answer.search(said) for answer in wanted) else 0.0
         place = PLACE * passages[rank].score / top - STEP * rank
-        place -= ELSEWHERE_LOSS if ELSEWHERE.search(fold(piece.text)) else 0.0
+        place -= ELSEWHERE_LOSS if ELSEWHERE.search(said) else 0.0
         scored.append(Ranked(rank, order, piece, frozenset(own | around), told, WORDS * told + kind + place))
     return scored
 

@@ -1,12 +1,10 @@
 """The Langfuse double, which also takes data sets and their items."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
-from langfuse_double import Double, _Handler
+from langfuse_double import Double, _Handler, running
 
 PROJECT = "project-1"
 
@@ -50,15 +48,6 @@ class _WithDatasets(_Handler):
         return given
 
 
-@contextmanager
-def langfuse_datasets() -> Iterator[Datasets]:
+def langfuse_datasets() -> AbstractContextManager[Datasets]:
     """A running one."""
-    double = Datasets()
-    thread = threading.Thread(target=double.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield double
-    finally:
-        double.shutdown()
-        double.server_close()
-        thread.join()
+    return running(Datasets())

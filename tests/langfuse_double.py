@@ -6,9 +6,9 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -46,6 +46,9 @@ class Double(ThreadingHTTPServer):
     def twice(self) -> list[str]:
         """Ids of spans that came more than once."""
         return [one for one, count in Counter(span["id"] for span in self.spans).items() if count > 1]
+
+
+D = TypeVar("D", bound=Double)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -114,9 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def langfuse(port: int = 0) -> Iterator[Double]:
-    """A running one; on a given port it is one that was started again."""
-    double = Double(port)
+def running(double: D) -> Iterator[D]:
+    """Serves in a thread of its own; nobody is held any longer when it ends."""
     thread = threading.Thread(target=double.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -126,6 +128,11 @@ def langfuse(port: int = 0) -> Iterator[Double]:
         double.shutdown()
         double.server_close()
         thread.join()
+
+
+def langfuse(port: int = 0) -> AbstractContextManager[Double]:
+    """A running one; on a given port it is one that was started again."""
+    return running(Double(port))
 
 
 def decoded(body: bytes) -> list[dict[str, Any]]:

@@ -1,13 +1,11 @@
 """The Langfuse double, which also keeps prompts: its own numbers, and labels that move as Langfuse moves them."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from langfuse_double import Double, _Handler
+from langfuse_double import Double, _Handler, running
 
 PATH = "/api/public/v2/prompts"
 
@@ -54,15 +52,6 @@ class _WithPrompts(_Handler):
         self._answer(201, self.server.take(given))
 
 
-@contextmanager
-def langfuse_prompts() -> Iterator[Prompts]:
+def langfuse_prompts() -> AbstractContextManager[Prompts]:
     """A running one."""
-    double = Prompts()
-    thread = threading.Thread(target=double.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield double
-    finally:
-        double.shutdown()
-        double.server_close()
-        thread.join()
+    return running(Prompts())
