@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.office import open_office
 from cli.options import AsJson, Desk, desk_settings
 from cli.terminal import Json, meter, note, show, show_json, show_table
+from domain.errors import FrontdeskError
 
 if TYPE_CHECKING:
-    from training.weekly import Improved
+    from domain.ports import Progress
+    from training.weekly import Asked, Held, Proposed, Seen
 
 EXAMPLES = """\b
 Examples:
@@ -19,7 +22,8 @@ Examples:
 \b
 Candidates: the answer prompts that the desk has registered, the RAG configurations of its embedder, thresholds and scope
 examples from reviewed blocks, and what --prompt and --rag-config name. Each is put through the desk's dev cases beside
-what serves; the best that wins more than chance is confirmed on the held-out cases. Nothing is promoted."""
+what serves; the best that wins more than chance is confirmed on the held-out cases and becomes a release that carries the
+evidence. Nothing is promoted, and a server may go on serving meanwhile."""
 SHOWN = 5
 
 
@@ -41,30 +45,56 @@ def improve(
 ) -> None:
     """Look at the week, hold candidates against what serves, and propose the best, or say that nothing was better."""
     from training.weekly import Asked  # noqa: PLC0415  # --help need not wait for it
-    from training.weekly import improve as look  # noqa: PLC0415
 
-    asked = Asked("7d" if week else since, prompt or (), rag_config or (), write)
+    asked = Asked("7d" if week else since, prompt or (), rag_config or ())
     with meter("cases") as progress:
-        done: Improved = asyncio.run(look(desk_settings(desk), asked, say=note, progress=progress))
+        seen, held, proposed = asyncio.run(_round(desk, asked, progress, write=write))
     if as_json:
-        show_json(_flat(done))
-        return
-    stats, queue = done.stats, done.queue
-    show(f"{stats['requests']} questions since {stats['since'][:16]}, {queue['waiting']} turns wait for a reviewer")
-    for group in queue["groups"][:SHOWN]:
+        show_json(_flat(seen, held, proposed))
+    else:
+        _tell(seen, held, proposed)
+    if proposed.trouble:
+        note(proposed.trouble)
+        raise typer.Exit(1)
+
+
+async def _round(
+    desk: str | None, asked: "Asked", progress: "Progress", *, write: bool
+) -> "tuple[Seen, Held, Proposed]":
+    from evals.run import Run  # noqa: PLC0415  # --help need not wait for it
+    from training.weekly import Proposed, hold, look, propose  # noqa: PLC0415
+
+    settings = desk_settings(desk)
+    async with open_office(settings) as office:
+        seen = await look(settings, asked, office.run)
+    held = await hold(Run(settings, note, progress), seen)
+    try:
+        async with open_office(settings) as office:
+            return seen, held, await propose(settings, seen, held.week, office.run, write=write)
+    except FrontdeskError as fault:  # what was measured in an hour is shown all the same
+        return seen, held, Proposed("frontdesk release create", trouble=str(fault))
+
+
+def _tell(seen: "Seen", held: "Held", proposed: "Proposed") -> None:
+    show(
+        f"{seen.stats['requests']} questions since {seen.stats['since'][:16]}, {seen.queue['waiting']} turns wait for a reviewer"
+    )
+    for group in seen.queue["groups"][:SHOWN]:
         show(f"  {group['count']:>3}  {group['example'][:80]}")
-    show(f"{done.ready} reviewed turns would become cases (frontdesk review to-cases)")
-    show(f"{done.learnt.blocks} reviewed blocks{''.join(f'; {line}' for line in done.learnt.kept)}")
+    show(f"{seen.ready} reviewed turns would become cases (frontdesk review to-cases)")
+    show(f"{seen.learnt.blocks} reviewed blocks{''.join(f'; {line}' for line in seen.learnt.kept)}")
     show()
     columns = ["candidate", "kind", "won", "lost", "difference", "95 % interval", "verdict"]
-    title = f"{done.week.cases} dev cases, {done.week.right:.3f} right as it serves"
-    show_table(columns, [_row(one) for one in _candidates(done)], title=title)
+    title = f"{held.week.cases} dev cases, {held.week.right:.3f} right under {seen.serving.name}"
+    show_table(columns, [_row(one) for one in _candidates(held)], title=title)
     show()
-    show(done.week.why)
-    show(f"next: {done.next_step}" + ("; desk.yaml is written" if done.written else ""))
+    show(held.week.why)
+    if proposed.release:
+        show(f"release {proposed.release} is made of it and carries these figures; it answers nowhere yet")
+    show(f"next: {proposed.next_step}" + ("; desk.yaml is written" if proposed.written else ""))
 
 
-def _candidates(done: "Improved") -> list[Json]:
+def _candidates(held: "Held") -> list[Json]:
     return [
         {
             "name": one.candidate.name,
@@ -76,7 +106,7 @@ def _candidates(done: "Improved") -> list[Json]:
             "diff_ci": [round(end, 4) for end in one.interval] if one.interval else None,
             "verdict": one.verdict,
         }
-        for one in done.week.weighed
+        for one in held.week.weighed
     ]
 
 
@@ -86,27 +116,30 @@ def _row(one: Json) -> list[object]:
     return [name, one["kind"], one["won"], one["lost"], f"{one['diff']:+.3f}", interval, one["verdict"]]
 
 
-def _flat(done: "Improved") -> Json:
-    week, held = done.week, done.week.confirmed
+def _flat(seen: "Seen", held: "Held", proposed: "Proposed") -> Json:
+    week, apart = held.week, held.week.confirmed
     return {
-        "since": done.stats["since"],
-        "requests": done.stats["requests"],
-        "waiting": done.queue["waiting"],
-        "groups": len(done.queue["groups"]),
-        "cases_ready": done.ready,
-        "reviewed_blocks": done.learnt.blocks,
-        "kept": done.learnt.kept,
+        "since": seen.stats["since"],
+        "requests": seen.stats["requests"],
+        "waiting": seen.queue["waiting"],
+        "groups": len(seen.queue["groups"]),
+        "cases_ready": seen.ready,
+        "reviewed_blocks": seen.learnt.blocks,
+        "kept": seen.learnt.kept,
+        "serving": seen.serving.name,
         "cases": week.cases,
         "right": round(week.right, 4),
-        "candidates": _candidates(done),
+        "candidates": _candidates(held),
         "not_measured": week.failed,
-        "left_out": done.notes,
+        "left_out": held.notes,
         "proposed": week.proposed.name if week.proposed else None,
         "proposed_kind": week.proposed.kind if week.proposed else None,
-        "held_out_cases": held.held.both if held else 0,
-        "held_out_diff": round(held.held.difference, 4) if held else None,
-        "held_out_diff_ci": [round(end, 4) for end in held.interval] if held and held.interval else None,
+        "held_out_cases": apart.held.both if apart else 0,
+        "held_out_diff": round(apart.held.difference, 4) if apart else None,
+        "held_out_diff_ci": [round(end, 4) for end in apart.interval] if apart and apart.interval else None,
         "why": week.why,
-        "next": done.next_step,
-        "written": done.written,
+        "release": proposed.release or None,
+        "next": proposed.next_step,
+        "written": proposed.written,
+        "trouble": proposed.trouble or None,
     }

@@ -22,12 +22,12 @@ from graph.service import Service
 
 async def hold(run: Run, before: Release, after: Release) -> Result:
     """Hold `after` against `before`: the verdict of the gate. Raises UsageError, StoreError where it can't be measured."""
-    async with _answering(run, before) as service:
+    async with answering(run, before) as service:
         first = await take(run, service)
         name = service.profile.name
     right = first.right()
     baseline = Baseline(mode="model", cases=list(right), wrong=[case for case, held in right.items() if not held])
-    async with _answering(run, after) as service:
+    async with answering(run, after) as service:
 
         async def again() -> Taken:
             return await take(run, service)
@@ -36,8 +36,11 @@ async def hold(run: Run, before: Release, after: Release) -> Result:
 
 
 @asynccontextmanager
-async def _answering(run: Run, release: Release) -> AsyncIterator[Service]:
-    """The desk in a folder of its own, answering by a release."""
+async def answering(run: Run, release: Release) -> AsyncIterator[Service]:
+    """The desk in a folder of its own that goes, over the articles in the desk's folder, answering by a release.
+
+    Raises UsageError without articles, and what opening a desk raises.
+    """
     with tempfile.TemporaryDirectory(prefix="frontdesk-gate-") as folder:
         alone = {"home": Path(folder), "rag_config": release.rag_config.partition("@")[0]}
         async with opened(replace(run, settings=run.settings.model_copy(update=alone))) as service:

@@ -86,6 +86,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "prompts.pull": Operation(mirroring.pull),
     "feedback": Operation(feedback.feedback, "analyst", reads=True),
     "review": Operation(reviewing.review, "analyst", reads=True),
+    "review.blocks": Operation(reviewing.blocks, "analyst", reads=True),
     "review.show": Operation(reviewing.show, "analyst", reads=True),
     "review.accept": Operation(reviewing.accept, "analyst"),
     "review.correct": Operation(reviewing.correct, "analyst"),

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from domain.errors import UsageError
+from domain.profile import GuardFamily
 from domain.receipt import Receipt
 from domain.turn import Outcome
 from graph.figures import moment
@@ -26,6 +27,9 @@ MOST_WAITING = 500
 LOW = LowScore(WEIGHTS, CORE, below=0.5, each={"grounding": 0.5})
 """Below the middle of the scale people rate on, or with half of what it says in no article."""
 ANY_TIME = timedelta(days=3_650)
+HEAD = ":head"
+"""Ends the name of a verdict that a classifier gave; a rule has no threshold."""
+FAMILIES: tuple[GuardFamily, ...] = get_args(GuardFamily)
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 WORST, BEST = 1, 5
 
@@ -50,6 +54,15 @@ async def review(service: Service, since: str = "7d") -> Json:
         "causes": dict(Counter(cause for turn in turns for cause in causes[turn.turn_id])),
         "groups": [_group(group, causes) for group in groups],
     }
+
+
+async def blocks(service: Service) -> Json:
+    """The refused turns that reviewers accepted or corrected: {blocks:[{reason, text, rightly, family, score}]}.
+
+    `rightly`: whether the turn should have been refused. `family` and `score` are of the classifier that blocked it;
+    a rule has neither (null, 0).
+    """
+    return {"blocks": await asyncio.to_thread(_blocks, service)}
 
 
 async def show(service: Service, *, turn_id: str) -> Json:
@@ -207,3 +220,25 @@ def _turn(receipt: Receipt) -> Json:
         "reason": receipt.reason,
         "judged": None if judged is None else round(judged, 4),
     }
+
+
+def _blocks(service: Service) -> list[Json]:
+    decided = service.store.reviews.decided(["accepted", "corrected"])
+    receipts = service.store.ledger.several([one.turn_id for one in decided])
+    refused = [
+        (receipts[one.turn_id], one)
+        for one in decided
+        if one.turn_id in receipts and receipts[one.turn_id].outcome == "refuse"
+    ]
+    return [block_of(receipt, one) for receipt, one in refused if receipt.question.strip()]
+
+
+def block_of(receipt: Receipt, review: Review) -> Json:
+    """A refused turn as its reviewer sees it: a row of `blocks`."""
+    rightly = review.state == "accepted" or review.right.outcome == "refuse"
+    row = {"reason": receipt.reason or "", "text": receipt.standalone or receipt.question, "rightly": rightly}
+    for verdict in receipt.verdicts:
+        name = verdict.guard.removesuffix(HEAD)
+        if verdict.action == "block" and verdict.guard.endswith(HEAD):
+            return row | {"family": name if name in FAMILIES else None, "score": verdict.score}
+    return row | {"family": None, "score": 0.0}

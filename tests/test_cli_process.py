@@ -331,22 +331,37 @@ def test_a_broken_store_is_one_line(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_the_suite_measures_a_real_desk(tmp_path):
-    place = furnish(tmp_path)
+CASES = [
+    {
+        "id": "r",
+        "question": RETURN,
+        "outcome": "answer",
+        "relevant": ["returns"],
+        "facts": [["30 days"]],
+        "kind": "k",
+    },
+    {"id": "p", "question": POEM, "outcome": "refuse", "reason": "out_of_scope", "kind": "k"},
+    {"id": "f", "question": RETURN, "outcome": "answer", "facts": [["99 days"]], "kind": "k"},
+]
+
+
+def with_cases(place):
     (place.desk / "cases").mkdir()
-    cases = [
-        {
-            "id": "r",
-            "question": RETURN,
-            "outcome": "answer",
-            "relevant": ["returns"],
-            "facts": [["30 days"]],
-            "kind": "k",
-        },
-        {"id": "p", "question": POEM, "outcome": "refuse", "reason": "out_of_scope", "kind": "k"},
-        {"id": "f", "question": RETURN, "outcome": "answer", "facts": [["99 days"]], "kind": "k"},
-    ]
-    (place.desk / "cases" / "dev.jsonl").write_text("\n".join(map(json.dumps, cases)))
+    (place.desk / "cases" / "dev.jsonl").write_text("\n".join(map(json.dumps, CASES)))
+    return place
+
+
+def test_a_week_is_weighed_beside_the_server_that_serves_on(served):
+    figures = last_json(with_cases(served).here("improve", "--week", "--rag-config", "english-256", "--json"))
+    assert (figures["serving"], figures["cases"], figures["right"]) == ("built-in", 3, 0.6667)
+    assert "english-256" in {one["name"] for one in figures["candidates"]}
+    assert (figures["proposed"], figures["release"], figures["trouble"]) == (None, None, None)
+    assert (figures["why"], figures["next"]) == ("nothing was better", "frontdesk review list")
+    assert last_json(served.here("ask", RETURN, "--json"))["outcome"] == "answer"
+
+
+def test_the_suite_measures_a_real_desk(tmp_path):
+    place = with_cases(furnish(tmp_path))
     result = place.here("eval", "desk", "--json", "--report", str(tmp_path / "out.html"))
     figures = last_json(result)
     assert result.exit_code == 0, result.output

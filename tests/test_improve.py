@@ -9,17 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_evals_desk import reply
 from test_evals_gate import CASES, guard_off, like_baseline, secrets_told, taken, threshold_at_zero, without_passages
+from test_releases import at
 
 from domain.errors import UsageError
 from domain.receipt import Receipt
 from domain.settings import Settings
 from domain.turn import Pins, Verdict
+from evals.paired import pair
 from evals.suites.desk import Taken
+from graph import releasing
 from graph.profiles import read_profile, write_guards
+from graph.reviewing import block_of
 from store.reviews import Review, Right
-from training.improving import Candidate, weigh, weigh_all
-from training.reviewed_guards import Block, block_of, learn
-from training.weekly import Asked, improve, next_step
+from training.improving import Candidate, Week, Weighed, weigh, weigh_all
+from training.reviewed_guards import Block, Learnt, learn
+from training.weekly import Asked, Seen, guards, look, propose
 
 PASSAGE = "The kettle costs 20 USD."
 
@@ -75,7 +79,6 @@ def test_the_best_is_proposed_after_the_held_out_cases_have_said_so():
     assert found.proposed == prompt("good")
     assert (found.confirmed.held.both, len(found.confirmed.held.won)) == (40, 10)
     assert "confirmed on 40 held-out cases" in found.why
-    assert next_step(found.proposed, written=False) == "frontdesk release create good --prompt answer=good"
 
 
 @pytest.mark.parametrize("there", [slightly_worse, guard_off, without_passages])
@@ -138,11 +141,66 @@ def test_a_review_says_whether_a_block_was_right():
         verdicts=[Verdict("injection:head", "block", "injection", 0.62)],
     )  # fmt: skip
     wrong = block_of(receipt, Review("t", "corrected", Right(outcome="answer")))
-    assert wrong == Block("injection", "act as <NAME_1>", rightly=False, family="injection", score=0.62)
-    assert block_of(receipt, Review("t", "accepted")).rightly
-    assert block_of(receipt, Review("t", "corrected", Right(outcome="refuse"))).rightly
+    assert Block(**wrong) == Block("injection", "act as <NAME_1>", rightly=False, family="injection", score=0.62)
+    assert block_of(receipt, Review("t", "accepted"))["rightly"]
+    assert block_of(receipt, Review("t", "corrected", Right(outcome="refuse")))["rightly"]
     rule = replace(receipt, verdicts=[Verdict("injection:rules", "block", "injection", 1.0)])
-    assert block_of(rule, Review("t", "accepted")).family is None
+    assert block_of(rule, Review("t", "accepted"))["family"] is None
+
+
+def seen(serving):
+    return Seen({}, {"until": "2026-11-21T09:00:00+00:00"}, 0, Learnt(0), serving, [])
+
+
+def proposing(place, candidate, *, write=False):
+    """What becomes of a candidate that won ten cases, with the real releases of a desk."""
+    work = {"release.create": releasing.create, "release.gate": releasing.prove}
+
+    async def ask(operation, **fields):
+        return await work[operation](place.service, **fields, who="owner")
+
+    won = Weighed(
+        candidate, pair(dict.fromkeys("abcdefghij", False), dict.fromkeys("abcdefghij", True)), "", (1.0, 1.0)
+    )
+    made = Week(10, 0.0, [won], candidate, won)
+    given = Settings(desk=str(place.articles.parent / "desk"))
+    return propose(given, seen(place.service.releases.built_in), made, ask, write=write)
+
+
+def test_a_better_prompt_becomes_a_release_with_its_evidence_that_answers_nowhere_yet(tmp_path):
+    async def work(place):
+        better = Candidate("prompt", "answer_better@1", pins=Pins(prompt="answer_better@1"))
+        first, again = await proposing(place, better), await proposing(place, better)
+        assert first.release == "2026-11-21-answer-better-1"
+        assert first.next_step == "frontdesk release promote 2026-11-21-answer-better-1 --to staging"
+        assert again.release == "2026-11-21-answer-better-1-2"
+        pinned = place.service.store.releases.get(first.release)
+        assert pinned.release.prompts["answer"] == "answer_better@1"
+        assert pinned.gate["passed"]
+        assert pinned.gate["figures"] == {
+            "cases": 10, "won": 10, "lost": 0, "diff": 1, "held_out_cases": 10, "held_out_diff": 1
+        }  # fmt: skip
+        assert (await place.ask()).release == "built-in"
+        await releasing.promote(place.service, name=first.release, environment="staging", who="owner")
+
+    at(tmp_path, work)
+
+
+def test_better_guards_are_written_when_somebody_says_so_and_nothing_better_is_no_release(tmp_path):
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / "desk.yaml").write_text("name: Lamps\nscope: {describe: Lamps.}\n")
+
+    async def work(place):
+        (stricter,) = guards(Learnt(3, {"injection": 0.6}))
+        told = await proposing(place, stricter)
+        assert (told.next_step, told.written) == ("frontdesk improve --write", False)
+        written = await proposing(place, stricter, write=True)
+        assert (written.next_step, written.written, written.release) == ("frontdesk eval gate", True, "")
+        assert read_profile(tmp_path / "desk").guards.thresholds == {"injection": 0.6}
+        none = await propose(Settings(), seen(place.service.releases.built_in), Week(1, 1.0, []), None, write=True)
+        assert (none.next_step, none.release) == ("frontdesk review list", "")
+
+    at(tmp_path, work)
 
 
 def test_guards_are_written_into_desk_yaml_and_the_rest_stays(tmp_path):
@@ -160,5 +218,5 @@ def test_a_desk_without_cases_is_told_before_anything_is_opened(tmp_path):
     (tmp_path / "desk.yaml").write_text("name: Lamps\nscope: {describe: Lamps.}\n")
     given = Settings(desk=str(tmp_path), home=tmp_path / "home")
     with pytest.raises(UsageError, match="this desk has no cases"):
-        asyncio.run(improve(given, Asked(), say=lambda _line: None, progress=lambda *_: None))
+        asyncio.run(look(given, Asked(), None))
     assert not (tmp_path / "home").exists()

@@ -5,12 +5,13 @@ where it wins more than chance does. The best of those is confirmed on the held-
 seen, so that the best of several is not the luckiest.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from domain.errors import FrontdeskError
+from domain.profile import GuardFamily
 from domain.turn import Pins
 from evals.paired import ALPHA, Paired, difference_interval, loss_p, pair
 from evals.run import Split
@@ -24,12 +25,13 @@ NEAR_NOTHING = "nothing was better"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Another way to answer: a prompt to pin, a way to search, or an `edit` of a copy of the desk's folder."""
+    """Another way to answer: a prompt to pin, a way to search, or thresholds with an `edit` of a copy of the desk's folder."""
 
     kind: Kind
     name: str
     pins: Pins | None = None
     rag_config: str = ""
+    thresholds: Mapping[GuardFamily, float] = field(default_factory=dict)
     edit: Callable[[Path], None] | None = None
     about: str = ""
 

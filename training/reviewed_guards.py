@@ -8,13 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.profile import GuardFamily
-from domain.receipt import Receipt
 from evals.calibrate import FAMILIES, LAXEST, STEP
-from graph.service import Service
-from store.reviews import Review
 
-HEAD = ":head"
-"""Ends the name of a verdict that a classifier gave; a rule has no threshold."""
 LEAST = 3
 """Wrongly blocked turns of one family without which its threshold stays: one may be a slip of its reviewer."""
 MOST_EXAMPLES = 20
@@ -23,7 +18,7 @@ OUT_OF_SCOPE = "out_of_scope"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A turn that was refused, and whether a reviewer says that it should have been."""
+    """A turn that was refused, and whether a reviewer says that it should have been: a row of `review.blocks`."""
 
     reason: str
     text: str
@@ -41,29 +36,6 @@ class Learnt:
     inside: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-
-
-def reviewed_blocks(service: Service) -> list[Block]:
-    """The refused turns that reviewers accepted or corrected. Blocks."""
-    decided = service.store.reviews.decided(["accepted", "corrected"])
-    found = []
-    for review in decided:
-        receipt = service.store.ledger.several([review.turn_id]).get(review.turn_id)
-        if receipt is not None and receipt.outcome == "refuse" and receipt.question.strip():
-            found.append(block_of(receipt, review))
-    return found
-
-
-def block_of(receipt: Receipt, review: Review) -> Block:
-    """A refused turn as a reviewer sees it."""
-    rightly = review.state == "accepted" or review.right.outcome == "refuse"
-    text = receipt.standalone or receipt.question
-    for verdict in receipt.verdicts:
-        name = verdict.guard.removesuffix(HEAD)
-        if verdict.action == "block" and verdict.guard.endswith(HEAD):
-            family = next((one for one in FAMILIES if one == name), None)
-            return Block(receipt.reason or "", text, rightly, family, verdict.score)
-    return Block(receipt.reason or "", text, rightly)
 
 
 def learn(blocks: Sequence[Block], thresholds: Mapping[GuardFamily, float], known: Sequence[str]) -> Learnt:

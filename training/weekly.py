@@ -1,126 +1,135 @@
-"""`frontdesk improve`: what happened, what waits for a person, which candidates there are, and whether one is better."""
+"""`frontdesk improve`: what happened, what waits for a person, which candidates there are, and whether one is better.
+
+What the desk knows is asked of whoever owns its state (`Ask`), so that a server goes on serving; what is measured is
+measured in state folders of its own.
+"""
 
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from domain.errors import UsageError
+from domain.errors import ConflictError, UsageError
 from domain.ports import Progress
+from domain.profile import GuardFamily
+from domain.release import BUILT_IN, Release
 from domain.settings import Settings
 from domain.turn import Pins
-from evals.asking import opened
 from evals.cases import FILES
+from evals.releases import answering
 from evals.run import Run, Split
 from evals.suites.desk import Taken, cards_of, take
-from graph import figures, reviewing
-from graph.cases import cases
-from graph.profiles import find_desk, write_guards
+from graph.profiles import find_desk, read_profile, write_guards
 from graph.service import Service
-from retrieval import default_rag_config, load_rag_config
+from retrieval import load_rag_config
 from retrieval.config import FOLDER
 from training.improving import Candidate, Week, weigh_all
-from training.reviewed_guards import Learnt, learn, reviewed_blocks
+from training.reviewed_guards import Block, Learnt, learn
 
 Json = dict[str, Any]
 ANSWER = "answer"
+NAMES = ("", "-2", "-3", "-4")
+"""Ends of the names of releases that are proposed on one day for one candidate."""
+
+
+class Ask(Protocol):
+    """Carries out an operation of graph/operations.py where the desk's state is. Raises what it raises."""
+
+    async def __call__(self, operation: str, *, progress: Progress | None = None, **fields: object) -> Json: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a command asks for. `prompts` and `rag_configs`: candidates by name beside those that are found.
-
-    `write`: guards that the gate has let pass and held-out cases confirm go into desk.yaml.
-    """
+    """What a command asks for. `prompts` and `rag_configs`: candidates by name beside those that are found."""
 
     since: str = "7d"
     prompts: Sequence[str] = ()
     rag_configs: Sequence[str] = ()
-    write: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Improved:
-    """The week: the report's figures, the review queue, what reviewed blocks ask for, and what came of the candidates."""
+class Seen:
+    """The week so far: the report's figures, the review queue, what reviewed blocks ask for, and the candidates.
+
+    ready: reviewed turns that would become cases
+    serving: the release that answers here
+    """
 
     stats: Json
     queue: Json
     ready: int
     learnt: Learnt
-    week: Week
+    serving: Release
+    candidates: list[Candidate]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What became of the best candidate: the next step, the release that was made of it, whether desk.yaml was written.
+
+    `trouble`: why there is no release although there should be one.
+    """
+
     next_step: str
+    release: str = ""
     written: bool = False
-    notes: list[str] = field(default_factory=list)
+    trouble: str = ""
 
 
-async def improve(settings: Settings, asked: Asked, *, say: Callable[[str], None], progress: Progress) -> Improved:
-    """One round of the loop; promotes nothing. Raises UsageError without cases, HomeInUseError, NotMeasuredError."""
+async def look(settings: Settings, asked: Asked, ask: Ask) -> Seen:
+    """What happened and what might be better. Raises UsageError without cases, and for a name that there is not."""
     folder = find_desk(settings.desk)
     if not any((folder / "cases" / name).is_file() for name in FILES["dev"]):
         raise UsageError(
             "this desk has no cases", where=str(folder / "cases"), fix="write dev.jsonl: docs/evaluation.md"
         )
-    async with opened(Run(settings.model_copy(update={"llm": "off"}), say, progress)) as service:
-        stats = await figures.stats(service, since=asked.since)
-        queue = await reviewing.review(service, since=asked.since)
-        ready = len((await cases(service, write=False))["cases"])
-        blocks = await asyncio.to_thread(reviewed_blocks, service)
-        scope = service.profile.scope
-        learnt = learn(blocks, service.profile.guards.thresholds, [*scope.in_, *scope.out])
-        found = candidates(service, asked, learnt)
-    run = Run(settings, say, progress)
-    async with _measuring(run, folder) as bench:
-        kept, notes = bench.able(found)
-        for line in notes:
-            say(line)
-        week = await weigh_all(kept, bench.measure, say)
-    best = week.proposed
-    written = bool(asked.write and best and best.edit)
-    if written and best and best.edit:
-        await asyncio.to_thread(best.edit, folder)
-    return Improved(stats, queue, ready, learnt, week, next_step(best, written=written), written, notes)
+    stats, queue = await ask("stats", since=asked.since), await ask("review", since=asked.since)
+    ready = len((await ask("review.cases", write=False))["cases"])
+    blocks = [Block(**row) for row in (await ask("review.blocks"))["blocks"]]
+    serving = await _serving(ask)
+    profile = read_profile(folder)
+    known = [*profile.scope.in_, *profile.scope.out]
+    learnt = learn(blocks, profile.guards.thresholds | serving.thresholds, known)
+    found = [*await _prompts(asked, serving, ask), *_rag_configs(asked, serving), *guards(learnt)]
+    return Seen(stats, queue, ready, learnt, serving, found)
 
 
-def candidates(service: Service, asked: Asked, learnt: Learnt) -> list[Candidate]:
-    """Registered versions of the answer prompt, ways to search with the same embedder, and what reviewed blocks ask for.
+async def _serving(ask: Ask) -> Release:
+    listed = await ask("release")
+    here = next(each for each in listed["environments"] if each["environment"] == listed["here"])
+    return Release.model_validate((await ask("release.show", name=here["release"]))["release"])
 
-    Raises UsageError, KnowledgeError for a name that there is not.
-    """
-    own = [each.label for each in service.prompts.all() if each.name == ANSWER and not service.prompts.ships(each)]
-    named = [service.prompts.get(name).label for name in asked.prompts]
-    serves = service.prompts.get(ANSWER).label
-    found = [
+
+async def _prompts(asked: Asked, serving: Release, ask: Ask) -> list[Candidate]:
+    """Versions of the answer prompt that the desk has registered, and those that were named."""
+    listed = (await ask("prompts"))["prompts"]
+    own = [row["label"] for row in listed if row["name"] == ANSWER and not row["shipped"]]
+    named = [(await ask("prompts.show", name=name))["label"] for name in asked.prompts]
+    return [
         Candidate("prompt", label, pins=Pins(prompt=label, judge=False))
         for label in dict.fromkeys([*own, *named])
-        if label != serves
+        if label != serving.prompts[ANSWER]
     ]
-    config = load_rag_config(service.settings.rag_config or default_rag_config(service.profile.languages))
+
+
+def _rag_configs(asked: Asked, serving: Release) -> list[Candidate]:
+    """Ways to search with the same embedder, and those that were named. Raises KnowledgeError."""
+    config = load_rag_config(serving.rag_config.partition("@")[0])
     others = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     like = [name for name in others if load_rag_config(name).embedder == config.embedder]
-    found += [
+    return [
         Candidate("rag_config", name, rag_config=name)
         for name in dict.fromkeys([*like, *asked.rag_configs])
         if load_rag_config(name).label != config.label
     ]
-    return found + _guards(learnt)
 
 
-def next_step(best: Candidate | None, *, written: bool) -> str:
-    """The command that brings what is proposed further."""
-    if best is None:
-        return "frontdesk review list"
-    if best.kind == "rag_config":
-        return f"FRONTDESK_RAG_CONFIG={best.rag_config} frontdesk eval gate"
-    if best.kind == "guards":
-        return "frontdesk eval gate" if written else "frontdesk improve --write"
-    return f"frontdesk release create {best.name.replace('@', '-')} --prompt {ANSWER}={best.name}"
-
-
-def _guards(learnt: Learnt) -> list[Candidate]:
+def guards(learnt: Learnt) -> list[Candidate]:
+    """What reviewed blocks ask for, as one candidate or none."""
     if not (learnt.thresholds or learnt.inside or learnt.outside):
         return []
     parts = [f"{family} {value:g}" for family, value in learnt.thresholds.items()]
@@ -135,14 +144,89 @@ def _guards(learnt: Learnt) -> list[Candidate]:
             outside=learnt.outside,
         )
 
-    return [Candidate("guards", "reviewed blocks", edit=edit, about=", ".join(parts))]
+    return [Candidate("guards", "reviewed blocks", thresholds=learnt.thresholds, edit=edit, about=", ".join(parts))]
 
 
-class _Measuring:
-    """Puts cases through the desk and through candidates, each in a state folder of its own."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What came of the candidates, and a line for each that cannot make a difference here."""
 
-    def __init__(self, run: Run, folder: Path, service: Service) -> None:
-        self._run, self._folder, self._service = run, folder, service
+    week: Week
+    notes: list[str] = field(default_factory=list)
+
+
+async def hold(run: Run, seen: Seen) -> Held:
+    """Hold the candidates against what serves; changes nothing. Raises UsageError, NotMeasuredError."""
+    async with answering(run, seen.serving) as service:
+        bench = _Bench(run, seen.serving, service)
+        kept, notes = bench.able(seen.candidates)
+        for line in notes:
+            run.say(line)
+        return Held(await weigh_all(kept, bench.measure, run.say), notes)
+
+
+async def propose(settings: Settings, seen: Seen, week: Week, ask: Ask, *, write: bool) -> Proposed:
+    """Make a release of what is proposed, with its evidence; it answers nowhere yet.
+
+    `write`: examples and thresholds go into desk.yaml too. A way to search becomes a release once an ingest has used it.
+    Raises what `release.create` raises.
+    """
+    best = week.proposed
+    if best is None:
+        return Proposed("frontdesk review list")
+    if best.rag_config:
+        return Proposed(f"FRONTDESK_RAG_CONFIG={best.rag_config} frontdesk eval gate")
+    if best.edit and not write:
+        return Proposed("frontdesk improve --write")
+    if best.edit:
+        await asyncio.to_thread(best.edit, find_desk(settings.desk))
+        if seen.serving.name == BUILT_IN:  # which is what desk.yaml says; any other release has pinned its own
+            return Proposed("frontdesk eval gate", written=True)
+    prompts = {ANSWER: best.pins.prompt} if best.pins else {}
+    name = await _made(ask, seen, week, prompts, best.thresholds)
+    await ask("release.gate", name=name, passed=True, figures=evidence(week))
+    return Proposed(f"frontdesk release promote {name} --to staging", name, written=bool(best.edit))
+
+
+async def _made(
+    ask: Ask, seen: Seen, week: Week, prompts: Mapping[str, str], thresholds: Mapping[GuardFamily, float]
+) -> str:
+    """Pin what is proposed under a name of the day; the name. Raises ConflictError where there are too many."""
+    day = seen.queue["until"][:10]
+    what = prompts[ANSWER].replace("@", "-").replace("_", "-") if prompts else "thresholds"
+    for end in NAMES:
+        name = f"{day}-{what}{end}"
+        try:
+            await ask("release.create", name=name, prompts=dict(prompts), thresholds=dict(thresholds), note=week.why)
+        except ConflictError:
+            continue
+        return name
+    raise ConflictError("was proposed often enough today", where=f"{day}-{what}", fix="frontdesk release list")
+
+
+def evidence(week: Week) -> dict[str, float | None]:
+    """The figures that a proposed release is kept with."""
+    best = next(one for one in week.weighed if one.candidate == week.proposed)
+    figures: dict[str, float | None] = {
+        "cases": float(best.held.both),
+        "won": float(len(best.held.won)),
+        "lost": float(len(best.held.lost)),
+        "diff": round(best.held.difference, 4),
+    }
+    if week.confirmed:
+        figures |= {
+            "held_out_cases": float(week.confirmed.held.both),
+            "held_out_diff": round(week.confirmed.held.difference, 4),
+        }
+    return figures
+
+
+class _Bench:
+    """Puts cases through what serves and through candidates."""
+
+    def __init__(self, run: Run, serving: Release, service: Service) -> None:
+        self._run, self._serving, self._service = run, serving, service
+        self._folder = find_desk(run.settings.desk)
 
     def able(self, found: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
         """The candidates that can make a difference here, and a line for those that cannot."""
@@ -159,33 +243,21 @@ class _Measuring:
         run = replace(self._run, split=split)
         if candidate is None or candidate.pins:
             return await take(run, self._service, candidate.pins if candidate else None)
-        async with _alone(run, self._folder, candidate) as service:
+        async with self._changed(run, candidate) as service:
             return await take(run, service)
 
-
-@asynccontextmanager
-async def _measuring(run: Run, folder: Path) -> AsyncIterator[_Measuring]:
-    async with _alone(run, folder, None) as service:
-        yield _Measuring(run, folder, service)
-
-
-@asynccontextmanager
-async def _alone(run: Run, folder: Path, candidate: Candidate | None) -> AsyncIterator[Service]:
-    """The desk over the articles in its folder, in a state folder that goes; what serves customers is not touched."""
-    async with AsyncExitStack() as closing:
-        place = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="frontdesk-improve-")))
-        changes: dict[str, object] = {"home": place / "state"}
-        if candidate and candidate.rag_config:
-            changes["rag_config"] = candidate.rag_config
-        if candidate and candidate.edit:
-            copy = place / folder.name
-            await asyncio.to_thread(shutil.copytree, folder, copy)
-            await asyncio.to_thread(candidate.edit, copy)
-            changes["desk"] = str(copy)
-        service = await closing.enter_async_context(
-            opened(replace(run, settings=run.settings.model_copy(update=changes)))
-        )
-        if not service.knowledge.version:
-            fix = "put the articles into the desk's folder knowledge/"
-            raise UsageError("there are no articles to answer from", where=str(folder), fix=fix)
-        yield service
+    @asynccontextmanager
+    async def _changed(self, run: Run, candidate: Candidate) -> AsyncIterator[Service]:
+        """The desk as the candidate would have it: another release, and what is edited in a copy of its folder."""
+        release = self._serving
+        if candidate.rag_config:
+            release = release.model_copy(update={"rag_config": load_rag_config(candidate.rag_config).label})
+        release = release.model_copy(update={"thresholds": {**release.thresholds, **candidate.thresholds}})
+        async with AsyncExitStack() as closing:
+            if candidate.edit:
+                place = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="frontdesk-improve-")))
+                copy = place / self._folder.name
+                await asyncio.to_thread(shutil.copytree, self._folder, copy)
+                await asyncio.to_thread(candidate.edit, copy)
+                run = replace(run, settings=run.settings.model_copy(update={"desk": str(copy)}))
+            yield await closing.enter_async_context(answering(run, release))
