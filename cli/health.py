@@ -29,6 +29,7 @@ SAID_BETTER = ("model", "knowledge")
 SHOWN_IDS = 5
 SECONDS = 3.0
 INGEST = "frontdesk ingest PATH --desk {desk}"
+LOOK_AT_DISK = "look after the disk; compare with `frontdesk knowledge list`, and ingest again what is missing"
 FIXES = {
     "guards": "look into its log; what they cannot check is refused",
     "model": "frontdesk doctor, once it is stopped",
@@ -178,8 +179,12 @@ def _port(settings: "Settings") -> Check:
 
 
 def _knowledge(known: Json, settings: "Settings") -> Check:
-    if not known["articles"]:
+    if not known["articles"] and not known["damage"]:
         return Check("knowledge", "down", "no articles", INGEST.format(desk=settings.desk), needed=True)
+    if known["damage"]:
+        return Check(
+            "knowledge", "degraded" if known["version"] else "down", known["damage"], LOOK_AT_DISK, needed=True
+        )
     detail = f"{known['articles']} articles ({known['internal']} internal), version {known['version']}"
     overdue = known["overdue"]
     if not overdue:

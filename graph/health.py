@@ -55,11 +55,13 @@ def memory(service: Service) -> Dependency:
 
 
 def _knowledge(service: Service) -> Dependency:
-    version, trouble = service.knowledge.version, service.knowledge.trouble
+    version, trouble, damage = service.knowledge.version, service.knowledge.trouble, service.knowledge.damage
     if trouble:
         return Dependency("knowledge", "down", trouble, needed=True)
     if not version:
-        return Dependency("knowledge", "down", "no articles: run frontdesk ingest PATH", needed=True)
+        return Dependency("knowledge", "down", damage or "no articles: run frontdesk ingest PATH", needed=True)
+    if damage:
+        return Dependency("knowledge", "degraded", damage, needed=True)
     return Dependency("knowledge", "ok", f"version {version}", needed=True)
 
 

@@ -157,9 +157,9 @@ async def ingest(
 
 
 async def knowledge(service: Service) -> Json:
-    """What the desk knows: {version, articles, internal, overdue, versions:[{version,at,config,articles,chunks,serving}]}.
+    """What the desk knows: {version, articles, internal, overdue, damage, versions:[{version,at,config,articles,chunks,serving}]}.
 
-    `overdue` are the ids of articles past their review_by.
+    `overdue` are the ids of articles past their review_by; `damage`: what was found broken at the start, or empty.
     """
     articles = service.knowledge.articles()
     today = service.clock.now().date().isoformat()
@@ -168,6 +168,7 @@ async def knowledge(service: Service) -> Json:
         "articles": len(articles),
         "internal": sum(article.audience == "internal" for article in articles),
         "overdue": [article.id for article in articles if article.review_by and article.review_by < today],
+        "damage": service.knowledge.damage,
         "versions": [asdict(version) for version in service.knowledge.versions()],
     }
 

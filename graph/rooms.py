@@ -81,7 +81,9 @@ async def open_rooms(
     )
     opened.push_async_callback(knowledge.close)
     articles = desk_folder / "knowledge"
-    if not knowledge.version and articles.is_dir():
+    if knowledge.damage:
+        say(knowledge.damage)
+    if not knowledge.version and not knowledge.mending and articles.is_dir():
         why = "other RAG configuration" if knowledge.articles() else "first start"
         say(f"{why} of {profile.name}: reading its articles in {articles}")
         report = await knowledge.ingest(articles, progress)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from domain.errors import KnowledgeError, StoreError
+from domain.errors import FrontdeskError, KnowledgeError, StoreError
 from domain.ports import Clock, Embedder, Progress, Vector
 from retrieval.articles import (
     AUDIENCES,
@@ -22,6 +22,7 @@ from retrieval.articles import (
 from retrieval.chunking import chunk_articles
 from retrieval.config import RagConfig
 from retrieval.language import detect_language
+from retrieval.opening import clean, open_store
 from retrieval.pinned import PinnedVersions
 from retrieval.reading import read_articles
 from retrieval.saving import Versions, save
@@ -29,13 +30,12 @@ from retrieval.search import PublicSearch
 from retrieval.shared import ServerVersions
 from retrieval.shelf import Shelf
 from retrieval.shipped import key_of, read_vectors
-from retrieval.vectors import ServerPlace, VectorStore, probe
-from retrieval.versions import Pointer, VersionFiles, VersionRecord, collection_name
+from retrieval.vectors import ServerPlace, VectorStore
+from retrieval.versions import Pointer, VersionRecord, collection_name
 
 FOLLOW_SECONDS = 2.0
 """Between two looks at which version the replicas serve."""
-OURS = (*(f"{audience}-" for audience in AUDIENCES), "expired-")
-"""How the names of collections begin that are made anew with each version."""
+WAIT = "wait, or run `frontdesk ingest PATH --desk D`"
 REBUILD = "run `frontdesk ingest PATH --desk D` to rebuild it"
 
 
@@ -68,7 +68,11 @@ class Knowledge:
         self.pinned = PinnedVersions(store, embedder, config, lambda: self._pointer)
         self._writing = asyncio.Lock()
         self._trouble = ""
-        self._following: asyncio.Task[None] | None = None
+        self.damage = ""
+        """What was found damaged when the folder was opened, and what became of it; empty when all was well."""
+        self.mending = False
+        """Whether a version that was damaged is still to be built anew."""
+        self._beside: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -87,21 +91,26 @@ class Knowledge:
         another has made or gone back to serves here within seconds.
 
         `shipped` is the desk's folder of vectors made in advance (retrieval/shipped.py).
-        Raises StoreError for a damaged folder. A version that another configuration filled is not
-        served: `version` is "", every search raises KnowledgeError, and the next ingest rebuilds it.
+        Of a damaged folder the newest whole version serves, or none, while the lost one is built anew from its
+        articles; `damage` says so. A version that another configuration filled is not served: `version` is "",
+        every search raises KnowledgeError, and the next ingest rebuilds it. Raises StoreError.
         """
         if embedder.name != config.embedder.name:
             what = f"{config.label} is made for {config.embedder.name}, not {embedder.name}"
             raise KnowledgeError(what, where=config.label, fix="load the embedder that the configuration names")
-        files, store, pointer = await asyncio.to_thread(_open_store, folder, server, clock)
-        knowledge = cls(files, store, config, embedder, clock, shipped=shipped)
+        opened = await asyncio.to_thread(open_store, folder, server, clock)
+        knowledge = cls(opened.files, opened.store, config, embedder, clock, shipped=shipped)
+        knowledge.damage, knowledge.mending = opened.damage, bool(opened.lost)
         try:
-            await knowledge._switch(pointer)
+            await knowledge._switch(opened.pointer)
         except StoreError:
-            await asyncio.to_thread(store.close)
+            await asyncio.to_thread(opened.store.close)
             raise
         if server is not None:
-            knowledge._following = asyncio.create_task(knowledge._follow(), name="follow the knowledge")
+            knowledge._beside = asyncio.create_task(knowledge._follow(), name="follow the knowledge")
+        elif opened.lost:
+            knowledge._beside = asyncio.create_task(knowledge._mend(list(opened.lost)), name="mend the knowledge")
+            await asyncio.sleep(0)  # it writes first: an ingest adds to what it builds
         return knowledge
 
     @property
@@ -159,7 +168,7 @@ class Knowledge:
                 first = f", first {reading.skipped[0].where}: {reading.skipped[0].why}" if reading.skipped else ""
                 what = f"no article could be taken ({len(reading.skipped)} skipped{first})"
                 raise KnowledgeError(what, where=str(path), fix="the knowledge is as it was")
-            report, articles = self._compare(reading, root)
+            report, articles = await asyncio.to_thread(self._compare, reading, root)
             if self.version and not (report.added or report.changed or report.removed):
                 return replace(report, version=self.version)
             return await self._build(report, articles, progress)
@@ -184,13 +193,14 @@ class Knowledge:
 
     async def close(self) -> None:
         """Let go of the folder and mark it clean. Nothing may be called afterwards."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+        if self._beside is not None:
+            self._beside.cancel()
+            await asyncio.gather(self._beside, return_exceptions=True)
         async with self._writing:
             self._search.serve(None)
             await asyncio.to_thread(self._store.close)
-            await asyncio.to_thread(self._files.release)
+            if not self.mending:
+                await asyncio.to_thread(self._files.release)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -202,6 +212,20 @@ class Knowledge:
                     yield
             else:
                 yield
+
+    async def _mend(self, lost: list[Article]) -> None:
+        """Build a version anew whose vectors are lost; what serves meanwhile is as it was."""
+        found, self._articles = self.damage, lost
+        self.damage = f"{found}; {len(lost)} articles are being read anew"
+        if not self.version:
+            self._search.serve(None, why_not=StoreError(self.damage, where=str(self._files.folder), fix=WAIT))
+        try:
+            async with self._alone():
+                report = await self._build(IngestReport(""), lost, None)
+        except FrontdeskError as fault:
+            self.damage = f"{found}; reading {len(lost)} articles anew failed: {fault.what}"
+        else:
+            self.damage = f"{found}; {len(lost)} articles were read anew: {report.version} serves"
 
     async def _follow(self) -> None:
         """Serve what other replicas have switched to, and notice when the server is away."""
@@ -236,11 +260,12 @@ class Knowledge:
         missing = [article for article in old.values() if article.root == root and article.id not in new]
         kept = [article.id for article in missing if reading.may_hold(article)]
         removed = [article.id for article in missing if article.id not in kept]
+        same = {own_id: own_id in old and old[own_id].says(article) for own_id, article in new.items()}
         report = IngestReport(
             version="",
             added=[own_id for own_id in new if own_id not in old],
-            changed=[own_id for own_id in new if own_id in old and new[own_id].digest != old[own_id].digest],
-            unchanged=[own_id for own_id in new if own_id in old and new[own_id].digest == old[own_id].digest] + kept,
+            changed=[own_id for own_id in new if own_id in old and not same[own_id]],
+            unchanged=[own_id for own_id in new if same[own_id]] + kept,
             removed=removed,
             skipped=reading.skipped,
         )
@@ -272,13 +297,16 @@ class Knowledge:
         try:
             await asyncio.to_thread(self._write, record, articles, chunks, known)
         except StoreError:
-            # A full disk: what was written of the new version is in the way of everything else.
+            # A full disk: what was written of the new version is in the way of everything else. While a lost one is
+            # built anew its articles are in no pointer, and must stay.
             with suppress(StoreError, OSError):
-                await asyncio.to_thread(_clean, self._files, self._store, self._pointer)
+                if not self.mending:
+                    await asyncio.to_thread(clean, self._files, self._store, self._pointer)
             raise
         await asyncio.to_thread(self._files.point, pointer)
         await self._switch(pointer)
-        await asyncio.to_thread(_clean, self._files, self._store, pointer)
+        self.mending = False
+        await asyncio.to_thread(clean, self._files, self._store, pointer)
         return replace(report, version=record.version, chunks=len(everything), embedded=len(missing))
 
     def _write(
@@ -359,29 +387,3 @@ def _from_thread(progress: Progress | None) -> Progress | None:
         loop.call_soon_threadsafe(progress, done, total)
 
     return told
-
-
-def _open_store(folder: Path, server: ServerPlace | None, clock: Clock) -> tuple[Versions, VectorStore, Pointer]:
-    """Open Chroma; a folder that was not left clean in a process of its own first. Raises StoreError."""
-    if server is not None:
-        # Nothing is cleaned here: another replica may be writing.
-        store = VectorStore(server)
-        shared = ServerVersions(store, clock)
-        return shared, store, shared.pointer()
-    files = VersionFiles(folder)
-    pointer = files.pointer()
-    expected = {name: count for record in pointer.versions for name, count in record.collections().items()}
-    if not files.take() and files.chroma.exists():
-        probe(files.chroma, expected)
-    store = VectorStore(files.chroma)
-    _clean(files, store, pointer)
-    return files, store, pointer
-
-
-def _clean(files: Versions, store: VectorStore, pointer: Pointer) -> None:
-    """Drop what a crash left unfinished and what is no longer kept."""
-    kept = {name for record in pointer.versions for name in record.collections()}
-    for name in store.names():
-        if name.startswith(OURS) and name not in kept:
-            store.drop(name)
-    files.drop_unkept(pointer)

@@ -8,7 +8,7 @@ from domain.errors import KnowledgeError
 from domain.ports import Embedder
 from retrieval.config import RagConfig, load_rag_config
 from retrieval.search import PublicSearch
-from retrieval.shelf import Shelf
+from retrieval.shelf import AT_HAND, Shelf
 from retrieval.vectors import VectorStore
 from retrieval.versions import Pointer, VersionRecord, collection_name
 
@@ -30,7 +30,10 @@ class PinnedVersions:
         shelf = self._shelves.get(record.version)
         if shelf is None:
             name = collection_name("public", record.version)
-            shelf = self._shelves[record.version] = Shelf(self._store.open(name, record.collections()[name]))
+            opened = self._store.open(name, record.collections()[name])
+            # What lies on a server is asked there: a replica that has lost it must not seem to serve.
+            at_hand = AT_HAND if self._store.local else 0
+            shelf = self._shelves[record.version] = Shelf(opened, at_hand=at_hand)
         return shelf
 
     async def search(self, version: str, label: str) -> tuple[PublicSearch, RagConfig]:

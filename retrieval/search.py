@@ -1,13 +1,13 @@
 """One question against one collection: vectors and words, fused, with a calibrated confidence."""
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from domain.errors import KnowledgeError
+from domain.errors import FrontdeskError
 from domain.ports import Embedder, Found, Vector
 from domain.turn import Passage
 from retrieval.articles import Chunk
@@ -43,14 +43,14 @@ class PublicSearch:
         self._config = config
         self._embedder = embedder
         self._shelf: Shelf | None = None
-        self._why_not: KnowledgeError | None = None
+        self._why_not: FrontdeskError | None = None
 
-    def serve(self, shelf: Shelf | None, *, why_not: KnowledgeError | None = None) -> None:
+    def serve(self, shelf: Shelf | None, *, why_not: FrontdeskError | None = None) -> None:
         """Search this shelf from now on; without one every search raises `why_not`, or finds nothing."""
         self._shelf, self._why_not = shelf, why_not
 
     async def search(self, question: str, k: int = 5) -> Found:
-        """The `k` best passages. Raises KnowledgeError where the knowledge was built for another configuration."""
+        """The `k` best passages. Raises KnowledgeError: built for another configuration; StoreError: not there just now."""
         return (await self.examine(question, k))[0]
 
     async def examine(
@@ -169,17 +169,15 @@ def _standing(shelf: Shelf, scores: dict[int, float]) -> tuple[float, float, flo
 def _choose(shelf: Shelf, ranking: Ranking, config: RagConfig, k: int) -> list[tuple[int, float]]:
     """The first `k`, without near-duplicates of one article and without too many chunks of one."""
     chosen: list[tuple[int, float]] = []
-    taken: Counter[str] = Counter()
+    taken: defaultdict[str, list[int]] = defaultdict(list)
     for place, score in zip(ranking.places, ranking.scores, strict=True):
-        article = shelf.chunks[place].article
-        alike = any(
-            shelf.chunks[other].article == article and shelf.lexical.likeness(place, other) >= config.duplicate
-            for other, _ in chosen
-        )
-        if alike or taken[article] >= config.per_article:
+        same = taken[shelf.chunks[place].article]
+        if len(same) >= config.per_article:
+            continue
+        if any(shelf.lexical.likeness(place, other) >= config.duplicate for other in same):
             continue
         chosen.append((place, score))
-        taken[article] += 1
+        same.append(place)
         if len(chosen) == k:
             break
     return chosen

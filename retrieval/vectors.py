@@ -43,6 +43,7 @@ class VectorStore:
     """One Chroma folder or database. Every call blocks; several threads may read while one writes."""
 
     def __init__(self, place: Path | ServerPlace) -> None:
+        self.local = isinstance(place, Path)
         self.where = place.url if isinstance(place, ServerPlace) else str(place)
         with self._translated():
             self._client = _connected(place) if isinstance(place, ServerPlace) else _opened(place)

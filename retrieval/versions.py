@@ -4,10 +4,12 @@ chroma/                  collections public-VERSION and internal-VERSION
 articles/VERSION.jsonl   the articles of a version, whole
 current.json             the pointer: what is not in it does not exist
 clean.json               sizes of Chroma's files at the last clean shutdown
+chroma-damaged/          the last of Chroma's folders in which no version was whole
 """
 
 import json
 import os
+import shutil
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from domain.errors import StoreError
 from retrieval.articles import AUDIENCES, Article, Audience
 
 KEPT = 3
+ASIDE = "chroma-damaged"
 FIX = "move this folder away and run `frontdesk ingest PATH --desk D`"
 
 
@@ -101,6 +104,21 @@ class VersionFiles:
                 return [Article(**json.loads(line)) for line in stream]
         except (OSError, ValueError, TypeError) as fault:
             raise StoreError("the articles of the serving version cannot be read", where=str(path), fix=FIX) from fault
+
+    def article_versions(self) -> list[str]:
+        """The versions of which there are articles, newest first."""
+        return sorted((path.stem for path in self._articles.glob("*.jsonl")), reverse=True)
+
+    def set_aside(self) -> None:
+        """Put Chroma's files out of the way, into ASIDE beside them; those of an earlier time go. Raises StoreError."""
+        aside = self.folder / ASIDE
+        try:
+            if self.chroma.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+                self.chroma.rename(aside)
+        except OSError as fault:
+            what = f"the damaged store cannot be put aside: {fault.strerror}"
+            raise StoreError(what, where=str(self.chroma), fix=FIX) from fault
 
     def drop_unkept(self, pointer: Pointer) -> None:
         """Delete article files of versions that the pointer does not name."""

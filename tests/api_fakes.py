@@ -161,6 +161,7 @@ class Shelf:
 
     version: str = "k1"
     trouble: str = ""
+    damage: str = ""
     public: ShelfSearch = field(
         default_factory=lambda: ShelfSearch(
             [Passage("returns#0", "returns", "Returning a lamp", "within 30 days", 1.0)]

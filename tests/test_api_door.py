@@ -246,21 +246,23 @@ def test_a_file_comes_whole_packed_and_only_once(path):
 
 
 @pytest.mark.parametrize(
-    ("faults", "version", "status", "ready", "degraded"),
+    ("faults", "knows", "status", "ready", "degraded"),
     [
-        ({"pii": "ok"}, "k1", 200, True, []),
-        ({"pii": "spacy is missing in /opt/secret"}, "k1", 200, True, ["guards"]),
-        ({"pii": "ok"}, "", 503, False, ["knowledge"]),
+        ({"pii": "ok"}, ("k1", ""), 200, True, []),
+        ({"pii": "spacy is missing in /opt/secret"}, ("k1", ""), 200, True, ["guards"]),
+        ({"pii": "ok"}, ("", ""), 503, False, ["knowledge"]),
+        ({"pii": "ok"}, ("k1", "damaged at /opt/secret; an earlier one serves"), 200, True, ["knowledge"]),
+        ({"pii": "ok"}, ("", "damaged at /opt/secret; read anew"), 503, False, ["knowledge"]),
     ],
 )
-def test_ready_is_who_can_answer(faults, version, status, ready, degraded):
-    service = FakeService()
-    service.guards.faults, service.knowledge.version = faults, version
+def test_ready_is_who_can_answer(faults, knows, status, ready, degraded):
+    service, (version, damage) = FakeService(), knows
+    service.guards.faults, service.knowledge.version, service.knowledge.damage = faults, version, damage
     answer = at_door(lambda door: door.http.get("/readyz"), service)
     body = answer.json()
     assert (answer.status_code, body["ready"], body["degraded"]) == (status, ready, degraded)
     states = {part["name"]: part["state"] for part in body["dependencies"]}
-    assert states["knowledge"] == ("ok" if version else "down")
+    assert states["knowledge"] == (("degraded" if damage else "ok") if version else "down")
     assert states["model"] == "off"
     assert "/opt/secret" not in answer.text
 

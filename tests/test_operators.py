@@ -27,6 +27,7 @@ class Shelf:
     public: ShelfSearch
     version: str = "v1"
     trouble: str = ""
+    damage: str = ""
     report: IngestReport = field(default_factory=lambda: IngestReport("v2"))
     infos: list[ArticleInfo] = field(default_factory=list)
     taken: list[Path] = field(default_factory=list)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fakes import FrozenClock, WordEmbedder
 
-from domain.errors import KnowledgeError, StoreError
+from domain.errors import KnowledgeError
 from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
 
 REPOSITORY = Path(__file__).parents[1]
@@ -338,52 +338,6 @@ def test_a_kill_in_the_middle_of_an_ingest_loses_nothing(tmp_path, shop, moment)
             assert any(line.strip() == moment for line in running.stdout)
         os.kill(running.pid, signal.SIGKILL)
     knowing(tmp_path, after)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param("sqlite cut", marks=pytest.mark.slow),
-        pytest.param("sqlite gone", marks=pytest.mark.slow),
-        "articles gone",
-        "pointer cut",
-    ],
-)
-def test_a_damaged_folder_is_one_clear_line(tmp_path, shop, damage):
-    async def fill(kb):
-        await kb.ingest(shop)
-
-    knowing(tmp_path, fill)
-    kb = tmp_path / "kb"
-    if damage == "sqlite cut":
-        os.truncate(kb / "chroma" / "chroma.sqlite3", 5_000)
-    elif damage == "sqlite gone":
-        (kb / "chroma" / "chroma.sqlite3").unlink()
-    elif damage == "articles gone":
-        next((kb / "articles").iterdir()).unlink()
-    else:
-        os.truncate(kb / "current.json", 20)
-    with pytest.raises(StoreError) as raised:
-        knowing(tmp_path, None)
-    line = str(raised.value)
-    assert "\n" not in line
-    assert "kb" in line
-    assert "frontdesk ingest PATH" in line
-
-
-def test_a_cut_segment_that_would_abort_the_process_is_one_clear_line(tmp_path):
-    rows = [{"id": f"a{n}", "title": f"Article {n}", "text": f"text {n}", "language": "en"} for n in range(1_100)]
-    (tmp_path / "kb.jsonl").write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
-
-    async def fill(kb):
-        await kb.ingest(tmp_path / "kb.jsonl")
-
-    knowing(tmp_path, fill)
-    segments = list((tmp_path / "kb" / "chroma").rglob("data_level0.bin"))
-    os.truncate(max(segments, key=lambda path: path.stat().st_size), 50)
-    with pytest.raises(StoreError, match="the knowledge store is damaged") as raised:
-        knowing(tmp_path, None)
-    assert "\n" not in str(raised.value)
 
 
 def test_a_clean_folder_is_not_opened_twice(tmp_path, shop):
