@@ -94,6 +94,16 @@ image-test: $(READY)  ## Build the Dockerfile's environment from the lock and se
 soak: $(READY)  ## Half load for MINUTES=30: fails when a request does, or when memory, handles or threads grow
 	@$(BIN)/python -m evals.soak $(or $(MINUTES),30)
 
+.PHONY: bench bench-check bench-replicas
+bench: $(READY)  ## Measure what the desk adds to a model call, into docs/performance.md (on a machine at rest)
+	@$(BIN)/frontdesk bench --desk $(DESK) --into docs/performance.md
+
+bench-check: $(READY)  ## Fail when a turn has become dearer against a bare LangGraph turn, or with more articles
+	@$(BIN)/frontdesk bench --check
+
+bench-replicas: $(READY)  ## The same as bench of two processes on Postgres, Redis and a Chroma server from their wheels
+	@$(BIN)/python tests/bench_replicas.py
+
 retrieval-report: $(READY)  ## Measure what docs/retrieval.md says (DATA=folder of retrieval_*.jsonl)
 	@$(BIN)/python -m evals.retrieval_report --data-dir $(DATA)
 

@@ -17,6 +17,7 @@ from typer.main import get_command
 from cli import (
     access,
     asking,
+    benching,
     calibrating,
     comparing,
     experiments,
@@ -148,6 +149,7 @@ def build() -> typer.Typer:
     app.command("move", epilog=moving.MOVE_EXAMPLES)(moving.move)
     app.command("backup", epilog=keeping.BACKUP_EXAMPLES)(keeping.backup)
     app.command("restore", epilog=keeping.RESTORE_EXAMPLES)(keeping.restore)
+    app.command("bench", epilog=benching.EXAMPLES)(benching.bench)
     app.command("doctor", epilog=health.EXAMPLES)(health.doctor)
     return app
 

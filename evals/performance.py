@@ -11,22 +11,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
+
+from evals.running import FRONTDESK, environment, resident, serving
 
 HOUSE = Path(__file__).resolve().parent.parent
 PAGE = HOUSE / "docs" / "performance.md"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
-FRONTDESK = Path(sys.executable).parent / "frontdesk"
 ROUNDS = 100
 STARTS = 3
-READY_SECONDS = 300.0
-MEGABYTE = 1e6
 QUESTIONS = (
     "How many days do I have to return an unused pan?",
     "What does express delivery cost?",
@@ -71,7 +67,7 @@ def _served(home: str) -> list[Row]:
             starts.append(ready)
             if number == STARTS - 1:
                 times = _asked(base)
-                memory = process.memory_info().rss / MEGABYTE
+                memory = resident(process)
     times.sort()
     p95 = times[int(len(times) * 0.95)]
     return [
@@ -101,39 +97,11 @@ def _asked(base: str) -> list[float]:
     return times
 
 
-@contextmanager
-def serving(home: str, **settings: str) -> Iterator[tuple[float, psutil.Process, str]]:
-    """The real server on a free port: seconds until /readyz, its process, its address."""
-    started = time.perf_counter()
-    command = [str(FRONTDESK), "serve", "--desk", "shop", "--port", "0"]
-    with subprocess.Popen(  # noqa: S603  # our own command
-        command, env=_environment(home) | settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            base = _address(Path(home) / "shop" / "lock.json", server)
-            yield time.perf_counter() - started, psutil.Process(server.pid), base
-        finally:
-            server.terminate()
-
-
-def _address(lock: Path, server: "subprocess.Popen[bytes]") -> str:
-    until = time.perf_counter() + READY_SECONDS
-    while time.perf_counter() < until and server.poll() is None:
-        try:
-            base = json.loads(lock.read_text(encoding="utf-8").strip("\0 \n"))["address"]
-            if base and httpx.get(f"{base}/readyz", timeout=5).is_success:
-                return str(base)
-        except (OSError, ValueError, httpx.HTTPError):
-            pass
-        time.sleep(0.05)
-    sys.exit(f"frontdesk serve was not ready (exit {server.poll()})")
-
-
 def _cases(home: str, split: str) -> list[Row]:
     """The desk suite on one split of the shop's cases, by quotation."""
     command = [str(FRONTDESK), "eval", "desk", "--desk", "shop", "--split", split, "--json"]
     done = subprocess.run(  # noqa: S603  # our own command
-        command, env=_environment(home), capture_output=True, text=True, check=False
+        command, env=environment(home), capture_output=True, text=True, check=False
     )
     figures = json.loads(done.stdout.splitlines()[-1])
     return [
@@ -145,11 +113,6 @@ def _cases(home: str, split: str) -> list[Row]:
         Row(f"shop cases, {split}: answered right (outcome and facts)", "-", f"{figures['answered_right']:.1%}"),
         Row(f"shop cases, {split}: internal articles shown", "0", str(figures["internal_shown"])),
     ]
-
-
-def _environment(home: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRONTDESK_", "LANGFUSE_"))}
-    return {**kept, "FRONTDESK_HOME": home, "FRONTDESK_LLM": "off", "OPENAI_API_KEY": ""}
 
 
 def _say(text: str) -> None:

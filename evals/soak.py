@@ -20,7 +20,8 @@ import httpx
 import psutil
 
 from domain.errors import NotMeasuredError
-from evals.performance import MEGABYTE, QUESTIONS, serving
+from evals.performance import QUESTIONS
+from evals.running import MEGABYTE, serving
 
 CLIENTS = 16
 TRIAL_SECONDS = 15.0

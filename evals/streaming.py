@@ -17,7 +17,8 @@ from pathlib import Path
 
 import httpx
 
-from evals.performance import FRONTDESK, QUESTIONS
+from evals.performance import QUESTIONS
+from evals.running import FRONTDESK
 
 PAUSE = 0.03
 ROUNDS = 15

