@@ -27,10 +27,11 @@ from graph.releases import Releases
 from graph.rooms import Rooms, Say, make_deps, make_judge, open_rooms, silent
 from graph.service import Service
 from graph.serving import Variants, built_in
-from graph.system import SystemClock, Uuid7
+from graph.system import SystemClock, Uuid7, new_canary
 from graph.threads import Saver, open_saver
 from graph.upkeep import start_upkeep
 from models.answer_cache import AnswerCache
+from models.canary import marking
 from models.chat import ModelClient
 from models.embedded import LocalModel
 from models.own_models import own_catalog, weights_of
@@ -107,8 +108,9 @@ async def open_studio(settings: Settings) -> Graph:
     opened, clock = AsyncExitStack(), SystemClock()
     opened.enter_context(HomeLock.acquire(state))
     store = await asyncio.to_thread(Store.open, state, clock, daily_limit=_daily_limit(settings))
-    chat = _model_client(settings, store, clock)
-    rooms = await open_rooms(settings, desk_folder, state, clock, opened)
+    canary = new_canary()
+    chat = _model_client(settings, store, clock, canary)
+    rooms = await open_rooms(settings, desk_folder, state, clock, opened, canary=canary)
     tracer = _live_tracer(settings)
     environment = settings.langfuse_environment or STUDIO
 
@@ -138,9 +140,11 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     store = await _vetted_store(settings, state, clock, opened, ways.vet)
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
-    rooms = await open_rooms(settings, desk_folder, state, clock, opened, say=ways.say, progress=ways.progress)
+    rooms = await open_rooms(
+        settings, desk_folder, state, clock, opened, say=ways.say, progress=ways.progress, canary=new_canary()
+    )
     store.budget.default_to(_desk_budgets(settings, rooms.profile))
-    chat, local = _models(settings, store, clock, ids, opened, alone=not ways.among)
+    chat, local = _models(settings, store, clock, ids, opened, alone=not ways.among, canary=rooms.canary)
     asked = ways.wrapped(chat) if ways.wrapped else chat
     # The receipts are the traces, whether or not an exporter sends them on.
     tracer, metrics = NoTracer(), Metrics(counts_in(ways.among) if ways.among else None)
@@ -191,10 +195,10 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
 
 
 def _models(
-    settings: Settings, store: Store, clock: Clock, ids: Ids, opened: AsyncExitStack, *, alone: bool
+    settings: Settings, store: Store, clock: Clock, ids: Ids, opened: AsyncExitStack, *, alone: bool, canary: str
 ) -> tuple[ModelClient, LocalModel | None]:
     """What asks models, and the embedded one behind it where one process serves `alone`; `opened` closes them."""
-    chat = _model_client(settings, store, clock)
+    chat = _model_client(settings, store, clock, canary)
     opened.push_async_callback(chat.aclose)
     # Each of many processes would load it for itself: 2 GB.
     local = _local_model(settings, chat, clock, ids) if alone else None
@@ -287,7 +291,7 @@ def _judge_rate(settings: Settings, chat: ChatModel) -> float:
     return PAID_JUDGE_SAMPLE if card and card.mode == "remote" else 1.0
 
 
-def _model_client(settings: Settings, store: Store, clock: Clock) -> ModelClient:
+def _model_client(settings: Settings, store: Store, clock: Clock, canary: str) -> ModelClient:
     catalog = own_catalog(settings.home)
     routes = catalog.routes(
         openai_api_key=settings.openai_api_key.get_secret_value(),
@@ -305,6 +309,7 @@ def _model_client(settings: Settings, store: Store, clock: Clock) -> ModelClient
         jitter=random.random,
         timeout=settings.llm_timeout,
         local=None if off or routes else catalog.local(settings.llm_model),
+        mark=marking(canary),
     )
 
 

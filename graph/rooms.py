@@ -55,6 +55,7 @@ class Rooms:
     scope: ScopeFilter
     router: ComplexityRouter
     prompts: PromptLibrary
+    canary: str = ""
 
 
 async def open_rooms(
@@ -66,8 +67,9 @@ async def open_rooms(
     *,
     say: Say = silent,
     progress: Progress | None = None,
+    canary: str = "",
 ) -> Rooms:
-    """Open knowledge, guards and router of a desk; `opened` closes them."""
+    """Open knowledge, guards and router of a desk; `opened` closes them. `canary`: see guards/leak.py."""
     profile = read_profile(desk_folder)
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
     embedder = load_embedder(config.embedder.name)
@@ -89,10 +91,11 @@ async def open_rooms(
         report = await knowledge.ingest(articles, progress)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
     prompts = PromptLibrary.load(desk=desk_folder / PROMPTS)
-    guards = _guards(profile, settings, prompts, partial(knowledge.texts, "internal"), _vocabulary(knowledge))
+    internal = partial(knowledge.texts, "internal")
+    guards = _guards(profile, settings, prompts, internal, _vocabulary(knowledge), canary=canary)
     head = read_scope_head(desk_folder, embedder.name)
     scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge), head=head)
-    return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter(), prompts)
+    return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter(), prompts, canary)
 
 
 def open_guards(settings: Settings) -> Guards:
@@ -110,6 +113,7 @@ def _guards(
     *,
     thresholds: dict[GuardFamily, float] | None = None,
     like: Guards | None = None,
+    canary: str = "",
 ) -> Guards:
     return Guards.load(
         profile,
@@ -118,6 +122,7 @@ def _guards(
         vocabulary=vocabulary,
         ner=settings.ner == "on",
         prompts=prompts.instructions,
+        canary=canary,
         support=_support,
         thresholds={
             str(name): value for name, value in (thresholds_of(profile, settings) | (thresholds or {})).items()
@@ -143,6 +148,7 @@ def retuned(rooms: Rooms, settings: Settings, thresholds: dict[GuardFamily, floa
         _vocabulary(knowledge),
         thresholds=thresholds,
         like=rooms.guards,
+        canary=rooms.canary,
     )
 
 

@@ -93,6 +93,7 @@ class DeskView:
     heads: the local classifiers, one set for all guards
     thresholds: what the desk or the settings say instead of a head's shipped one
     prompts: gives the instructions that models are given
+    canary: letters that stand in those instructions and nowhere else; empty: none do
     support: for an answer and the texts it rests on, each sentence's support (0..1) and how many words it has
     """
 
@@ -102,6 +103,7 @@ class DeskView:
     vocabulary: Callable[[], Collection[str]] = frozenset
     ner: bool = False
     prompts: Callable[[], Sequence[str]] = tuple
+    canary: str = ""
     support: Support | None = None
     heads: Heads = field(default_factory=Heads)
     thresholds: Mapping[str, float] = field(default_factory=dict)

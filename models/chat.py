@@ -17,7 +17,7 @@ from models.breaker import Breaker
 from models.catalog import LOCAL, TIERS, Endpoint, ModelRow, Prices, Route
 from models.pace import Pace
 from models.tokens import estimate_request, estimate_tokens
-from models.wire import Usage, WireError, WireReply, choice_probabilities
+from models.wire import StreamedReply, Usage, WireError, WireReply, choice_probabilities
 
 if TYPE_CHECKING:
     from models.openai_wire import Wire
@@ -91,22 +91,6 @@ class _Attempts:
         return self.prices.cost(estimate_request(self.request.messages), self.max_tokens)
 
 
-@dataclass(slots=True)
-class StreamedReply:
-    """Implements domain.ports.ChatStream."""
-
-    calls: list[Call]
-    words: AsyncGenerator[str]
-    reply: ChatReply | None = None
-
-    def __aiter__(self) -> AsyncIterator[str]:
-        return self.words
-
-    async def aclose(self) -> None:
-        """Leave: what was under way is settled and booked before this returns."""
-        await self.words.aclose()
-
-
 class ModelClient:
     """Implements domain.ports.ChatModel. Belongs to one event loop; close it with `aclose`."""
 
@@ -120,14 +104,15 @@ class ModelClient:
         timeout: float,
         local: ModelRow | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        mark: Callable[[ChatRequest], ChatRequest] = lambda request: request,
     ) -> None:
         """`routes` in order of preference. `timeout` is seconds for a request with all its retries.
 
-        `jitter` gives 0..1 at random. `local` is the row that `attach_local` brings up.
+        `jitter` gives 0..1 at random. `local` is the row that `attach_local` brings up. `mark` is put to every request.
         """
         self._routes, self._local_row, self._local = tuple(routes), local, tuple[Route, ...]()
         self._budget, self._clock, self._jitter, self._sleep = budget, clock, jitter, sleep
-        self._timeout = timeout
+        self._timeout, self._mark = timeout, mark
         self._breakers: dict[Endpoint, Breaker] = {}
         self._paces: dict[tuple[Endpoint, str], Pace] = {}
         self._wires: dict[tuple[Endpoint, str], Wire] = {}
@@ -179,6 +164,7 @@ class ModelClient:
         end closes it (`contextlib.aclosing`): what was written so far is then paid for and in `calls`.
         """
         calls: list[Call] = []
+        request = self._mark(request)
         reply = StreamedReply(calls, self._words(request, calls, lambda said: setattr(reply, "reply", said), streamed))
         return reply
 

@@ -1,7 +1,10 @@
 """What goes over the wire to a model, as chat.py sees it: replies, failures, and choices read from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from domain.ports import ChatReply
+from domain.turn import Call
 
 LEAST_MASS = 0.1
 """Less probability than this on all choices together: the model was saying something else."""
@@ -27,6 +30,22 @@ class WireReply:
     text: str
     usage: Usage | None
     top: dict[str, float]
+
+
+@dataclass(slots=True)
+class StreamedReply:
+    """Implements domain.ports.ChatStream."""
+
+    calls: list[Call]
+    words: AsyncGenerator[str]
+    reply: ChatReply | None = None
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self.words
+
+    async def aclose(self) -> None:
+        """Leave: what was under way is settled and booked before this returns."""
+        await self.words.aclose()
 
 
 class WireError(Exception):

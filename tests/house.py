@@ -108,6 +108,7 @@ async def open_house(  # each is a part that some test replaces
     exports: bool = False,
     cache_hours: float = 0.0,
     bell: Bell | None = None,
+    canary: str = "",
 ) -> AsyncIterator[House]:
     """A desk over `folder`; without a `chat` it answers by quotation."""
     clock, tracer, embedder = FrozenClock(), tracer or ListTracer(), WordEmbedder()
@@ -117,7 +118,9 @@ async def open_house(  # each is a part that some test replaces
     opened = AsyncExitStack()
     saver = await open_saver(folder, opened, url)
     guards = Guards.load(
-        profile, internal=lambda: ["The goodwill limit for agents is 77 dollars without asking a lead."]
+        profile,
+        internal=lambda: ["The goodwill limit for agents is 77 dollars without asking a lead."],
+        canary=canary,
     )
     prompts = PromptLibrary.load()
     cache = AnswerCache(store.answers(timedelta(hours=cache_hours)), embedder) if cache_hours else None

@@ -8,9 +8,10 @@ import pytest
 from domain.errors import UsageError
 from domain.settings import read_settings
 from domain.turn import Verdict
-from evals.guards_report import BEGIN, CHAPTERS, END, PAGE, Target, chapter_text, run_chapter, spliced, verdict
+from evals.guard_aims import AIMS, SAME, Aim, aims_table, figure_of, read_left_out, verdict
+from evals.guards_report import BEGIN, BUSINESSES, CHAPTERS, END, PAGE, Measured, run_chapter, spliced
 from evals.run import Figure, Result, share
-from evals.served import EXAMPLES, Attack, Fate, fate, read_attacks, split, summed_up
+from evals.served import EXAMPLES, Attack, Fate, by_length, fate, read_attacks, split, summed_up
 from guards import InputCheck, ScopeVerdict
 
 
@@ -19,29 +20,65 @@ from guards import InputCheck, ScopeVerdict
     [
         (0.95, False, "met, stretch too"),
         (0.85, False, "met"),
-        (0.70, False, "short by 0.100"),
+        (0.70, False, "**short by 0.100**"),
         (None, False, "not measured"),
         (0.02, True, "met, stretch too"),
         (0.10, True, "met"),
-        (0.20, True, "short by 0.080"),
+        (0.20, True, "**short by 0.080**"),
     ],
 )
-def test_a_figure_is_held_against_its_target(value, low, expected):
-    target = Target("x", 0.12, 0.04, low=True) if low else Target("x", 0.80, 0.90)
-    assert verdict(Figure("x", value, 10), target) == expected
+def test_a_figure_is_held_against_its_aim(value, low, expected):
+    aim = Aim("", "", "x", 0.12, 0.04, low=True) if low else Aim("", "", "x", 0.80, 0.90)
+    assert verdict(Figure("x", value, 10), aim) == expected
 
 
-def test_a_chapter_shows_counts_intervals_targets_and_kinds():
-    result = Result(
-        "injection",
-        {"rows": 12},
-        [share("recall", [True] * 8 + [False] * 2)],
-        {"wild": [share("recall", [True] * 5)], "other": [share("recall", [False] * 5)]},
+def blocks(caught, of, wrong, among):
+    """A result as a suite of blocking gives it, all of one kind."""
+    figures = [
+        share("recall", [True] * caught + [False] * (of - caught)),
+        share("false_positive_rate", [True] * wrong + [False] * (among - wrong)),
+        share("length_recall", [True] + [False] * (of - 1)),
+    ]
+    return Result("injection", {"rows": of + among}, figures, {"in_the_wild": figures, "surge": figures})
+
+
+def test_left_out_figures_come_first_and_what_ships_beside_them():
+    rows = aims_table({"injection": blocks(10, 10, 0, 10)}, {"injection": blocks(8, 10, 1, 10)}).split("\n")
+    wild = next(row for row in rows if "in the wild" in row)
+    assert wild == (
+        "| injection, in the wild: caught | 0.800 | 10 | 0.490-0.943 | ≥ 0.9 (0.98) | **short by 0.100** | 0.100 | 1.000 |"
     )
-    text = chapter_text("Injection", result, (Target("recall", 0.9, 0.95, kinds=("wild",)),), 3.2)
-    assert "| recall | 0.800 | 10 | 0.490-0.943 |  |  |" in text
-    assert "| wild | recall | 1.000 | 5 | 0.566-1.000 | ≥ 0.9 (0.95) | met, stretch too |" in text
-    assert "rows 12; 3 s." in text
+    assert all("not measured" in row for row in rows if "pii" in row or "serves" in row)
+    shipped_only = aims_table({"injection": blocks(10, 10, 0, 10)}, {})
+    assert "| 1.000 | 10 | 0.722-1.000 | ≥ 0.9 (0.98) | met, stretch too | 0.100 |  |" in shipped_only
+
+
+def test_figures_of_several_kinds_are_counted_together():
+    result = Result("x", {}, [], {"a": [share("recall", [True] * 9 + [False])], "b": [share("recall", [False] * 30)]})
+    both = figure_of(result, "recall", ("a", "b"))
+    assert (both.value, both.n) == (9 / 40, 40)
+    assert figure_of(result, "recall", ("c",)) is None
+    surge = blocks(6, 10, 2, 20)
+    assert figure_of(surge, "f1", ("surge",)).value == pytest.approx(2 * 6 / (6 + 2 + 10))
+    assert figure_of(surge, "length_f1", ("surge",)).value == pytest.approx(2 * 1 / (1 + 2 + 10))
+
+
+def test_every_aim_has_a_chapter_that_measures_it():
+    keys = {*(chapter.key for chapter in CHAPTERS), *BUSINESSES, "injected_vi", "times"}
+    assert {aim.chapter for aim in AIMS} <= keys
+    told = read_left_out()
+    wanted = [aim for aim in AIMS if aim.chapter in told]
+    assert wanted
+    for aim in wanted:
+        assert figure_of(told[aim.chapter], aim.figure, aim.kinds), aim.what
+        assert aim.length in ("", SAME) or figure_of(told[aim.chapter], aim.length, aim.kinds), aim.what
+
+
+def test_a_chapter_shows_counts_intervals_and_kinds():
+    text = Measured("injection", "Injection", blocks(8, 10, 1, 10), seconds=3.2).text
+    assert "| recall | 0.800 | 10 | 0.490-0.943 |" in text
+    assert "| surge | recall | 0.800 | 10 | 0.490-0.943 |" in text
+    assert "rows 20; 3 s." in text
 
 
 def test_only_what_stands_between_the_markers_is_renewed():
@@ -53,7 +90,7 @@ def test_only_what_stands_between_the_markers_is_renewed():
 
 def test_a_suite_without_rows_is_named_and_left_out(tmp_path):
     said = []
-    text = asyncio.run(run_chapter(CHAPTERS[0], tmp_path, read_settings(), said.append))
+    text = asyncio.run(run_chapter(CHAPTERS[0], tmp_path, read_settings(), said.append)).text
     assert "Left out" in text
     assert str(tmp_path) not in text
     assert any("LEFT OUT Injection" in line for line in said)
@@ -85,6 +122,12 @@ def test_the_figures_of_attacks_and_of_customers_stand_side_by_side():
     assert shown["attacks_served_behind"] == 1.0
     assert shown["customers_turned_away"] == 0.1
     assert {name: figures[0].value for name, figures in result.by_kind.items()} == {"a": 0.5, "b": 0.0}
+
+
+def test_length_alone_may_refuse_as_many_customers_as_the_guards():
+    served, out = Fate(blocked=False, out=False), Fate(blocked=False, out=True)
+    figures = by_length([served, out, served], ["a" * 5, "b" * 9, "c" * 30], ["d" * 9, "e" * 10], ["f" * 10, "g" * 20])
+    assert [figure.value for figure in figures] == [0.5, 0.0, 9]
 
 
 def test_examples_and_other_customers_do_not_meet():

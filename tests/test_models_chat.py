@@ -17,6 +17,7 @@ from fakes import FrozenClock, PurseBudget
 from domain.errors import BudgetError, ModelDownError, ModelGarbageError
 from domain.ports import ChatReply, ChatRequest
 from domain.turn import Message, Payer
+from models.canary import marking
 from models.catalog import Catalog, Endpoint, ModelRow, Prices, Route, load_catalog
 from models.chat import ModelClient
 from models.tokens import estimate_request
@@ -181,7 +182,12 @@ class Bench:
 
 
 def bench(
-    url: str, *rows: ModelRow, timeout: float = 5.0, limit: int = 1_000_000, routes: list[Route] | None = None
+    url: str,
+    *rows: ModelRow,
+    timeout: float = 5.0,
+    limit: int = 1_000_000,
+    routes: list[Route] | None = None,
+    canary: str = "",
 ) -> Bench:
     clock, budget, pauses = FrozenClock(), LockedPurse(limit), []
 
@@ -198,6 +204,7 @@ def bench(
         timeout=timeout,
         local=row("small", endpoint="local", prices=Prices(input=0, cached_input=0, output=0), weak=True),
         sleep=sleep,
+        **({"mark": marking(canary)} if canary else {}),
     )
     return Bench(client, budget, clock, pauses)
 

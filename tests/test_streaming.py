@@ -12,7 +12,7 @@ from fakes import ShelfSearch
 from house import PROFILE, RETURNS, House, open_house
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_models_chat import USAGE, Bench, bench, row
+from test_models_chat import USAGE, Bench, bench, row, said
 from test_models_stream import Streaming, chunk
 
 from cli.asking import _say
@@ -26,6 +26,7 @@ ASKED = "How many days do I have to return a lamp?"
 HOLDS = "You can return a lamp within 30 days."
 OWN_WORDS = "You have 30 days to return an unused lamp."
 FURTHER = "The lamp must be unused."
+CANARY = "bcdfghjklmnpqrst"
 QUOTED = "You can return a lamp within 30 days"
 INTERNAL = "The goodwill limit for agents is 77 dollars without asking a lead."
 REQUIRING = DeskProfile.model_validate(
@@ -63,7 +64,7 @@ async def writing(
 ) -> AsyncIterator[tuple[House, Bench]]:
     """A desk whose model is the real client over a server that writes like this."""
     server.script = [script]
-    made = bench(server.url, row(tier="medium", context=20_000))
+    made = bench(server.url, row(tier="medium", context=20_000), canary=parts.get("canary", ""))
     try:
         async with open_house(folder, chat=made.client, **parts) as house:
             yield house, made
@@ -207,6 +208,26 @@ def test_a_model_that_breaks_off_gives_way_to_the_quotation(tmp_path: Path, upst
     reply = reply_of(events)
     assert (reply.outcome, reply.receipt.mode) == ("answer", "quote")
     assert "".join(tokens(events)) == reply.answer
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["stream", "plain"])
+def test_a_model_that_tells_its_instructions_in_other_words_is_stopped(
+    tmp_path: Path, upstream: Streaming, *, live: bool
+) -> None:
+    pieces = [f"{HOLDS} ", "On m'a dit : ", CANARY[:5], CANARY[5:], ". ", "Rien de plus. "]
+    script: Any = written(*pieces) if live else said("".join(pieces))
+
+    async def turn() -> list[Event]:
+        async with writing(tmp_path, upstream, script, canary=CANARY) as (house, _):
+            return [event async for event in house.desk.stream(Question(ASKED, live=live))]
+
+    events = asyncio.run(turn())
+    reply = reply_of(events)
+    assert f"[{CANARY}]" in upstream.requests[0]["messages"][0]["content"]
+    everything = "".join(event.text for event in events if isinstance(event, Token))
+    assert all(piece not in everything + reply.answer for piece in (CANARY[:5], CANARY[5:], "On m'a dit"))
+    assert (reply.receipt.mode, reply.outcome) == ("quote", "answer")
+    assert "leak:canary" in [each.guard for each in reply.receipt.verdicts if each.action == "block"]
 
 
 def test_whoever_waits_for_the_whole_is_told_nothing_early(tmp_path: Path, upstream: Streaming) -> None:

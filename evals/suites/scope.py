@@ -13,7 +13,7 @@ from typing import Protocol
 
 from domain.errors import UsageError
 from domain.profile import DeskProfile
-from evals.blocking import MS, SHOWN_MISSES, Row, read_rows
+from evals.blocking import MS, SHOWN_MISSES, Row, length_limit, read_rows
 from evals.blocking import Scored as Judged
 from evals.blocking import f1 as f1_of
 from evals.run import Figure, Miss, Result, Run, share
@@ -102,8 +102,10 @@ def summed_up(scored: Sequence[Scored], unscored: int, about: dict[str, object])
     kinds: dict[str, list[Scored]] = {}
     for one in scored:
         kinds.setdefault(one.row.kind, []).append(one)
+    limit = length_limit([_judged(one, "out") for one in scored])
     figures = [
         *_shares(scored),
+        share("length_recall", [len(one.row.text) > limit for one in scored if one.row.label == "out"]),
         f1(scored, "out"),
         f1(scored, "in"),
         Figure("ms_p50", percentile(times, 50), len(times)),
@@ -121,10 +123,12 @@ def summed_up(scored: Sequence[Scored], unscored: int, about: dict[str, object])
 
 def f1(scored: Sequence[Scored], label: str) -> Figure:
     """F1 of finding the rows of one label, with a bootstrap interval; `f1` is that of "out"."""
-    figure = f1_of(
-        [Judged(one.row, one.row.label == label, one.verdict.scope == label, 0.0, [], one.ms) for one in scored]
-    )
+    figure = f1_of([_judged(one, label) for one in scored])
     return figure if label == "out" else Figure(f"f1_{label}", figure.value, figure.n, figure.ci)
+
+
+def _judged(one: Scored, label: str) -> Judged:
+    return Judged(one.row, one.row.label == label, one.verdict.scope == label, 0.0, [], one.ms)
 
 
 def _shares(scored: Sequence[Scored]) -> list[Figure]:
