@@ -22,6 +22,7 @@ from domain.errors import FrontdeskError, UsageError
 from domain.settings import Settings, read_settings
 from evals.cases import FILES, read_cases
 from evals.guard_aims import aims_table, read_left_out, table
+from evals.indirect import measure_indirect
 from evals.run import Figure, Result, Run, find_suite, share
 from evals.served import drawn, measure_served, read_attacks
 from graph.profiles import find_desk
@@ -172,6 +173,13 @@ async def run_shop(settings: Settings) -> Measured:
     return Measured("injected_vi", title, Result("guards", {"desk": SHOP}, [share("recall", blocked)]), seconds=time.perf_counter() - started)  # fmt: skip
 
 
+async def run_indirect(folder: Path, say: Say) -> Measured:
+    """Orders to a model inside retrieved text; what is not there of the public data is named."""
+    started, title = time.perf_counter(), "Orders to a model inside retrieved text"
+    result = await asyncio.to_thread(measure_indirect, folder.parent / "data", say)
+    return Measured("indirect", title, result, seconds=time.perf_counter() - started)
+
+
 async def run_times() -> Measured:
     """Milliseconds of all guards of a side, in a process of its own that keeps to one core."""
     started, title = time.perf_counter(), "Time of all guards of a side"
@@ -220,6 +228,8 @@ async def measure_all(folder: Path, only: Sequence[str], say: Say) -> str:
         done = [await run_chapter(chapter, folder, settings, say) for chapter in wanted]
         if not only or "served" in only:
             done += await run_served(folder, settings, say)
+        if not only or "indirect" in only:
+            done.append(await run_indirect(folder, say))
         if not only or "shop" in only:
             done.append(await run_shop(settings))
         if not only or "times" in only:
@@ -233,7 +243,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=DATA, help="Folder of the suites' JSONL files.")
-    parser.add_argument("--only", nargs="*", default=(), help="Suites, served, shop, times; then print, write nothing.")
+    parser.add_argument(
+        "--only", nargs="*", default=(), help="Suites, served, indirect, shop, times; then print, write nothing."
+    )
     given = parser.parse_args(arguments)
     measured = asyncio.run(measure_all(given.data_dir, given.only, lambda line: print(line, file=sys.stderr)))  # noqa: T201  # its work
     if given.only:

@@ -1,6 +1,7 @@
 """Instructions to a model inside retrieved text: passages of articles, and facts that a caller brings along.
 
-The families of `injection`, without the hints: help articles speak of instructions, rules and roles themselves.
+The families of `injection`, without the hints: help articles speak of instructions, rules and roles themselves. And
+families of their own (retrieved_families.py): who speaks to a machine, of the user, or of the answer being written.
 A passage that carries an instruction is dropped; of a fact only the sentence is.
 """
 
@@ -9,16 +10,19 @@ import re
 from guards.base import Example
 from guards.injection_families import FAMILIES, WORDS
 from guards.normalise import inspect
+from guards.retrieved_families import FAMILIES as PLANTED
+from guards.retrieved_families import WORDS as PLANTED_WORDS
 from guards.rules import RuleSet
 
 NAME = "retrieved"
 REASON = "instructions in retrieved text"
 DEFUSED = "[…]"
-SENTENCE = re.compile(r"[^.!?\n。]+[.!?\n。]*\s*")
+SENTENCE = re.compile(r"(?:[^.!?\n。]|[.!?](?![\"”'’)\]]*(?:\s|$)))+(?:[.!?。]+[\"”'’)\]]*|\n)?\s*")
+"""A mark inside of a word (help.example) ends none."""
 # What an article may well say to its reader: act as the contact person, answer with your number, share your password with nobody.
 FOR_PEOPLE = frozenset(
     {"role", "planted", "extract_secret", "secret_yours", "secret_other", "dictated_reply", "internal_data", "others_data",
-     "you_are_now", "must_obey", "decode", "unbound", "extract_above", "override_say", "new_orders"}
+     "you_are_now", "must_obey", "decode", "unbound", "extract_above", "override_say", "new_orders", "vi_role"}
 )  # fmt: skip
 
 EXAMPLES = (
@@ -34,10 +38,12 @@ class Retrieved:
 
     def __init__(self) -> None:
         self._rules = RuleSet([family for family in FAMILIES if family.name not in FOR_PEOPLE], WORDS)
+        self._planted = RuleSet(PLANTED, PLANTED_WORDS)
 
     def carries_orders(self, text: str) -> bool:
         """Whether one of the families stands in the text, as written or encoded."""
-        return bool(self._rules.look(inspect(text, limit=len(text)).views, hints=False).names)
+        views = inspect(text, limit=len(text)).views
+        return any(rules.look(views, hints=False).names for rules in (self._rules, self._planted))
 
     def defused(self, text: str) -> str:
         """The text without the sentences that speak to the model; all of it if only the whole does."""
