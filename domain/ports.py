@@ -73,7 +73,8 @@ class ChatRequest:
 
     `payer`: on whose account; without one it counts against the total and the model only.
     `prompt`: the label of the prompt that the messages were made from. `schema`: a JSON schema (as text) that the
-    answer should follow, where the model can; the answer is to be checked all the same.
+    answer should follow, where the model can; the answer is to be checked all the same. `seconds`: how long it may take
+    with all its retries, where that is less than the client's own limit; 0: as long as that.
     """
 
     purpose: str
@@ -84,6 +85,7 @@ class ChatRequest:
     payer: Payer = field(default_factory=Payer)
     prompt: str = ""
     schema: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

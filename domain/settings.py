@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     guard_thresholds: dict[GuardFamily, Threshold] = Field(
         {}, description="Thresholds of injection, malicious, toxicity as JSON; they win over the desk's."
     )
+    second_look: Literal["auto", "off"] = Field(
+        "auto", description="off: no configured model rules on questions that the guards' classifiers are unsure of."
+    )
     cache_hours: float = Field(
         24.0, ge=0, description="Hours for which a model's answer may be given again to the same question; 0: never."
     )

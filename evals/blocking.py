@@ -40,7 +40,10 @@ class Row(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What became of a row. `score` is the family's, 0..1; `others`: guards that block it too."""
+    """What became of a row. `score` is the family's, 0..1; `others`: guards that block it too.
+
+    `grey`: the classifiers are unsure of it, and a configured model would be asked.
+    """
 
     row: Row
     harmful: bool
@@ -48,6 +51,7 @@ class Scored:
     score: float
     others: list[str]
     ms: float
+    grey: bool = False
 
     @property
     def right(self) -> bool:
@@ -100,7 +104,7 @@ async def judge_rows(
             others = [v.guard for v in check.verdicts if v.action == "block" and not _of(v, family)]
             blocked = any(verdict.action == "block" for verdict in own)
             score = max(verdict.score for verdict in own)
-            scored.append(Scored(row, row.label == harmful, blocked, score, others, took))
+            scored.append(Scored(row, row.label == harmful, blocked, score, others, took, bool(check.doubtful)))
         progress(done, len(rows))
     return scored, len(rows) - len(scored)
 
@@ -202,6 +206,8 @@ def _shares(scored: Sequence[Scored], limit: int) -> list[Figure]:
         share("recall_any_guard", [one.refused for one in harmful]),
         share("false_positive_rate_any_guard", [one.refused for one in benign]),
         share("length_recall", [len(one.row.text) > limit for one in harmful]),
+        share("grey_harmful", [one.grey for one in harmful]),
+        share("grey_benign", [one.grey for one in benign]),
     ]
 
 

@@ -138,15 +138,15 @@ class TurnRecord:
     def take(self, update: Mapping[str, object] | None, node: str = "") -> None:
         """Take over what was written; what is appended is appended, and calls say which node made them."""
         for name, value in (update or {}).items():
-            if isinstance(value, Overwrite):
-                self.values[name] = value.value
-            elif name == "calls":
-                made = [replace(call, step=node) for call in cast("list[Call]", value)]
-                self.values[name] = [*self.values.get(name, []), *made]
+            anew = isinstance(value, Overwrite)
+            written = value.value if isinstance(value, Overwrite) else value
+            before = [] if anew else self.values.get(name, [])
+            if name == "calls":
+                self.values[name] = [*before, *(replace(call, step=node) for call in cast("list[Call]", written))]
             elif name in APPENDED:
-                self.values[name] = [*self.values.get(name, []), *cast("list[Verdict]", value)]
+                self.values[name] = [*before, *cast("list[Verdict]", written)]
             else:
-                self.values[name] = value
+                self.values[name] = written
 
     def settle(self, **values: object) -> None:
         """Set what no node could: the outcome of a turn that was cut off."""

@@ -202,6 +202,7 @@ def make_deps(rooms: Rooms, chat: ChatModel, settings: Settings) -> Deps:
         grey=rooms.config.grey,
         top_k=rooms.config.top_k,
         history_tokens=settings.history_tokens,
+        second_look=settings.second_look == "auto",
     )
 
 

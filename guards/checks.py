@@ -4,14 +4,15 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from domain.profile import DeskProfile
 from domain.turn import Fact, Language, Passage, Verdict
 from guards import retrieved
 from guards.base import DeskView, Evidence, Guard, GuardSpec, Inspected, Support, Watch, discover, failed
-from guards.heads import PART, Heads
+from guards.doubt import doubtful
+from guards.heads import PART, SHIPPED_THRESHOLD, Heads
 from guards.normalise import inspect
 from guards.pii import Pii
 from guards.placeholders import Masked, mask
@@ -29,13 +30,14 @@ class InputCheck:
     """A question checked. `text` is masked: what everything else may see, also of a blocked question.
 
     `secrets` maps placeholders to originals, those known before included. If masking itself failed, `text`
-    holds no word of the question.
+    holds no word of the question. `doubtful`: verdicts of classifiers that are unsure of it, where nothing else decides.
     """
 
     text: str
     secrets: dict[str, str]
     verdicts: list[Verdict]
     blocked: Verdict | None
+    doubtful: list[Verdict] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,20 @@ class Guards:
     """All guards of one desk. Every check runs in a thread and never raises: what fails is a verdict."""
 
     def __init__(
-        self, guards: Sequence[tuple[GuardSpec, Guard]], pii: Pii, *, max_chars: int, watch: Watch | None = None
+        self,
+        guards: Sequence[tuple[GuardSpec, Guard]],
+        pii: Pii,
+        *,
+        max_chars: int,
+        watch: Watch | None = None,
+        threshold: Callable[[str], float] = lambda _family: SHIPPED_THRESHOLD,
     ) -> None:
         self._input = [each for each in guards if each[0].side != "output"]
         self._output = [each for each in guards if each[0].side != "input"]
         self._pii = pii
         self._retrieved = Retrieved()
         self._max_chars = max_chars
+        self._threshold = threshold
         self._watch = watch or Watch()
         for name in (NORMALISING, MASKING, retrieved.NAME, *(spec.name for spec, _ in guards)):
             self._watch.know(name)
@@ -109,10 +118,10 @@ class Guards:
         built = [(found.spec, found.make(desk)) for found in discover()]
         pii = next(made for _, made in built if isinstance(made, Pii))
         if like is None:
-            return cls(built, pii, max_chars=max_chars)
+            return cls(built, pii, max_chars=max_chars, threshold=desk.threshold)
         pii, watch = like._pii, like._watch  # noqa: SLF001  # of the same class
         shared = [(spec, pii if isinstance(made, Pii) else made) for spec, made in built]
-        return cls(shared, pii, max_chars=max_chars, watch=watch)
+        return cls(shared, pii, max_chars=max_chars, watch=watch, threshold=desk.threshold)
 
     async def warm(self) -> None:
         """Load what takes a while (Presidio: a second or more), so that no customer waits for it."""
@@ -176,6 +185,7 @@ class Guards:
             secrets=masked.secrets if masked else dict(known),
             verdicts=verdicts,
             blocked=_first_block(verdicts),
+            doubtful=doubtful(verdicts, self._threshold),
         )
 
     def _check_output(self, draft: str, evidence: Evidence) -> OutputCheck:

@@ -183,7 +183,7 @@ class ModelClient:
         streamed: bool,  # noqa: FBT001
     ) -> AsyncGenerator[str]:
         """Ask one model after the other until one has begun to speak."""
-        deadline = self._clock.monotonic() + self._timeout
+        deadline = self._clock.monotonic() + min(self._timeout, request.seconds or self._timeout)
         failed: set[Endpoint] = set()
         fault: ModelError | None = None
         for route in self._chain(request.model):

@@ -19,7 +19,8 @@ class Deps:
     `grey` is the band of retrieval confidence in which the passages may or may not hold the answer:
     below it the desk does not know, above it they do. `history_tokens` bounds what a model is shown
     of the conversation. `cache_key` makes the bounds of an answer from its language, prompt and model; without it
-    and `cache` every question is answered anew.
+    and `cache` every question is answered anew. `second_look`: whether a configured model may rule on questions that
+    the guards' classifiers are unsure of.
     """
 
     profile: DeskProfile
@@ -36,5 +37,6 @@ class Deps:
     grey: tuple[float, float]
     top_k: int
     history_tokens: int = 800
+    second_look: bool = False
     cache: Cache | None = None
     cache_key: Callable[[Language, str, str], CacheKey] | None = None

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 from typing_extensions import NotRequired, TypedDict
 
 from domain.turn import (
+    Call,
     Fact,
     Handoff,
     Language,
@@ -13,6 +15,7 @@ from domain.turn import (
     Mode,
     Outcome,
     Passage,
+    Pins,
     Reason,
     Scope,
     Score,
@@ -20,11 +23,13 @@ from domain.turn import (
     Tier,
     Turn,
     Verdict,
+    payer_of,
     reason_of,
 )
 from models.language import detect_language
 from nodes.deps import Deps
 from nodes.history import EARLIER, trimmed
+from nodes.second_look import second_look
 
 
 class GuardInputUpdate(TypedDict):
@@ -58,9 +63,11 @@ class GuardInputUpdate(TypedDict):
     history: NotRequired[list[Message]]
 
 
-async def guard_input(turn: Turn, *, deps: Deps) -> GuardInputUpdate:
+async def guard_input(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> GuardInputUpdate:
     """Mask personal data, look for attacks, find the language of the turn."""
-    check = await deps.guards.check_input(turn["question"], turn.get("secrets", {}))
+    check, calls = await deps.guards.check_input(turn["question"], turn.get("secrets", {})), list[Call]()
+    if (runtime.context or Pins()).model != "quote":
+        check, calls = await second_look(check, payer_of(turn), deps)
     facts, secrets, fact_verdicts = await deps.guards.check_facts(turn.get("context", []), check.secrets)
     earlier, secrets, earlier_verdicts = await _earlier(turn, secrets, deps)
     return fresh_turn() | {
@@ -70,6 +77,7 @@ async def guard_input(turn: Turn, *, deps: Deps) -> GuardInputUpdate:
         "secrets": secrets,
         "language": _language(turn.get("language", ""), check.text, deps.profile.languages),
         "verdicts": Overwrite([*check.verdicts, *fact_verdicts, *earlier_verdicts]),
+        "calls": Overwrite(calls),
         "outcome": "refuse" if check.blocked else None,
         "reason": reason_of(check.blocked) if check.blocked else None,
     }

@@ -24,7 +24,7 @@ LIBRARY = Path(__file__).parent / "library"
 DONT_KNOW = "I don't know"
 """What a model is asked to say, in every language, when the passages do not hold the answer."""
 
-ASKED_FOR = ("answer", "answerable", "rewrite", "judge")
+ASKED_FOR = ("answer", "answerable", "rewrite", "judge", "second_look")
 """The names that the nodes ask for; a release says which version each of them stands for."""
 
 BUILT_IN = {"dont_know": DONT_KNOW}

@@ -113,7 +113,7 @@ def test_a_version_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
 
 def test_every_case_of_the_shipped_prompts_can_be_asked() -> None:
     prompts = PromptLibrary.load().all()
-    assert {prompt.name for prompt in prompts} >= {"answer", "answerable", "rewrite", "judge"}
+    assert {prompt.name for prompt in prompts} >= {"answer", "answerable", "rewrite", "judge", "second_look"}
     for prompt in prompts:
         assert prompt.cases, prompt.label
         for case in prompt.cases:
