@@ -1,8 +1,9 @@
-"""Measure how soon a reader sees what a model writes: `python -m evals.streaming [STREAMS]`.
+"""Measure how soon a reader sees what a model writes: `python -m evals.streaming [STREAMS [SECONDS]]`.
 
 Starts the real `frontdesk serve` on the shop, over an upstream of its own that recites the first passage of each prompt, one
 word every 30 ms. Prints milliseconds (p50 / p95) from the moment in which the upstream has sent the blank behind the first
 sentence, that is when it is known to be one, to its token event at the client; and from the request to the first event.
+STREAMS begin at once, or spread over SECONDS: then the upstream recites every passage, so that streams are open together.
 """
 
 import asyncio
@@ -13,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -25,6 +28,7 @@ ROUNDS = 15
 WARM_UP = 3
 READY_SECONDS = 300.0
 FIRST_PASSAGE = re.compile(r"\[1\] [^\n]*\n(.+)")
+PASSAGE = re.compile(r"^\[\d+\] [^\n]*\n(.+)", re.MULTILINE)
 SENTENCE = re.compile(r"(?<=[.!?])\s")
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
@@ -32,8 +36,10 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close
 class Upstream:
     """Speaks OpenAI's streaming dialect. `ended`: when each question's first sentence was whole, by its number."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, long: bool = False) -> None:
         self.ended: dict[str, float] = {}
+        self.open = self.most_open = 0
+        self._long = long
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, then goodbye."""
@@ -43,7 +49,12 @@ class Upstream:
             body = json.loads(await reader.readexactly(int(found[1]) if found else 0))
             prompt = body["messages"][-1]["content"]
             numbers = re.findall(r"\((\d+)\)", prompt)
-            await self._recite(writer, prompt, numbers[-1] if numbers else "")
+            self.open += 1
+            self.most_open = max(self.open, self.most_open)
+            try:
+                await self._recite(writer, prompt, numbers[-1] if numbers else "")
+            finally:
+                self.open -= 1
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the desk has left
         finally:
@@ -52,6 +63,8 @@ class Upstream:
     async def _recite(self, writer: asyncio.StreamWriter, prompt: str, number: str) -> None:
         match = FIRST_PASSAGE.search(prompt)
         sentences = SENTENCE.split(match[1])[:3] if match else ["Nothing here."]
+        if self._long:
+            sentences = [one for passage in PASSAGE.findall(prompt) for one in SENTENCE.split(passage)] or sentences
         writer.write(HEAD)
         for sentence in sentences:
             for word in sentence.split():
@@ -86,9 +99,9 @@ async def ask(http: httpx.AsyncClient, number: int) -> tuple[float, float, bool]
     return first, text, stood
 
 
-async def measure(streams: int) -> int:
-    """One after the other, or `streams` at a time; printed."""
-    upstream = Upstream()
+async def measure(streams: int, seconds: float = 0.0) -> int:
+    """One after the other, or `streams` at a time, which begin within `seconds`; printed."""
+    upstream = Upstream(long=seconds > 0)
     server = await asyncio.start_server(upstream.answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     with tempfile.TemporaryDirectory() as home:
@@ -105,7 +118,10 @@ async def measure(streams: int) -> int:
                     await ask(http, number)
                 numbers = range(WARM_UP, WARM_UP + max(ROUNDS, streams))
                 if streams > 1:
-                    answers = await asyncio.gather(*(ask(http, number) for number in numbers))
+                    pause = seconds / streams
+                    answers = await asyncio.gather(
+                        *(_after(pause * place, ask(http, number)) for place, number in enumerate(numbers))
+                    )
                 else:
                     answers = [await ask(http, number) for number in numbers]
         finally:
@@ -117,12 +133,18 @@ async def measure(streams: int) -> int:
         for number, (first, text, stood) in zip(numbers, answers, strict=True)
         if stood and str(10_000 + number) in upstream.ended
     ]
-    _print(f"{streams} at a time, {len(good)} of {len(answers)} answers by the model and not taken back")
+    spread = f" begun over {seconds:.0f} s, at most {upstream.most_open} open" if seconds else " at a time"
+    _print(f"{streams}{spread}, {len(good)} of {len(answers)} answers by the model and not taken back")
     if not good:
         return 1
     _print(f"first event {_ms([first for first, _ in good])} · first sentence {_ms([late for _, late in good])}")
     _print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     return 0
+
+
+async def _after(seconds: float, asking: Coroutine[Any, Any, tuple[float, float, bool]]) -> tuple[float, float, bool]:
+    await asyncio.sleep(seconds)
+    return await asking
 
 
 async def _address(lock: Path) -> str:
@@ -163,4 +185,5 @@ def _print(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1)))
+    given = sys.argv[1:]
+    sys.exit(asyncio.run(measure(int(given[0]) if given else 1, float(given[1]) if given[1:] else 0.0)))
