@@ -15,11 +15,12 @@ from api.doors import Doors, Here
 from api.identity import identity_of
 from api.limits import callers
 from api.responses import EVENT_HEADERS, HEARTBEAT, events, finished, reply_response, streamed
-from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut
+from api.schemas import ANONYMOUS, USER_CHARS, ChatBody, DeskOut, FeedbackBody, MessageOut, ThreadOut, WithdrawnOut
 from api.traceparent import traceparent_of
 from api.turns import RunningTurn
 from domain.errors import NotFoundError
 from domain.receipt import Reply
+from graph import handoffs
 from graph.desk import Done, Event, Retract, Sources, StepDone, Token
 from graph.health import mode
 from graph.operations import run
@@ -28,6 +29,8 @@ SESSION_COOKIE = "frontdesk_session"
 SESSION = re.compile(r"session-[A-Za-z0-9_-]{43}")
 """A name made by `Doors.new_session`: it is its own proof, since nobody can guess it."""
 KEY_CHARS = 255
+THEMSELVES = "the user, or their server"
+"""How the audit log names whoever asks for what is a user's own."""
 EVENTS = "text/event-stream"
 
 STREAM_EXAMPLE = (
@@ -142,6 +145,17 @@ async def delete_thread(request: Request, thread_id: str, doors: Here, user_id: 
     return Response(status_code=204)
 
 
+@router.post("/threads/{thread_id}/withdraw", summary="Withdraw a request for a person", responses=_owned())
+async def withdraw(request: Request, thread_id: str, doors: Here, user_id: User = None) -> WithdrawnOut:
+    """Close the open ticket of this user's thread: no person answers in it any more, and the assistant goes on.
+
+    May be sent again: `ticket` is null where none is open.
+    """
+    user = caller(request, user_id)
+    ticket = await handoffs.withdraw(doors.service, thread=thread_id, user=user, who=THEMSELVES)
+    return WithdrawnOut(ticket=ticket)
+
+
 @router.get(
     "/users/{user_id}/data",
     summary="Take all that is kept about a user",
@@ -163,7 +177,7 @@ async def export_user(request: Request, user_id: str, doors: Here) -> dict[str, 
 async def delete_user(request: Request, user_id: str, doors: Here) -> Response:
     """Remove this user from every store, and from Langfuse; cost rows stay, as nobody's."""
     _themselves(request, user_id)
-    await run(doors.service, "data.delete", {"user": user_id}, who="the user, or their server")
+    await run(doors.service, "data.delete", {"user": user_id}, who=THEMSELVES)
     return Response(status_code=204)
 
 
@@ -198,7 +212,8 @@ async def desk(doors: Here) -> DeskOut:
                 for language in profile.languages
             },
             "mode": mode(doors.service),
-            "contact": profile.contact.model_dump(),
+            "contact": profile.contact.model_dump(exclude={"hours"})
+            | {"hours": {language: profile.contact.hours.in_language(language) for language in profile.languages}},
         }
     )
 

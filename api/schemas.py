@@ -103,10 +103,25 @@ class ThreadOut(BaseModel):
     ticket: str | None = None
 
 
+class WithdrawnOut(BaseModel):
+    """The ticket that is withdrawn; null where none was open any more."""
+
+    ticket: str | None
+
+
 class AgentReply(_Body):
     """What an agent says to a customer."""
 
     text: str
+
+
+class ContactOut(BaseModel):
+    """How customers reach people; `hours` are of the time zone."""
+
+    email: str
+    phone: str
+    hours: dict[Language, str]
+    timezone: str
 
 
 class DeskOut(BaseModel):
@@ -118,7 +133,7 @@ class DeskOut(BaseModel):
     suggestions: dict[Language, list[str]]
     departments: dict[Language, dict[str, str]]
     mode: Literal["quote", "local", "remote"]
-    contact: dict[str, str]
+    contact: ContactOut
 
 
 class AskBody(_Body):

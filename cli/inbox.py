@@ -46,6 +46,8 @@ def list_open(*, desk: Desk = None, as_json: AsJson = False) -> None:
     show_table(["ticket", "waits", "department", "reason", "about"], rows)
     if not rows:
         show("nobody waits for a person")
+    for each in found["withdrawn"]:
+        show_dim(f"{each['ticket']} was withdrawn by the customer, {each['closed_at'][:16]}")
 
 
 def show_one(*, ticket: Ticket, desk: Desk = None, as_json: AsJson = False) -> None:
@@ -76,7 +78,10 @@ def _shown(ticket: Json, *, as_json: bool) -> None:
     if as_json:
         show_json(ticket)
         return
-    state = f"closed {ticket['closed_at'][:16]}" if ticket["closed_at"] else f"waits {_span(ticket['waiting_seconds'])}"
+    ended = "withdrawn by the customer" if ticket["closed_by"] == "customer" else "closed"
+    state = (
+        f"{ended} {ticket['closed_at'][:16]}" if ticket["closed_at"] else f"waits {_span(ticket['waiting_seconds'])}"
+    )
     show(f"{ticket['ticket']} · {ticket['department'] or 'no department'} · {ticket['reason']} · {state}")
     for message in ticket["messages"]:
         show_dim(f"{message['at'][:16]} {message['author']}")

@@ -69,12 +69,17 @@ class Rule(_Strict):
 
 
 class Contact(_Strict):
-    """How customers reach people. What stands here is no personal data."""
+    """How customers reach people. What stands here is no personal data. `hours` is one text, or one a language."""
 
     email: str = ""
     phone: str = ""
-    hours: str = ""
+    hours: Localised = Localised()
     timezone: str = "UTC"
+
+    @field_validator("hours", mode="before")
+    @classmethod
+    def _in_each_language(cls, value: object) -> object:
+        return {"en": value, "vi": value} if isinstance(value, str) else value
 
     @field_validator("timezone")
     @classmethod

@@ -1,27 +1,35 @@
 """The inbox: what agents ask and do. Summaries and messages are masked; agents' words go through the Desk."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from domain.errors import UsageError
+from domain.errors import NotFoundError, UsageError
 from graph.service import Service
 from store import Ticket
 from store.tickets import TicketMessage
 
 Json = dict[str, Any]
 
+WITHDRAWN_SHOWN = timedelta(days=1)
+"""How long agents are told of a ticket that its customer has withdrawn."""
+
 
 async def handoffs(service: Service) -> Json:
-    """Every open ticket, the oldest first: {handoffs:[{ticket,thread,department,reason,summary,opened_at,waiting_seconds}]}.
+    """Every open ticket, the oldest first: {handoffs:[{ticket,thread,department,reason,summary,opened_at,waiting_seconds,closed_at,closed_by}]}.
 
     `waiting_seconds`: since what the customer said last without an answer; 0 once an agent has spoken after it.
+    `withdrawn`: the same of those that customers have withdrawn in the last day.
     """
-    return {"handoffs": await asyncio.to_thread(_open, service)}
+    listed = await asyncio.to_thread(_listed, service)
+    return {
+        "handoffs": [one for one in listed if not one["closed_at"]],
+        "withdrawn": [one for one in listed if one["closed_at"]],
+    }
 
 
 async def show(service: Service, *, ticket: str) -> Json:
-    """One ticket, as in `handoffs`, with closed_at and messages:[{author,text,at}]. Raises NotFoundError."""
+    """One ticket, as in `handoffs`, with messages:[{author,text,at}]. Raises NotFoundError."""
     return await asyncio.to_thread(_whole, service, ticket)
 
 
@@ -42,16 +50,37 @@ async def close(service: Service, *, ticket: str, who: str) -> Json:
     return await asyncio.to_thread(_logged, service, who, "handoffs.close", ticket)
 
 
-def _open(service: Service) -> list[Json]:
+async def withdraw(service: Service, *, thread: str, user: str, who: str) -> str | None:
+    """Close the ticket of a user's own thread, as they want no person any more: its id; None where none is open.
+
+    Whatever an agent says in it from then on is refused. Raises NotFoundError for anyone else's thread.
+    """
+    return await asyncio.to_thread(_withdrawn, service, thread, user, who)
+
+
+def _withdrawn(service: Service, thread: str, user: str, who: str) -> str | None:
+    store = service.store
+    if store.threads.owner(thread) != store.vault.user_hash(user):
+        raise NotFoundError("no such thread", where=thread)
+    ticket = store.tickets.of_thread(thread)
+    if ticket is None:
+        return None
+    if store.tickets.close(ticket.id, "customer").closed_by != "customer":
+        return None  # an agent was quicker
+    _logged(service, who, "handoffs.withdraw", ticket.id)
+    return ticket.id
+
+
+def _listed(service: Service) -> list[Json]:
     now, book = service.clock.now(), service.store.tickets
-    return [_shown(ticket, book.messages(ticket.id), now) for ticket in book.list_open()]
+    listed = book.list_open(withdrawn_since=now - WITHDRAWN_SHOWN)
+    return [_shown(ticket, book.messages(ticket.id), now) for ticket in listed]
 
 
 def _whole(service: Service, ticket_id: str) -> Json:
     ticket = service.store.tickets.get(ticket_id)
     messages = service.store.tickets.messages(ticket.id)
     return _shown(ticket, messages, service.clock.now()) | {
-        "closed_at": ticket.closed_at.isoformat() if ticket.closed_at else None,
         "messages": [{"author": one.author, "text": one.text, "at": one.at.isoformat()} for one in messages],
     }
 
@@ -73,6 +102,8 @@ def _shown(ticket: Ticket, messages: list[TicketMessage], now: datetime) -> Json
         "summary": ticket.summary,
         "opened_at": ticket.opened_at.isoformat(),
         "waiting_seconds": round(waiting),
+        "closed_at": ticket.closed_at.isoformat() if ticket.closed_at else None,
+        "closed_by": ticket.closed_by,
     }
 
 

@@ -71,7 +71,13 @@ def _booked(service: Service, name: str) -> Json:
             {"author": one.author, "text": unmask(one.text, own), "at": one.at.isoformat()}
             for one in store.tickets.messages(ticket_id)
         ]
-        about = {"department": ticket.department, "reason": ticket.reason, "opened_at": ticket.opened_at.isoformat()}
+        about = {
+            "department": ticket.department,
+            "reason": ticket.reason,
+            "opened_at": ticket.opened_at.isoformat(),
+            "closed_at": ticket.closed_at.isoformat() if ticket.closed_at else None,
+            "closed_by": ticket.closed_by,
+        }
         tickets.append({"ticket": ticket_id, **about, "messages": said_there})
     return {"turns": turns, "feedback": rated, "tickets": tickets}
 

@@ -1,6 +1,5 @@
 """The workshops of one desk become real here: knowledge, guards, scope, router, and what the nodes may use of them."""
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
 from retrieval.reading import public_titles
 from retrieval.vectors import ServerPlace
 from scoring import LocalJudge
-from scoring.grounding import supports
+from scoring.grounding import supported_in_words
 
 VECTORS = "vectors"
 """Folder of a desk in which vectors of its articles may ship."""
@@ -123,7 +122,7 @@ def _guards(
         ner=settings.ner == "on",
         prompts=prompts.instructions,
         canary=canary,
-        support=_support,
+        support=supported_in_words,
         thresholds={
             str(name): value for name, value in (thresholds_of(profile, settings) | (thresholds or {})).items()
         },
@@ -215,11 +214,6 @@ def make_judge(rooms: Rooms, chat: ChatModel) -> LocalJudge:
 def chroma_place(settings: Settings, desk_folder: Path) -> ServerPlace | None:
     """The desk's own database on the Chroma server, if there is one."""
     return ServerPlace(settings.chroma_url, f"frontdesk-{desk_folder.name}") if settings.chroma_url else None
-
-
-def _support(answer: str, texts: Sequence[str]) -> list[tuple[float, int]]:
-    """How far each sentence stands on the texts, by words alone; called in a thread, where no loop runs."""
-    return [(each.share, each.words) for each in asyncio.run(supports(answer, texts, None))]
 
 
 def _vocabulary(knowledge: Knowledge) -> Callable[[], Collection[str]]:

@@ -85,4 +85,4 @@ def desk_texts(profile: DeskProfile) -> list[str]:
     localised = [rule.text for rule in profile.rules]
     localised += [texts.refuse, texts.dont_know, texts.handoff, texts.greeting]
     spoken = [text for each in localised for text in (each.en, each.vi)]
-    return [contact.email, contact.phone, contact.hours, profile.name, *spoken]
+    return [contact.email, contact.phone, contact.hours.en, contact.hours.vi, profile.name, *spoken]

@@ -7,6 +7,7 @@ question names and a source holds the other. Anything else is invented (reason u
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from domain.turn import Passage
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
@@ -56,8 +57,10 @@ class Numbers:
         return Finding("block", "ungrounded", 1.0) if loose else None
 
 
-def _source(text: str) -> list[Figure]:
-    return figures(NOT_FIGURES.sub(" ", text), source=True)
+@lru_cache(maxsize=256)
+def _source(text: str) -> tuple[Figure, ...]:
+    """Kept for the turns under way: an answer that is told sentence by sentence is held against its source each time."""
+    return tuple(figures(NOT_FIGURES.sub(" ", text), source=True))
 
 
 def _bare(text: str) -> str:

@@ -5,6 +5,7 @@ A picture or a link to a foreign host is how a hijacked answer carries data away
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
@@ -63,7 +64,13 @@ def _hosts(evidence: Evidence) -> Iterable[str]:
     for passage in evidence.passages:
         if passage.url:
             yield _host(passage.url)
-        yield from (_host(match[0]) for match in BARE.finditer(passage.text))
+        yield from _linked(passage.text)
+
+
+@lru_cache(maxsize=1024)
+def _linked(text: str) -> tuple[str, ...]:
+    """Kept for the turns under way, whose answers are checked sentence by sentence against the same passages."""
+    return tuple(_host(match[0]) for match in BARE.finditer(text))
 
 
 def _host(url: str) -> str:

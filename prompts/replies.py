@@ -36,8 +36,8 @@ class Replies:
             "desk": profile.name,
             "email": profile.contact.email,
             "phone": profile.contact.phone,
-            "hours": _hours(profile.contact),
         }
+        self._hours = {language: _hours(profile.contact, language) for language in get_args(Language)}
         self._texts = _defaults()
         for name, keys in OVERRIDES.items():
             own: Localised = getattr(profile.texts, name)
@@ -53,7 +53,7 @@ class Replies:
             raise UsageError(f"no reply {key!r}", where="replies", fix=f"there are {', '.join(self.keys())}")
         if unknown := sorted(set(variables) - set(FROM_THE_CALLER)):
             raise UsageError(f"variable {unknown[0]} is unknown", where=f"reply {key}")
-        values = self._values | dict.fromkeys(FROM_THE_CALLER, "") | variables
+        values = self._values | {"hours": self._hours[language]} | dict.fromkeys(FROM_THE_CALLER, "") | variables
         return " ".join(fill(sentence, values) for sentence in sentences if _complete(sentence, values))
 
     def keys(self) -> list[str]:
@@ -61,10 +61,10 @@ class Replies:
         return sorted({key for key, _ in self._texts})
 
 
-def _hours(contact: Contact) -> str:
+def _hours(contact: Contact, language: Language) -> str:
     """Office hours with their time zone, where desk.yaml says it."""
-    zone = contact.timezone if "timezone" in contact.model_fields_set else ""
-    return f"{contact.hours} ({zone})" if contact.hours and zone else contact.hours
+    zone, hours = contact.timezone if "timezone" in contact.model_fields_set else "", contact.hours.in_language(language)
+    return f"{hours} ({zone})" if hours and zone else hours
 
 
 def _defaults() -> dict[tuple[str, Language], Sentences]:

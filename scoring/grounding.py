@@ -7,6 +7,7 @@ pairs of words that stand together, are a good one (.83; both measured on public
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from domain.ports import Embedder, Vector
@@ -48,6 +49,17 @@ class Support:
     capped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Texts as sentences are held against them: their pieces, the words of each, the pairs of words, the numbers."""
+
+    said: Sequence[str]
+    words: Sequence[Sequence[str]]
+    held: Sequence[frozenset[str]]
+    pairs: frozenset[tuple[str, str]]
+    values: frozenset[str]
+
+
 def answer_sentences(answer: str) -> list[str]:
     """The sentences, list items and rows of an answer that say something."""
     found = [sentence for piece in pieces(answer) for sentence in sentences(piece.text)]
@@ -56,29 +68,47 @@ def answer_sentences(answer: str) -> list[str]:
 
 async def supports(answer: str, texts: Sequence[str], embedder: Embedder | None) -> list[Support]:
     """The support of every sentence by the texts; without an embedder by words alone. Raises WeightsError."""
-    said = [piece.text for text in texts for piece in pieces(text)]
-    words = [content_words(text) for text in said]
-    pairs = {pair for own in words for pair in pairwise(own)}
-    values = {number for text in texts for number in numbers(PARTED.sub(r"\1", text)) | spelled_numbers(text)}
+    read = _read(tuple(texts))
     found = []
     for sentence in answer_sentences(answer):
         own = content_words(sentence)
-        share, capped = _covered(own, words, pairs), False
-        if share < FOREIGN and embedder is not None and said:
-            meant = IN_MEANING * await _likeness(sentence, set(own), said, embedder)
+        share, capped = _covered(own, read), False
+        if share < FOREIGN and embedder is not None and read.said:
+            meant = IN_MEANING * await _likeness(sentence, set(own), read.said, embedder)
             share, capped = max(share, meant), meant > share
-        if numbers(sentence) - values:
+        if numbers(sentence) - read.values:
             share, capped = min(share, WITHOUT_ITS_NUMBER), True
-        found.append(Support(sentence, share, len(own), _in_order(own, words), capped))
+        found.append(Support(sentence, share, len(own), _in_order(own, read.words), capped))
     return found
 
 
-def _covered(own: Sequence[str], pieces_words: Sequence[Sequence[str]], pairs: set[tuple[str, str]]) -> float:
+def supported_in_words(answer: str, texts: Sequence[str]) -> list[tuple[float, int]]:
+    """Each sentence's support by words alone (0..1), and how many words it has: as `supports` without an embedder."""
+    read = _read(tuple(texts))
+    found = []
+    for sentence in answer_sentences(answer):
+        own = content_words(sentence)
+        share = _covered(own, read)
+        found.append((min(share, WITHOUT_ITS_NUMBER) if numbers(sentence) - read.values else share, len(own)))
+    return found
+
+
+@lru_cache(maxsize=256)
+def _read(texts: tuple[str, ...]) -> _Read:
+    """Kept for the turns under way: an answer that is told sentence by sentence is held against its texts each time."""
+    said = [piece.text for text in texts for piece in pieces(text)]
+    words = [content_words(text) for text in said]
+    pairs = frozenset(pair for own in words for pair in pairwise(own))
+    values = {number for text in texts for number in numbers(PARTED.sub(r"\1", text)) | spelled_numbers(text)}
+    return _Read(said, words, [frozenset(own) for own in words], pairs, frozenset(values))
+
+
+def _covered(own: Sequence[str], read: _Read) -> float:
     """How much of a sentence one piece says, and how much stands together in it as it does in the texts."""
     held = set(own)
-    in_one = max((len(held & set(words)) / len(held) for words in pieces_words), default=0.0)
+    in_one = max((len(held & words) / len(held) for words in read.held), default=0.0)
     together = list(pairwise(own))
-    joined = sum(pair in pairs for pair in together) / len(together) if together else in_one
+    joined = sum(pair in read.pairs for pair in together) / len(together) if together else in_one
     return (in_one + joined) / 2
 
 

@@ -300,6 +300,7 @@ tickets = Table(
     _column("summary", Words),
     _column("opened_at", UtcTime),
     _column("closed_at", UtcTime, nullable=True),
+    _column("closed_by", String, server_default=""),
     _column("touched_at", UtcTime, index=True),
 )
 

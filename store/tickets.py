@@ -15,6 +15,8 @@ from store.engine import Database
 from store.tables import ticket_messages, tickets
 
 Author = Literal["customer", "desk", "agent"]
+Closer = Literal["customer", "agent", ""]
+"""A customer closes a ticket by withdrawing it. Empty: it is open, or was closed before this was written down."""
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """32 signs that nobody mixes up at the telephone."""
@@ -39,6 +41,7 @@ class Ticket:
     summary: str
     opened_at: datetime
     closed_at: datetime | None = None
+    closed_by: Closer = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Tickets:
                         "summary": summary,
                         "opened_at": now,
                         "closed_at": None,
+                        "closed_by": "",
                         "touched_at": now,
                     },
                 )
@@ -112,19 +116,22 @@ class Tickets:
                 for row in connection.execute(said).mappings()
             ]
 
-    def list_open(self) -> list[Ticket]:
-        """Give every open ticket, oldest first."""
-        waiting = select(tickets).where(tickets.c.closed_at.is_(None)).order_by(tickets.c.opened_at, tickets.c.id)
+    def list_open(self, *, withdrawn_since: datetime | None = None) -> list[Ticket]:
+        """Give every open ticket, and those that customers have withdrawn since then, oldest first."""
+        listed = tickets.c.closed_at.is_(None)
+        if withdrawn_since:
+            listed |= (tickets.c.closed_by == "customer") & (tickets.c.closed_at >= withdrawn_since)
+        waiting = select(tickets).where(listed).order_by(tickets.c.opened_at, tickets.c.id)
         with self._database.read() as connection:
             return [_ticket(row) for row in connection.execute(waiting).mappings()]
 
-    def close(self, ticket: str) -> Ticket:
+    def close(self, ticket: str, by: Closer = "agent") -> Ticket:
         """Close a ticket; a closed one stays as it is. Raises NotFoundError."""
         now = self._clock.now()
-        with self._database.write() as connection:
+        with self._database.write(ALONE) as connection:
             key = _get(connection, ticket)["id"]
             open_one = update(tickets).where(tickets.c.id == key, tickets.c.closed_at.is_(None))
-            connection.execute(open_one.values(closed_at=now, touched_at=now))
+            connection.execute(open_one.values(closed_at=now, closed_by=by, touched_at=now))
             return _ticket(_get(connection, key))
 
 
@@ -157,6 +164,7 @@ def _ticket(row: RowMapping) -> Ticket:
         summary=row["summary"],
         opened_at=row["opened_at"],
         closed_at=row["closed_at"],
+        closed_by=row["closed_by"],
     )
 
 

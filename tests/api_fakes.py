@@ -40,7 +40,7 @@ PROFILE = DeskProfile.model_validate(
             {"en": "Do you repair lamps?"},
         ],
         "departments": [{"id": "repairs", "name": {"en": "Repairs", "vi": "Sửa chữa"}}],
-        "contact": {"email": "help@lamps.example", "hours": "Mon-Fri 9-17"},
+        "contact": {"email": "help@lamps.example", "hours": {"en": "Mon-Fri 9-17", "vi": "T2-T6 9-17"}},
     }
 )
 

@@ -5,10 +5,12 @@ import json
 
 import pytest
 from api_fakes import ANSWER, FakeService, ScriptedDesk, at_door, events_of
+from fakes import FrozenClock
 from structlog.testing import capture_logs
 
 from domain.errors import NotFoundError, OverloadedError, StoreError, ThreadBusyError
 from domain.ports import ModelCard
+from store import Store
 
 SESSION = "session-" + "a" * 43
 
@@ -217,6 +219,34 @@ def test_a_thread_of_the_page_is_read_with_its_session():
     assert at_door(work).status_code == 200
 
 
+def test_a_request_for_a_person_is_withdrawn_by_its_user_only(tmp_path):
+    store = Store.open(tmp_path, FrozenClock(), daily_limit=1_000_000)
+    store.threads.claim("t1", store.vault.user_hash("lan"))
+    opened = store.tickets.open(
+        "t1", "turn-1", store.vault.user_hash("lan"), department="repairs", reason="customer_asked", summary="lamp"
+    )
+
+    async def work(door):
+        at = "/v1/threads/t1/withdraw"
+        foreign = [await door.http.post(at), await door.http.post(at, params={"user_id": "minh"})]
+        forged = await door.http.post(at, params={"user_id": "lan"}, headers={"Origin": "https://evil.example"})
+        still = store.tickets.get(opened.id).closed_at
+        own = [await door.http.post(at, params={"user_id": "lan"}) for _ in "12"]
+        return foreign, forged, still, own
+
+    foreign, forged, still, own = at_door(work, FakeService(store=store))
+    kept, audit = store.tickets.get(opened.id), store.audit.recent(9)
+    store.close()
+    assert [answer.status_code for answer in foreign] == [404, 404]
+    assert (forged.status_code, still) == (403, None)
+    assert [(answer.status_code, answer.json()) for answer in own] == [
+        (200, {"ticket": opened.id}),
+        (200, {"ticket": None}),
+    ]
+    assert kept.closed_by == "customer"
+    assert [(entry.who, entry.what) for entry in audit] == [("the user, or their server", "handoffs.withdraw")]
+
+
 def test_a_later_rating_takes_the_place_of_the_earlier():
     async def work(door):
         first = await door.post("/v1/feedback", {"turn_id": "turn-1", "rating": "down", "user_id": "lan"})
@@ -249,7 +279,12 @@ def test_the_page_learns_who_it_speaks_for(card, mode):
         },
         "departments": {"en": {"repairs": "Repairs"}, "vi": {"repairs": "Sửa chữa"}},
         "mode": mode,
-        "contact": {"email": "help@lamps.example", "phone": "", "hours": "Mon-Fri 9-17", "timezone": "UTC"},
+        "contact": {
+            "email": "help@lamps.example",
+            "phone": "",
+            "hours": {"en": "Mon-Fri 9-17", "vi": "T2-T6 9-17"},
+            "timezone": "UTC",
+        },
     }
 
 

@@ -283,7 +283,7 @@ def test_the_description_holds_every_public_route_and_no_other():
     assert set(paths) == {
         "/v1/chat", "/v1/chat/stream", "/v1/threads/{thread_id}", "/v1/feedback", "/v1/desk", "/healthz", "/readyz",
         "/metrics", "/v1/chat/completions", "/v1/models", "/v1/models/{model}",
-        "/v1/users/{user_id}/data",
+        "/v1/users/{user_id}/data", "/v1/threads/{thread_id}/withdraw",
     }  # fmt: skip
     answers = paths["/v1/chat"]["post"]["responses"]
     assert set(answers) >= {"200", "400", "404", "409", "413", "422", "503"}

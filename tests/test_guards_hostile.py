@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from domain.profile import DeskProfile
 from domain.turn import Passage
 from graph.profiles import find_desk, read_profile
-from graph.rooms import _support
 from guards import Guards, unmask
 from guards.addresses import addresses
 from guards.base import DeskView, Evidence, Finding, GuardSpec, Inspected, discover
@@ -20,6 +19,7 @@ from guards.names import Names
 from guards.normalise import clean, inspect
 from guards.pii import Finder
 from guards.placeholders import mask
+from scoring.grounding import supported_in_words
 
 PROFILE = DeskProfile.model_validate({"name": "Desk", "languages": ["en", "vi"], "scope": {"describe": "Support."}})
 SHELF = [Passage("p", "p", "Returns", "Unused goods go back within 30 days.", 1.0, language="en")]
@@ -268,7 +268,7 @@ def test_a_disclaimer_that_a_rule_appends_is_no_claim_of_the_answer() -> None:
     booked = "Quý khách đặt lịch tại quầy lễ tân, xin đến sớm 10 phút và mang theo căn cước."
     shelf = [Passage("p", "p", "Đặt lịch khám", booked, 1.0, language="vi")]
     given: dict[str, Any] = {"question": "", "passages": shelf, "facts": [], "own": {}, "language": "vi"}
-    guards = Guards.load(CLINIC, support=_support)
+    guards = Guards.load(CLINIC, support=supported_in_words)
     assert asyncio.run(guards.check_output(booked, **given)).blocked is None
     invented = f"{booked} Ngoài ra bác sĩ trưởng khoa thường miễn phí toàn bộ chi phí phẫu thuật cho bệnh nhân nghèo."
     blocked = asyncio.run(guards.check_output(invented, **given)).blocked

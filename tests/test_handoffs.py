@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fakes import FrozenClock
@@ -17,7 +17,9 @@ from structlog.testing import capture_logs
 
 from domain.errors import NotFoundError, UsageError
 from domain.profile import DeskProfile
+from domain.turn import Language
 from graph.bell import Bell
+from graph.handoffs import withdraw
 from graph.operations import run
 from graph.record import Question
 from graph.webhook import Webhook
@@ -85,6 +87,48 @@ def test_a_person_takes_over_answers_and_gives_the_thread_back(tmp_path: Path) -
     asyncio.run(story())
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"bob@lamps-agent.example" not in kept
+
+
+def test_who_withdraws_gets_no_persons_answer_any_more_and_may_ask_for_one_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with open_house(tmp_path) as house:
+            service = service_of(house)
+            handed = await house.desk.ask(Question(PERSON, "ann"))
+            other = await house.desk.ask(Question(PERSON, "lan"))
+            assert handed.handoff is not None
+            ticket, thread = handed.handoff.ticket, handed.thread_id
+            for user, place in (("eve", thread), ("ann", other.thread_id), ("ann", "no such thread")):
+                with pytest.raises(NotFoundError, match="no such thread"):
+                    await withdraw(service, thread=place, user=user, who="x")
+            house.clock.advance(60)
+            assert await withdraw(service, thread=thread, user="ann", who="the user") == ticket
+            assert await withdraw(service, thread=thread, user="ann", who="the user") is None
+
+            listed = await run(service, "handoffs", {})
+            assert [one["thread"] for one in listed["handoffs"]] == [other.thread_id]
+            assert [(one["ticket"], one["closed_by"], one["waiting_seconds"]) for one in listed["withdrawn"]] == [
+                (ticket, "customer", 0)
+            ]
+            with pytest.raises(NotFoundError, match="closed"):
+                await run(service, "handoffs.reply", {"ticket": ticket, "text": "Here I am"}, who="x")
+            assert (await run(service, "handoffs.close", {"ticket": ticket}, who="x"))["closed_by"] == "customer"
+            answered = await house.desk.ask(Question(ASKED, "ann", thread))
+            assert (answered.outcome, answered.handoff) == ("answer", None)
+            said = await house.desk.thread(thread, "ann")
+            assert [one.outcome for one in said[1::2]] == ["handoff", "answer"]
+            exported = (await run(service, "data.export", {"user": "ann"}))["tickets"]
+            assert [(one["ticket"], one["closed_by"]) for one in exported] == [(ticket, "customer")]
+
+            house.clock.advance(86_401)
+            assert (await run(service, "handoffs", {}))["withdrawn"] == []
+            again = await house.desk.ask(Question(PERSON, "ann", thread))
+            assert again.handoff is not None
+            assert again.handoff.ticket != ticket
+            logged = [(entry.who, entry.what, entry.after) for entry in house.store.audit.recent(9)]
+            (withdrawn,) = [each for each in logged if each[1] == "handoffs.withdraw"]
+            assert (withdrawn[0], withdrawn[2]["ticket"]) == ("the user", ticket)  # type: ignore[index]  # JSON
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("text", ["  ", "x" * 201])
@@ -179,13 +223,19 @@ def test_a_webhook_into_the_own_network_is_refused_and_said() -> None:
     assert "FRONTDESK_HANDOFF_PRIVATE" in line["error"]
 
 
-def test_office_hours_are_told_with_their_zone_in_both_languages() -> None:
-    profile = DeskProfile.model_validate(
-        {
-            "name": "Lamp Shop",
-            "scope": {"describe": "lamps"},
-            "contact": {"hours": "Mon-Fri 9-17", "timezone": "Asia/Ho_Chi_Minh"},
-        }
-    )
-    for language in ("en", "vi"):
-        assert "Mon-Fri 9-17 (Asia/Ho_Chi_Minh)" in Replies(profile).text("customer_asked", language)
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [
+        ("Mon-Fri 9-17", {"en": "Mon-Fri 9-17", "vi": "Mon-Fri 9-17"}),
+        ({"en": "Mon-Fri 9-17", "vi": "T2-T6 9-17"}, {"en": "Mon-Fri 9-17", "vi": "T2-T6 9-17"}),
+        ({"vi": "T2-T6 9-17"}, {"en": "T2-T6 9-17", "vi": "T2-T6 9-17"}),
+    ],
+    ids=["one text", "one a language", "one language"],
+)
+def test_office_hours_are_told_with_their_zone_in_the_language_of_the_customer(hours: object, told: Any) -> None:
+    contact = {"hours": hours, "timezone": "Asia/Ho_Chi_Minh"}
+    profile = DeskProfile.model_validate({"name": "Lamp Shop", "scope": {"describe": "lamps"}, "contact": contact})
+    replies = Replies(profile)
+    for language in get_args(Language):
+        for key in ("customer_asked", "low_confidence"):
+            assert f"{told[language]} (Asia/Ho_Chi_Minh)" in replies.text(key, language)

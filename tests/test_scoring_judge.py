@@ -10,6 +10,7 @@ from domain.errors import ModelDownError, WeightsError
 from domain.ports import ChatReply, ChatRequest, ModelCard, Progress, Vector
 from domain.turn import Language, Message, Outcome, Passage, Score
 from scoring import DIMENSIONS, LocalJudge, overall
+from scoring.grounding import supported_in_words, supports
 
 PASSAGE = Passage(
     "returns#0",
@@ -79,6 +80,14 @@ def test_a_sentence_with_a_wrong_number_is_not_supported() -> None:
     assert value(wrong, "grounding") <= 0.2
     assert value(wrong, "numbers") == 0.0
     assert "41" in wrong["numbers"].comment
+
+
+def test_the_guard_and_the_judge_measure_support_by_the_same_words() -> None:
+    texts = [PASSAGE.text, "Returns are free for members."]
+    answer = f"{GOOD} You have 41 days. Returns cost nothing.\n- Our founder sails to Portugal."
+    asked = asyncio.run(supports(answer, texts, None))
+    assert supported_in_words(answer, texts) == [(one.share, one.words) for one in asked]
+    assert len({share for share, _ in supported_in_words(answer, texts)}) > 2
 
 
 def test_a_number_of_the_question_or_in_other_grouping_is_supported() -> None:

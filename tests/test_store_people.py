@@ -197,7 +197,7 @@ def test_messages_join_an_open_ticket_and_no_closed_one(store: Store, clock: Fro
     closed = store.tickets.close(ticket.id)
     clock.moment += timedelta(minutes=5)
     assert store.tickets.close(ticket.id) == closed == store.tickets.get(ticket.id)
-    assert closed.closed_at == START + timedelta(minutes=5)
+    assert (closed.closed_at, closed.closed_by) == (START + timedelta(minutes=5), "agent")
     assert store.tickets.of_thread("thread") is None
     with pytest.raises(NotFoundError, match="closed"):
         store.tickets.say(ticket.id, "customer", "And?")

@@ -1,6 +1,6 @@
 // The customer's chat page: what happens on load, when a message is sent, and when something fails.
 
-import { Trouble, askDesk, fetchDesk, fetchThread, newKey } from "./desk.js";
+import { Trouble, askDesk, fetchDesk, fetchThread, newKey, withdraw } from "./desk.js";
 import { askedLanguage, isFramed, listenToOutside, tellOutside } from "./frame.js";
 import * as memory from "./memory.js";
 import { STRINGS, bestLanguage, inLanguage, language, say, sayIn, useLanguage } from "./strings.js";
@@ -24,6 +24,7 @@ const state = {
   restoring: false,
   heardOfPeople: 0, // how many lines of people are shown
   looking: null, // the timer of the next look whether a person has answered
+  ticket: null, // the open ticket of this thread
 };
 
 const wishes = () => [memory.chosenLanguage(), askedLanguage(), ...navigator.languages];
@@ -46,6 +47,7 @@ function listen() {
   entry.addEventListener("keydown", sendOnEnter);
   entry.addEventListener("input", showControls);
   part("talk-to-person").addEventListener("click", askForPerson);
+  part("waiting").querySelector("button").addEventListener("click", withdrawTicket);
   part("new-conversation").addEventListener("click", startAnew);
   part("languages").addEventListener("click", chooseLanguage);
   part("restore-trouble").querySelector("button").addEventListener("click", restore);
@@ -156,7 +158,7 @@ async function restore() {
     const { messages, ticket } = await fetchThread(state.threadId);
     messages.forEach(showKept);
     state.heardOfPeople = messages.filter(byPerson).length;
-    if (ticket) lookLater();
+    wait(ticket);
     view.follow();
   } catch (error) {
     if (isKind(error, "missing")) forgetThread();
@@ -174,13 +176,46 @@ function showKept({ role, text, ...rest }) {
 function forgetThread() {
   state.threadId = null;
   state.heardOfPeople = 0;
-  clearTimeout(state.looking);
+  wait(null);
   memory.forgetThread();
 }
 
 // ---- while a ticket is open, a person may answer at any time
 
 const byPerson = ({ outcome }) => outcome === "agent";
+
+/** Says that a ticket is open, with the way to withdraw it; null: that none is. */
+function wait(ticket) {
+  clearTimeout(state.looking);
+  state.ticket = ticket;
+  part("waiting").hidden = !ticket;
+  part("waiting").querySelector("button").hidden = false;
+  if (!ticket) return;
+  sayIn(part("waiting").querySelector("p"), "waiting", { ticket });
+  lookLater();
+}
+
+async function withdrawTicket() {
+  const { ticket, threadId } = state;
+  if (!ticket || !isFree()) return;
+  try {
+    const done = await withdraw(threadId);
+    if (state.threadId !== threadId) return;
+    wait(null);
+    tellOfTicket(done.ticket ? "withdrawn" : "withdrawnBefore", ticket);
+    part("waiting").querySelector("button").hidden = true;
+    focusEntry();
+  } catch {
+    if (state.ticket === ticket) tellOfTicket("withdrawFailed", ticket);
+  }
+}
+
+/** The line stays until a message is sent. */
+function tellOfTicket(name, ticket) {
+  part("waiting").hidden = false;
+  sayIn(part("waiting").querySelector("p"), name, { ticket });
+  view.announce(say(name, { ticket }));
+}
 
 function lookLater() {
   clearTimeout(state.looking);
@@ -189,14 +224,15 @@ function lookLater() {
 
 async function lookForPerson() {
   const thread = state.threadId;
-  if (!thread) return;
+  if (!thread || !state.ticket) return;
   if (!isFree()) return lookLater();
   try {
     const { messages, ticket } = await fetchThread(thread);
     if (state.threadId !== thread) return;
     if (!isFree()) return lookLater();
     for (const message of messages.filter(byPerson).slice(state.heardOfPeople)) showPerson(message);
-    if (ticket) lookLater();
+    if (ticket !== state.ticket) wait(ticket);
+    else lookLater();
   } catch (error) {
     if (!isKind(error, "missing")) lookLater();
   }
@@ -275,6 +311,7 @@ function open(turn) {
   state.turn = turn;
   state.failed = null;
   turn.answer.start();
+  part("waiting").hidden = !state.ticket;
   view.announce(say("doingStart"));
   showControls();
 }
@@ -289,7 +326,7 @@ function finish(turn, reply) {
   state.turn = null;
   state.threadId = reply.thread_id;
   memory.keepThread(reply.thread_id);
-  if (reply.handoff) lookLater();
+  if (reply.handoff) wait(reply.handoff.ticket);
   view.keepInView();
   showMode(reply.receipt?.mode);
   showControls();

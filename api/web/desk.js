@@ -26,6 +26,9 @@ export const fetchDesk = () => call("/v1/desk");
 /** `{thread_id, messages}`; a Trouble of kind "missing" when the thread is gone or not ours. */
 export const fetchThread = (id) => call(`/v1/threads/${encodeURIComponent(id)}`);
 
+/** Withdraws the thread's request for a person: `{ticket}`, null where none is open any more. */
+export const withdraw = (id) => call(`/v1/threads/${encodeURIComponent(id)}/withdraw`, { method: "POST" });
+
 export const sendFeedback = (feedback) => call("/v1/feedback", { method: "POST", ...json(feedback) });
 
 /** One turn. `onEvent(name, data)` hears step, token, sources, retract; resolves to the Reply. */

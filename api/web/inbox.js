@@ -12,6 +12,7 @@ const AUTHORS = { customer: "inboxCustomer", desk: "inboxDesk", agent: "inboxAge
 
 const state = {
   tickets: [],
+  withdrawn: [], // by their customers, in the last day
   open: null, // the ticket that is shown, whole
   drafts: new Map(), // what was begun to be written, by ticket
   looking: null,
@@ -29,8 +30,8 @@ async function attempt(work) {
     tell("");
   } catch (fault) {
     if (fault instanceof Refused) letGo();
-    if (fault.status === 404) await leave();
-    tell(fault.status === 404 ? say("inboxGone") : fault instanceof TypeError ? say("inboxAway") : fault.message);
+    const gone = fault.status === 404 ? await leave() : "";
+    tell(gone || (fault instanceof TypeError ? say("inboxAway") : fault.message));
   }
 }
 
@@ -46,7 +47,7 @@ const announce = (words) => {
 function letGo() {
   forget();
   clearTimeout(state.looking);
-  Object.assign(state, { tickets: [], open: null });
+  Object.assign(state, { tickets: [], withdrawn: [], open: null });
   state.drafts.clear();
   showAll();
   byId("key").value = "";
@@ -61,7 +62,8 @@ const look = () => attempt(async () => {
 
 async function fetchTickets() {
   const before = state.tickets.length;
-  state.tickets = (await ask("handoffs")).handoffs;
+  const { handoffs, withdrawn } = await ask("handoffs");
+  Object.assign(state, { tickets: handoffs, withdrawn });
   if (before !== state.tickets.length) announce(say("inboxCount", { count: state.tickets.length }));
 }
 
@@ -91,8 +93,10 @@ function enter() {
   });
 }
 
+const addressed = () => new URLSearchParams(location.hash.slice(1)).get("ticket");
+
 async function openFromAddress() {
-  const ticket = new URLSearchParams(location.hash.slice(1)).get("ticket");
+  const ticket = addressed();
   if (!ticket || !key()) return;
   state.open = null;
   await fetchTicket(ticket);
@@ -105,11 +109,14 @@ function choose(ticket) {
   else location.hash = `ticket=${ticket}`;
 }
 
+/** Back to the list; what has become of the ticket that was open. */
 async function leave() {
+  const ticket = state.open?.ticket ?? addressed();
   state.open = null;
   history.replaceState(null, "", location.pathname);
   await fetchTickets().catch(() => {});
   showAll();
+  return state.withdrawn.some((one) => one.ticket === ticket) ? say("inboxTookBack", { ticket }) : say("inboxGone");
 }
 
 const answer = () => attempt(async () => {
@@ -155,6 +162,8 @@ function showTickets() {
   const focused = document.activeElement?.dataset.ticket;
   byId("tickets").replaceChildren(...state.tickets.map(row));
   byId("no-tickets").hidden = state.tickets.length > 0;
+  byId("withdrawn").hidden = !state.withdrawn.length;
+  byId("withdrawn").querySelector("ul").replaceChildren(...state.withdrawn.map((one) => make("li", {}, `${one.ticket} · ${team(one.department)} · ${moment(one.closed_at)}`)));
   if (focused) byId("tickets").querySelector(`[data-ticket="${CSS.escape(focused)}"]`)?.focus();
 }
 
