@@ -131,6 +131,59 @@ def test_the_widget_is_accessible_shut_and_open() -> None:
 
 
 @needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_widget_is_accessible_in_the_theme_and_colour_that_the_site_chose(scheme: str) -> None:
+    """Against what the visitor's system asks for, and with a colour that no white page can show as ink."""
+    other = {"light": "dark", "dark": "light"}[scheme]
+
+    async def story() -> dict[str, Any]:
+        found, desks, language = {}, [], ""
+
+        def page_of() -> str:
+            data = f'data-theme="{scheme}" data-accent="#FFD400"'
+            return FOREIGN_PAGE.format(desk=desks[0], data=data, language=language, words="We sell.")
+
+        async with asyncio.timeout(SECONDS), foreign_site(page_of) as site:
+            app = create_app(serving_widget(site))
+            async with serving(app) as address, chromium() as browser:
+                desks.append(address)
+                for language, name in (("en", "Chat with us"), ("vi", "Trò chuyện với chúng tôi")):
+                    context = await browser.new_context(color_scheme=other)
+                    page = await context.new_page()
+                    faults = faults_of(page, [address, site])
+                    await page.goto(site)
+                    button = page.get_by_role("button", name=name)
+                    await button.wait_for()
+                    found[f"shut {language}"] = await grave(page, within="'[data-frontdesk-widget]'")
+                    found[f"button {language}"] = await button.evaluate(COLOURS)
+                    await button.click()
+                    frame = page.frame_locator("iframe")
+                    await frame.locator("#suggestions button").first.wait_for()
+                    await frame.locator("#message").fill("How long?")
+                    await frame.locator("#message").press("Enter")
+                    await frame.locator(".assistant .thumb").first.wait_for()
+                    await frame.locator(".sources summary").click()
+                    found[f"open {language}"] = await grave(page, within="'[data-frontdesk-widget]', {iframes: false}")
+                    found[f"inside {language}"] = await grave(page.frames[1])
+                    found[f"body {language}"] = await frame.locator("body").evaluate(COLOURS)
+                    found[f"words {language}"] = await frame.locator(".customer .bubble").evaluate(COLOURS)
+                    found[f"faults {language}"] = faults
+                    await photograph(page, f"widget-theme-{scheme}-{language}", full=False)
+                    await context.close()
+        return found
+
+    found = asyncio.run(story())
+    for language in ("en", "vi"):
+        for state in ("shut", "open", "inside", "faults"):
+            assert found[f"{state} {language}"] == [], state
+        assert found[f"button {language}"] == found[f"words {language}"] == ["rgb(255, 212, 0)", "rgb(0, 0, 0)"]
+        assert found[f"body {language}"][0] == {"light": "rgb(246, 245, 241)", "dark": "rgb(19, 23, 22)"}[scheme]
+
+
+COLOURS = "node => [getComputedStyle(node).backgroundColor, getComputedStyle(node).color]"
+
+
+@needs_browser
 def test_the_operators_pages_are_accessible(tmp_path: Path) -> None:
     async def story() -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -212,6 +212,31 @@ def test_a_site_that_is_not_named_gets_a_way_out_and_can_do_nothing_in_the_visit
 
 
 @needs_browser
+def test_what_is_no_theme_and_no_colour_changes_nothing_and_is_said():
+    said = []
+
+    async def work(page, desk, address):
+        del desk, address
+        page.on("console", lambda line: said.append(line.text))
+        await page.reload()
+        await page.get_by_role("button", name="Chat with us").click()
+        frame = page.frame_locator("iframe")
+        await frame.locator("#suggestions button").first.wait_for()
+        styled = [await frame.locator("html").get_attribute("style")]
+        for asked in ("theme=evil&accent=red;background:url(x)", "theme=constructor&accent=%23fff000"):
+            await page.frames[1].goto(page.frames[1].url.split("?")[0] + f"?{asked}")
+            await frame.locator("#suggestions button").first.wait_for()
+            styled.append(await frame.locator("html").get_attribute("style"))
+        return styled
+
+    data = 'data-theme="pink" data-accent="#fff;} * {display:none"'
+    styled, faults = on_foreign_page(work, data=data)
+    assert faults == []
+    assert styled == [None, None, None]
+    assert len([line for line in said if "Frontdesk: data-" in line]) == 2
+
+
+@needs_browser
 def test_on_a_telephone_it_fills_the_screen_and_says_where_it_works_without_a_session():
     async def work(page, desk, address):
         del address

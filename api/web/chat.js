@@ -1,9 +1,11 @@
 // The customer's chat page: what happens on load, when a message is sent, and when something fails.
 
-import { Trouble, askDesk, fetchDesk, fetchThread, newKey, withdraw } from "./desk.js";
-import { askedLanguage, isFramed, listenToOutside, tellOutside } from "./frame.js";
+import { Trouble, askDesk, fetchDesk, fetchThread, newKey } from "./desk.js";
+import { asked, isFramed, listenToOutside, tellOutside } from "./frame.js";
 import * as memory from "./memory.js";
 import { STRINGS, bestLanguage, inLanguage, language, say, sayIn, useLanguage } from "./strings.js";
+import { useTheme } from "./theme.js";
+import * as ticket from "./ticket.js";
 import * as view from "./view.js";
 
 const MAX_CHARACTERS = 4000;
@@ -24,12 +26,12 @@ const state = {
   restoring: false,
   heardOfPeople: 0, // how many lines of people are shown
   looking: null, // the timer of the next look whether a person has answered
-  ticket: null, // the open ticket of this thread
 };
 
-const wishes = () => [memory.chosenLanguage(), askedLanguage(), ...navigator.languages];
+const wishes = () => [memory.chosenLanguage(), asked.get("language"), ...navigator.languages];
 
 function begin() {
+  useTheme(asked);
   useLanguage(bestLanguage(wishes()));
   listen();
   showControls();
@@ -47,7 +49,7 @@ function listen() {
   entry.addEventListener("keydown", sendOnEnter);
   entry.addEventListener("input", showControls);
   part("talk-to-person").addEventListener("click", askForPerson);
-  part("waiting").querySelector("button").addEventListener("click", withdrawTicket);
+  ticket.listen(() => isFree() && state.threadId, focusEntry);
   part("new-conversation").addEventListener("click", startAnew);
   part("languages").addEventListener("click", chooseLanguage);
   part("restore-trouble").querySelector("button").addEventListener("click", restore);
@@ -155,10 +157,10 @@ async function restore() {
   state.restoring = true;
   showControls();
   try {
-    const { messages, ticket } = await fetchThread(state.threadId);
+    const { messages, ticket: open } = await fetchThread(state.threadId);
     messages.forEach(showKept);
     state.heardOfPeople = messages.filter(byPerson).length;
-    wait(ticket);
+    wait(open);
     view.follow();
   } catch (error) {
     if (isKind(error, "missing")) forgetThread();
@@ -184,37 +186,11 @@ function forgetThread() {
 
 const byPerson = ({ outcome }) => outcome === "agent";
 
-/** Says that a ticket is open, with the way to withdraw it; null: that none is. */
-function wait(ticket) {
+/** open: the thread's open ticket, or null. */
+function wait(open) {
   clearTimeout(state.looking);
-  state.ticket = ticket;
-  part("waiting").hidden = !ticket;
-  part("waiting").querySelector("button").hidden = false;
-  if (!ticket) return;
-  sayIn(part("waiting").querySelector("p"), "waiting", { ticket });
-  lookLater();
-}
-
-async function withdrawTicket() {
-  const { ticket, threadId } = state;
-  if (!ticket || !isFree()) return;
-  try {
-    const done = await withdraw(threadId);
-    if (state.threadId !== threadId) return;
-    wait(null);
-    tellOfTicket(done.ticket ? "withdrawn" : "withdrawnBefore", ticket);
-    part("waiting").querySelector("button").hidden = true;
-    focusEntry();
-  } catch {
-    if (state.ticket === ticket) tellOfTicket("withdrawFailed", ticket);
-  }
-}
-
-/** The line stays until a message is sent. */
-function tellOfTicket(name, ticket) {
-  part("waiting").hidden = false;
-  sayIn(part("waiting").querySelector("p"), name, { ticket });
-  view.announce(say(name, { ticket }));
+  ticket.show(open);
+  if (open) lookLater();
 }
 
 function lookLater() {
@@ -224,15 +200,14 @@ function lookLater() {
 
 async function lookForPerson() {
   const thread = state.threadId;
-  if (!thread || !state.ticket) return;
+  if (!thread || !ticket.isOpen()) return;
   if (!isFree()) return lookLater();
   try {
-    const { messages, ticket } = await fetchThread(thread);
-    if (state.threadId !== thread) return;
+    const { messages, ticket: open } = await fetchThread(thread);
+    if (state.threadId !== thread || !ticket.isOpen()) return;
     if (!isFree()) return lookLater();
     for (const message of messages.filter(byPerson).slice(state.heardOfPeople)) showPerson(message);
-    if (ticket !== state.ticket) wait(ticket);
-    else lookLater();
+    wait(open);
   } catch (error) {
     if (!isKind(error, "missing")) lookLater();
   }
@@ -311,7 +286,7 @@ function open(turn) {
   state.turn = turn;
   state.failed = null;
   turn.answer.start();
-  part("waiting").hidden = !state.ticket;
+  ticket.tidy();
   view.announce(say("doingStart"));
   showControls();
 }

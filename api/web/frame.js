@@ -4,8 +4,8 @@ const outside = window.parent;
 // Only /widget may stand in a frame at all; the content policy sees to it.
 export const isFramed = outside !== window;
 
-/** The language that the page around asks for. */
-export const askedLanguage = () => new URLSearchParams(location.search).get("language");
+/** What the page around asks for: language, theme, accent. */
+export const asked = new URLSearchParams(isFramed ? location.search : "");
 
 /** word: ready | close | news. Whoever is around may know these. */
 export function tellOutside(word) {

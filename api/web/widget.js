@@ -13,13 +13,34 @@
     en: { open: "Chat with us", close: "Close the chat", wait: "Opening the chat…", away: "The chat cannot be reached here.", page: "Open it in a new tab" },
     vi: { open: "Trò chuyện với chúng tôi", close: "Đóng cửa sổ trò chuyện", wait: "Đang mở cửa sổ trò chuyện…", away: "Không mở được cửa sổ trò chuyện tại đây.", page: "Mở trong thẻ mới" },
   };
+  const { language = "", position = "right", label = "", theme = "auto", accent = "" } = script.dataset;
+  const THEMES = ["light", "dark", "auto"];
+  const COLOUR = /^#[0-9a-f]{6}$/i;
+  const scheme = THEMES.includes(theme) ? theme : "auto";
+  const colour = COLOUR.test(accent) ? accent : "";
+  if (scheme !== theme) console.warn(`Frontdesk: data-theme "${theme}" is none of ${THEMES.join(", ")}`);
+  if (colour !== accent) console.warn(`Frontdesk: data-accent "${accent}" is no colour like #17594a`);
+  const LIGHT = "--surface: #fff; --ink: #1d2321; --line: #d9d7cd; --accent: #17594a; --on-accent: #fff;";
+  const DARK = "--surface: #1c2220; --ink: #e8ecea; --line: #343c39; --accent: #84cdb6; --on-accent: #0b1a16;";
+  const palette = {
+    light: `.root { ${LIGHT} color-scheme: light; }`,
+    dark: `.root { ${DARK} color-scheme: dark; }`,
+    auto: `.root { ${LIGHT} color-scheme: light dark; } @media (prefers-color-scheme: dark) { .root { ${DARK} } }`,
+  }[scheme];
+  const own = colour ? `.root { --accent: ${colour}; --on-accent: ${wordsOn(colour)}; }` : "";
+
+  /** Black or white, whichever is read more easily on it: from a luminance (WCAG) of 0.179 on that is black. */
+  function wordsOn(hex) {
+    const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16) / 255)
+      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
+  }
+
   // Rules of the page around that mean every element reach the host; the root below it takes nothing from them.
   const STYLE = `
     :host { all: initial; }
-    .root { all: initial; --surface: #fff; --ink: #1d2321; --line: #d9d7cd; --accent: #17594a; --on-accent: #fff;
-      color-scheme: light dark; font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif; }
-    @media (prefers-color-scheme: dark) {
-      .root { --surface: #1c2220; --ink: #e8ecea; --line: #343c39; --accent: #84cdb6; --on-accent: #0b1a16; } }
+    .root { all: initial; font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif; }
+    ${palette} ${own}
     @media print { :host { display: none; } }
     * { box-sizing: border-box; }
     [hidden] { display: none !important; }
@@ -34,22 +55,21 @@
     .news::after { content: ""; width: .75rem; height: .75rem; border-radius: 50%; background: #e0912f; border: 2px solid var(--on-accent); }
     .panel { bottom: 5.5rem; width: min(26rem, calc(100vw - 2.5rem)); height: min(42rem, calc(100vh - 7rem)); overflow: hidden;
       border: 1px solid var(--line); border-radius: 1rem; background: var(--surface); color: var(--ink); box-shadow: 0 .5rem 2.5rem rgb(0 0 0 / .3); }
-    iframe { display: block; width: 100%; height: 100%; border: 0; color-scheme: light dark; }
+    iframe { display: block; width: 100%; height: 100%; border: 0; color-scheme: inherit; }
     .close { position: absolute; inset: .5rem .5rem auto auto; z-index: 1; display: grid; place-items: center; width: 2.75rem; height: 2.75rem;
       border: 1px solid transparent; border-radius: .625rem; background: var(--surface); color: var(--ink); }
     .close:hover { border-color: var(--line); }
     .state { position: absolute; inset: 0; display: grid; gap: .5rem; place-content: center; padding: 1.5rem; text-align: center; background: var(--surface); }
     p { margin: 0; }
-    a { color: var(--accent); }
+    a { color: inherit; }
     @media (max-width: 30rem), (max-height: 26rem) {
       .panel, .left .panel { inset: 0; width: 100%; height: 100%; border: 0; border-radius: 0; } }
     @media (forced-colors: active) { .open, .close, .panel { border: 1px solid; } }`;
 
-  const { language = "", position = "right", label = "" } = script.dataset;
   const tongue = [language, document.documentElement.lang, "en"].map((tag) => tag.toLowerCase().split("-")[0]).find((tag) => tag in WORDS);
   const words = WORDS[tongue];
   const desk = new URL(script.src);
-  const address = new URL(`widget?language=${tongue}`, desk);
+  const address = new URL(`widget?${new URLSearchParams({ language: tongue, theme: scheme, accent: colour.slice(1) })}`, desk);
 
   const make = (tag, attributes = {}, ...children) => {
     const node = document.createElement(tag);
