@@ -2,19 +2,24 @@
 
 import asyncio
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.errors import NotFoundError, UsageError
 from domain.receipt import MICRO, Receipt
 from graph.service import Service
 from guards import unmask
+from store import Store
 from tracing.forgetting import forget_traces
 
 Json = dict[str, Any]
 
 
 async def export(service: Service, *, user: str) -> Json:
-    """{user, threads:[{thread, messages}], turns:[…], feedback:[…], tickets:[…]}: everything, unmasked, the oldest first."""
+    """{user, threads:[{thread, messages}], turns:[…], feedback:[…], tickets:[…], reviews:[…]}: everything, unmasked, the oldest first.
+
+    `reviews`: what was decided about the user's turns, and how they were rated; not by whom, as that is another's data.
+    """
     name = _name(service, user)
     conversations = []
     for thread in await asyncio.to_thread(service.store.people.threads, name):
@@ -52,7 +57,7 @@ def _name(service: Service, user: str) -> str:
 
 def _booked(service: Service, name: str) -> Json:
     store = service.store
-    turns, rated, tickets = [], [], []
+    turns, rated, tickets, reviewed = [], [], [], []
     for turn_id in store.people.turns(name):
         try:
             receipt = store.ledger.get(turn_id)
@@ -64,6 +69,8 @@ def _booked(service: Service, name: str) -> Json:
             rated.append(
                 {"turn_id": turn_id, "rating": said.rating, "comment": said.comment, "at": said.at.isoformat()}
             )
+        if judged := _reviewed(store, receipt, own):
+            reviewed.append(judged)
     for ticket_id in store.people.tickets(name):
         ticket = store.tickets.get(ticket_id)
         own = store.vault.read(ticket.thread)
@@ -79,7 +86,34 @@ def _booked(service: Service, name: str) -> Json:
             "closed_by": ticket.closed_by,
         }
         tickets.append({"ticket": ticket_id, **about, "messages": said_there})
-    return {"turns": turns, "feedback": rated, "tickets": tickets}
+    return {"turns": turns, "feedback": rated, "tickets": tickets, "reviews": reviewed}
+
+
+def _reviewed(store: Store, receipt: Receipt, own: dict[str, str]) -> Json | None:
+    """What reviewers said of a turn, in words that are masked as its own are; None where nobody said anything."""
+    at = datetime.fromisoformat(receipt.at)
+    ratings = store.reviews.rated(at, at + timedelta(seconds=1), turn_id=receipt.turn_id)
+    review = store.reviews.several([receipt.turn_id]).get(receipt.turn_id)
+    decided = review if review and review.state != "open" else None
+    if not (decided or ratings):
+        return None
+    said: Json = {
+        "turn_id": receipt.turn_id,
+        "ratings": [{"aspect": one.aspect, "value": one.value} for one in ratings],
+    }
+    if decided is None:
+        return said
+    right = decided.right
+    return said | {
+        "state": decided.state,
+        "decided_at": decided.decided_at.isoformat() if decided.decided_at else None,
+        "outcome": right.outcome,
+        "answer": unmask(right.answer, own),
+        "facts": [[unmask(one, own) for one in fact] for fact in right.facts],
+        "articles": right.articles,
+        "must_not": [unmask(one, own) for one in right.must_not],
+        "note": unmask(right.note, own),
+    }
 
 
 def _turn(receipt: Receipt, own: dict[str, str]) -> Json:

@@ -7,7 +7,7 @@ the queue when somebody has decided. All texts are masked, a reviewer's words to
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from domain.errors import UsageError
@@ -163,6 +163,8 @@ def _whole(service: Service, turn_id: str) -> Json:
     receipt = service.store.ledger.get(turn_id)
     kept = service.store.reviews.several([receipt.turn_id]).get(receipt.turn_id)
     said = service.store.feedback.get(receipt.turn_id)
+    at = datetime.fromisoformat(receipt.at)
+    rated = service.store.reviews.rated(at, at + timedelta(seconds=1), turn_id=receipt.turn_id)
     return {
         **_turn(receipt),
         "language": receipt.language,
@@ -177,6 +179,7 @@ def _whole(service: Service, turn_id: str) -> Json:
         "comment": said.comment if said else "",
         "scores": {one.name: one.value for one in receipt.scores},
         "ticket": receipt.handoff.ticket if receipt.handoff else None,
+        "ratings": [{"who": one.who, "aspect": one.aspect, "value": one.value} for one in rated],
         "review": _review(kept),
     }
 

@@ -141,14 +141,16 @@ class ReviewBook:
                 put = upsert(connection, ratings).values({"turn_id": turn_id, "who": who, "aspect": aspect, **made})
                 connection.execute(put.on_conflict_do_update(index_elements=["turn_id", "who", "aspect"], set_=made))
 
-    def rated(self, since: datetime, until: datetime) -> list[Rated]:
-        """The ratings of turns of a span."""
+    def rated(self, since: datetime, until: datetime, *, turn_id: str | None = None) -> list[Rated]:
+        """The ratings of turns of a span, or of one turn in it."""
         asked = (
             select(ratings)
             .join(receipts, receipts.c.turn_id == ratings.c.turn_id)
             .where(receipts.c.at >= since, receipts.c.at < until)
             .order_by(ratings.c.turn_id, ratings.c.who, ratings.c.aspect)
         )
+        if turn_id is not None:
+            asked = asked.where(ratings.c.turn_id == turn_id)
         with self._database.read() as connection:
             rows = connection.execute(asked).mappings()
             return [Rated(row["turn_id"], row["who"], row["aspect"], row["value"]) for row in rows]

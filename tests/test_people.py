@@ -20,6 +20,7 @@ from domain.errors import FrontdeskError, NotFoundError, UsageError
 from domain.settings import Settings
 from graph.operations import run
 from graph.record import Question
+from store.reviews import Right
 
 ASKED = "How many days do I have to return a lamp? Write to ann@mail.example, my nickname is Quibbleton."
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -127,7 +128,7 @@ def test_nothing_of_a_deleted_user_is_found_and_the_books_are_as_before(tmp_path
             entry = house.store.audit.recent(1)[0]
             assert (entry.who, entry.what, entry.after) == ("key k1 (Linh)", "data.delete", done)
             assert await run(service, "data.export", {"user": "ann"}) == {
-                "user": "ann", "threads": [], "turns": [], "feedback": [], "tickets": [],
+                "user": "ann", "threads": [], "turns": [], "feedback": [], "tickets": [], "reviews": [],
             }  # fmt: skip
 
     asyncio.run(story())
@@ -137,7 +138,13 @@ def test_a_user_is_shown_all_that_is_kept_with_their_own_data_in_place(tmp_path:
     async def story() -> Any:
         async with open_house(tmp_path, chat=ScriptedChat([SECOND] * 8)) as house:
             thread = await history_of(house, "ann")
-            await house.desk.ask(Question("What is the warranty on a lamp?", "bob"))
+            turn, handed = house.store.people.turns(house.store.vault.user_hash("ann"))
+            other = await house.desk.ask(Question("What is the warranty on a lamp?", "bob"))
+            for rated in (turn, other.turn_id):
+                house.store.reviews.rate(rated, "Linh", {"accuracy": 2, "safety": 5})
+            right = Right("answer", "Write to <EMAIL_1>.", [["30 days"]], ["returns"], ["60"], "<EMAIL_1> waits")
+            house.store.reviews.decide(turn, "corrected", "Linh", right)
+            house.store.reviews.ask([handed], "rate")
             shown = await run(service_of(house), "data.export", {"user": "ann"})
             assert [message["text"] for message in shown["threads"][0]["messages"]] == [
                 message.text for message in await house.desk.thread(thread, "ann")
@@ -147,6 +154,16 @@ def test_a_user_is_shown_all_that_is_kept_with_their_own_data_in_place(tmp_path:
     shown = asyncio.run(story())
     assert [turn["question"] for turn in shown["turns"]] == [ASKED, "I want to talk to a person"]
     assert [turn["outcome"] for turn in shown["turns"]] == ["answer", "handoff"]
+    (review,) = shown["reviews"]
+    assert review["turn_id"] == shown["turns"][0]["turn_id"]
+    assert review["ratings"] == [{"aspect": "accuracy", "value": 2}, {"aspect": "safety", "value": 5}]
+    assert (review["state"], review["answer"], review["facts"]) == (
+        "corrected",
+        "Write to ann@mail.example.",
+        [["30 days"]],
+    )
+    assert review["note"] == "ann@mail.example waits"
+    assert "Linh" not in json.dumps(shown["reviews"])  # a reviewer is another person
     assert shown["turns"][0]["answer"] == SECOND
     assert shown["turns"][0]["cost_usd"] > 0
     assert [(one["rating"], "Quibbleton" in one["comment"]) for one in shown["feedback"]] == [("down", True)]
