@@ -204,6 +204,7 @@ def test_only_the_user_is_shown_or_removed(tmp_path: Path) -> None:
                 vault=house.store.vault,
                 ledger=house.store.ledger,
                 feedback=house.store.feedback,
+                reviews=house.store.reviews,
                 tickets=house.store.tickets,
                 audit=house.store.audit,
             )
