@@ -63,7 +63,8 @@ class Replies:
 
 def _hours(contact: Contact, language: Language) -> str:
     """Office hours with their time zone, where desk.yaml says it."""
-    zone, hours = contact.timezone if "timezone" in contact.model_fields_set else "", contact.hours.in_language(language)
+    zone = contact.timezone if "timezone" in contact.model_fields_set else ""
+    hours = contact.hours.in_language(language)
     return f"{hours} ({zone})" if hours and zone else hours
 
 
