@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, update
 
 from domain.errors import NotFoundError
 from domain.ports import Clock
@@ -118,7 +118,7 @@ class Tickets:
 
     def list_open(self, *, withdrawn_since: datetime | None = None) -> list[Ticket]:
         """Give every open ticket, and those that customers have withdrawn since then, oldest first."""
-        listed = tickets.c.closed_at.is_(None)
+        listed: ColumnElement[bool] = tickets.c.closed_at.is_(None)
         if withdrawn_since:
             listed |= (tickets.c.closed_by == "customer") & (tickets.c.closed_at >= withdrawn_since)
         waiting = select(tickets).where(listed).order_by(tickets.c.opened_at, tickets.c.id)
