@@ -1,6 +1,7 @@
 """The operators' page: every figure is the ledger's own, in one answer that is quick over ten thousand turns."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -194,3 +195,19 @@ def test_the_chart_library_ships_with_its_licence_and_is_the_one_that_was_weighe
     for name in ("uplot.js", "uplot.css"):
         assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() in record
     assert "MIT License" in (FOLDER / "uplot.LICENSE.txt").read_text("utf-8")
+
+
+def test_the_pages_say_everything_in_both_languages() -> None:
+    web = Path(__file__).parent.parent / "api" / "web"
+    known: dict[str, set[str]] = {"en": set(), "vi": set()}
+    for name in ("strings.js", "inbox-strings.js", "ops-strings.js"):
+        english, _, vietnamese = (web / name).read_text("utf-8").partition("\n  vi: {\n")
+        for language, words in (("en", english), ("vi", vietnamese)):
+            known[language] |= set(re.findall(r'^    (\w+): "', words, re.MULTILINE))
+    assert len(known["en"]) > 200
+    assert known["en"] <= known["vi"]
+    scripts = [path.read_text("utf-8") for path in (*web.glob("*.js"), *web.glob("*.html"))]
+    said = {
+        word for text in scripts for word in re.findall(r'\bsay\("(\w+)"|data-(?:text|label|placeholder)="(\w+)"', text)
+    }
+    assert {name for pair in said for name in pair if name} <= known["en"]

@@ -79,7 +79,7 @@ def test_the_key_opens_the_figures_and_a_turn_its_waterfall(tmp_path: Path, sche
         await page.locator("#charts summary").first.click()
         rows = await page.locator("#charts details[open] tbody tr").count()
         await page.select_option("#kind", "failed")
-        await page.locator("#turns", has_text="model_down").wait_for()
+        await page.locator("#turns", has_text="model down").wait_for()
         async with page.expect_response("**/admin/turns?*kind=thumbs_down*"):
             await page.select_option("#kind", "thumbs_down")
         await page.wait_for_selector("#loading", state="hidden")
@@ -161,8 +161,8 @@ def test_what_waits_is_shown_and_a_turn_is_accepted(tmp_path: Path) -> None:
         await enter(page)
         await page.click("#review")
         await page.wait_for_selector("table caption:has-text('wait for a reviewer')", state="attached")
-        waits = await page.inner_text("section[aria-labelledby=s-for-a-reviewer]")
-        await page.locator("section[aria-labelledby=s-for-a-reviewer] td button").first.click()
+        waits = await page.inner_text("section[aria-labelledby=s-panelReview]")
+        await page.locator("section[aria-labelledby=s-panelReview] td button").first.click()
         await page.wait_for_selector("#turn[open] #decision")
         before = await page.inner_text("#decision")
         await page.fill("#decision-note", "as told to ann@mail.example")
@@ -177,3 +177,47 @@ def test_what_waits_is_shown_and_a_turn_is_accepted(tmp_path: Path) -> None:
     assert "dont know" in waits
     assert "Nobody has decided" in before
     assert "as told to <EMAIL_1>" in after
+
+
+def test_a_turn_is_corrected_and_rated_in_vietnamese(tmp_path: Path) -> None:
+    async def work(page: Any) -> dict[str, Any]:
+        seen: dict[str, Any] = {"key": await page.inner_text("#entry")}
+        await enter(page)
+        await page.locator("#turns tr", has_text="đã trả lời").first.locator("button").click()
+        await page.wait_for_selector("#turn[open] #decision")
+        await page.click("#rating summary")
+        await page.select_option("#rating select[name=accuracy]", "2")
+        await page.select_option("#rating select[name=safety]", "5")
+        await page.click("#rating button")
+        await page.locator("#rating", has_text="đã chấm: Chính xác 2, An toàn 5").wait_for()
+        await page.click("#correction summary")
+        await page.select_option("#right-outcome", "answer")
+        await page.fill("#right-answer", "30 ngày, hỏi ann@mail.example <b>nhé</b>")
+        await page.fill("#right-facts", "30 ngày | một tháng\n\nmiễn phí")
+        await page.fill("#right-must-not", "60 ngày")
+        await page.click("#correction button")
+        await page.locator("#decision", has_text="Đã sửa bởi").wait_for()
+        await photograph(page, "ops-correct-vi")
+        seen["turn"] = await page.inner_text("#turn")
+        seen["kept"] = [await page.input_value(f"#right-{name}") for name in ("answer", "facts", "must-not")]
+        await page.fill("#right-articles", "no-such-article")
+        await page.click("#correction button")
+        await page.wait_for_selector("#turn-trouble:not([hidden])")
+        seen["refused"] = await page.inner_text("#turn-trouble")
+        await page.keyboard.press("Escape")
+        await photograph(page, "ops-vi")
+        seen["page"] = await page.inner_text("main")
+        await page.select_option("#language", "en")
+        await page.locator("h2", has_text="Questions without an answer").wait_for()
+        await page.reload()
+        await page.locator("h2", has_text="Questions without an answer").wait_for()
+        return seen
+
+    seen, faults = in_browser(tmp_path, 1_000, work, locale="vi-VN")
+    assert [fault for fault in faults if "422" not in fault and "400" not in fault] == []
+    assert "Các số liệu này dành cho người vận hành" in seen["key"]
+    assert seen["kept"] == ["30 ngày, hỏi <EMAIL_1> <b>nhé</b>", "30 ngày | một tháng\nmiễn phí", "60 ngày"]
+    assert "no-such-article" in seen["refused"]
+    assert {"null", "undefined", "NaN"}.isdisjoint({*seen["turn"].split(), *seen["page"].split()})
+    for english in ("Questions", "Nobody", "stopped", "Requests", "Turns", "answered", "dont know"):
+        assert english not in seen["page"], english

@@ -201,6 +201,7 @@ def test_the_operators_pages_are_accessible(tmp_path: Path) -> None:
                         found[f"ops {look}"] = await grave(page)
                         await page.locator("#turns button").first.click()
                         await page.wait_for_selector("#turn[open] .waterfall")
+                        await page.click("#correction summary")
                         found[f"turn {look}"] = await grave(page)
                     async with looking(browser, look, address, "/ops/inbox") as page:
                         found[f"inbox key {look}"] = await grave(page)

@@ -1,10 +1,12 @@
 /** Charts of the ledger along time, each with the same figures as a table. Drawn by uPlot. */
 
-import { count, make, percent, seconds, section, table, usd } from "/web/ops-dom.js";
+import { count, make, percent, seconds, section, table, usd, utc } from "/web/ops-dom.js";
+import { term } from "/web/ops-strings.js";
+import { say } from "/web/strings.js";
 
 const HEIGHT = 220;
 const SECONDS = { hour: 3_600, day: 86_400 };
-const OUTCOMES = [["answer", "answered"], ["dont_know", "don't know"], ["handoff", "to a person"], ["refuse", "refused"]];
+const OUTCOMES = ["answer", "dont_know", "handoff", "refuse"];
 const MOST_MODELS = 5;
 const drawn = [];
 
@@ -13,17 +15,17 @@ export function drawCharts(place, found) {
   place.replaceChildren();
   if (!found.requests) return;
   const buckets = filled(found);
-  const show = (title, lines, options) => place.append(chart(title, found.unit, buckets, lines, options));
-  show("Requests", OUTCOMES.map(([name, label]) => [label, (b) => b.outcomes[name] ?? 0]), { stacked: true, format: count });
-  show("Time of an answer", [["half within (p50)", (b) => b.p50_ms], ["95 % within (p95)", (b) => b.p95_ms]], { format: seconds });
+  const show = (name, lines, options) => place.append(chart(name, found.unit, buckets, lines, options));
+  show("chartRequests", OUTCOMES.map((name) => [term("outcome", name), (b) => b.outcomes[name] ?? 0]), { stacked: true, format: count });
+  show("chartTime", [[say("lineP50"), (b) => b.p50_ms], [say("lineP95"), (b) => b.p95_ms]], { format: seconds });
   const models = modelsOf(buckets);
-  const cost = models.map((name) => [name, (b) => costOf(b, name, models)]);
-  if (cost.length) show("Cost by model", cost, { stacked: true, format: usd });
-  show("Rates", [["no sure answer", (b) => share(b.unsure, b)], ["stopped by a guard", (b) => share(b.guarded, b)]], { format: percent });
+  const cost = models.map((name) => [name === OTHERS ? say("lineOthers") : name, (b) => costOf(b, name, models)]);
+  if (cost.length) show("chartCost", cost, { stacked: true, format: usd });
+  show("chartRates", [[say("lineUnsure"), (b) => share(b.unsure, b)], [say("lineGuarded"), (b) => share(b.guarded, b)]], { format: percent });
 }
 
 const share = (part, bucket) => (bucket.requests ? part / bucket.requests : null);
-const OTHERS = "other models";
+const OTHERS = Symbol("the models that cost least");
 
 function modelsOf(buckets) {
   const sums = {};
@@ -51,20 +53,20 @@ function filled({ series, unit, since, until }) {
 
 const start = (at) => Date.parse(at.includes("T") ? `${at}:00:00Z` : `${at}T00:00:00Z`) / 1000;
 
-function chart(title, unit, buckets, lines, options) {
+function chart(name, unit, buckets, lines, options) {
   const canvas = make("div", { class: "chart", "aria-hidden": "true" });
   const when = (bucket) => label(bucket.seconds, unit);
-  const columns = [[unit === "hour" ? "Hour (UTC)" : "Day (UTC)", when]];
-  for (const [name, value] of lines) columns.push([name, (bucket) => options.format(value(bucket)), "number"]);
+  const columns = [[say(unit === "hour" ? "chartHour" : "chartDay"), when]];
+  for (const [line, value] of lines) columns.push([line, (bucket) => options.format(value(bucket)), "number"]);
   const told = buckets.filter((bucket) => lines.some(([, value]) => value(bucket)));
-  const figures = make("details", {}, make("summary", {}, "Figures"), table(columns, told, title));
-  const whole = section(title, canvas, figures);
+  const figures = make("details", {}, make("summary", {}, say("chartFigures")), table(columns, told, say(name)));
+  const whole = section(name, canvas, figures);
   requestAnimationFrame(() => plot(canvas, unit, buckets, lines, options));
   return whole;
 }
 
 function label(at, unit) {
-  const written = new Date(at * 1000).toLocaleString("en-GB", { timeZone: "UTC", day: "numeric", month: "short", ...(unit === "hour" ? { hour: "2-digit", minute: "2-digit" } : {}) });
+  const written = utc(at * 1000, { day: "numeric", month: "short", ...(unit === "hour" ? { hour: "2-digit", minute: "2-digit" } : {}) });
   return written.replace(",", "");
 }
 
@@ -102,7 +104,7 @@ function plot(canvas, unit, buckets, lines, { stacked = false, format }) {
       { ...axis, values: (_, ticks) => ticks.map((at) => tick(at, unit)), incrs: unit === "hour" ? [3_600, 7_200, 10_800, 14_400, 21_600, 43_200, 86_400] : [86_400, 172_800, 432_000, 604_800], space: 60 },
       { ...axis, size: 62, values: (_, ticks) => ticks.map((value) => format(value)) },
     ],
-    series: [{ label: unit === "hour" ? "Hour" : "Day", value: (_, at) => (at === null ? "–" : label(at, unit)) }, ...series],
+    series: [{ label: say(unit === "hour" ? "chartHour" : "chartDay"), value: (_, at) => (at === null ? "–" : label(at, unit)) }, ...series],
   };
   const made = new uPlot(options, [buckets.map((bucket) => bucket.seconds), ...order.map((line) => (stacked ? sums : raw)[line])], canvas);
   const watch = new ResizeObserver(() => made.setSize({ width: width(), height: HEIGHT }));
@@ -112,7 +114,7 @@ function plot(canvas, unit, buckets, lines, { stacked = false, format }) {
 
 function tick(at, unit) {
   const date = new Date(at * 1000);
-  const day = date.toLocaleString("en-GB", { timeZone: "UTC", day: "numeric", month: "short" });
+  const day = utc(date, { day: "numeric", month: "short" });
   if (unit === "day") return day;
   return date.getUTCHours() === 0 ? day : `${String(date.getUTCHours()).padStart(2, "0")}:00`;
 }

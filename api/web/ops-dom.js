@@ -1,5 +1,7 @@
 /** Elements and numbers. Text is always set as text: nothing from the ledger is ever read as markup. */
 
+import { language, say } from "/web/strings.js";
+
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -12,29 +14,36 @@ export function make(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const missing = (value) => value === null || value === undefined;
 
-export const count = (value) => (value === null || value === undefined ? "–" : whole.format(value));
-export const percent = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(1)} %`);
+/** With so many digits behind the point, as the language writes them. */
+export const fixed = (value, digits) => value.toLocaleString(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+export const count = (value) => (missing(value) ? "–" : fixed(value, 0));
+export const percent = (value) => (missing(value) ? "–" : `${fixed(100 * value, 1)} %`);
 
 export function seconds(ms) {
-  if (ms === null || ms === undefined) return "–";
-  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
-  if (ms >= 1_000) return `${(ms / 1000).toFixed(2)} s`;
-  return ms >= 10 ? `${ms.toFixed(0)} ms` : `${ms.toFixed(1)} ms`;
+  if (missing(ms)) return "–";
+  if (ms >= 10_000) return `${fixed(ms / 1000, 1)} s`;
+  if (ms >= 1_000) return `${fixed(ms / 1000, 2)} s`;
+  return ms >= 10 ? `${fixed(ms, 0)} ms` : `${fixed(ms, 1)} ms`;
 }
 
 export function usd(value) {
-  if (value === null || value === undefined) return "–";
+  if (missing(value)) return "–";
   if (value === 0) return "$0";
-  if (value >= 1) return `$${value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-  return `$${value.toPrecision(2)}`;
+  if (value >= 1) return `$${fixed(value, 2)}`;
+  return `$${value.toLocaleString(language(), { minimumSignificantDigits: 2, maximumSignificantDigits: 2 })}`;
 }
+
+const places = { en: "en-GB", vi: "vi-VN" };
+
+/** A time in UTC, in the parts that are asked for. */
+export const utc = (at, parts) => new Date(at).toLocaleString(places[language()], { timeZone: "UTC", ...parts });
 
 /** 2026-11-21T09:30:12+00:00 as it is written in UTC: 21 Nov 09:30, never broken over two lines. */
 export function moment(iso) {
-  const at = new Date(iso);
-  return at.toLocaleString("en-GB", { timeZone: "UTC", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "").replaceAll(" ", "\u00a0");
+  return utc(iso, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "").replaceAll(" ", "\u00a0");
 }
 
 /** A table that scrolls sideways on its own. `columns`: [heading, cell of a row, "number" to stand right]. */
@@ -45,9 +54,10 @@ export function table(columns, rows, caption) {
   return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, found);
 }
 
-export function section(title, ...children) {
-  const id = `s-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
-  return make("section", { "aria-labelledby": id }, make("h2", { id }, title), ...children);
+/** name: of its heading in the strings. */
+export function section(name, ...children) {
+  const id = `s-${name}`;
+  return make("section", { "aria-labelledby": id }, make("h2", { id }, say(name)), ...children);
 }
 
 export const none = (words) => make("p", { class: "hint" }, words);

@@ -1,33 +1,35 @@
 /** One turn from its receipt: what was said, a waterfall of its steps and calls, verdicts, passages, scores. */
 
-import { make, moment, none, percent, seconds, table, usd } from "/web/ops-dom.js";
+import { count, fixed, make, moment, none, percent, seconds, table, usd } from "/web/ops-dom.js";
+import { term } from "/web/ops-strings.js";
+import { say } from "/web/strings.js";
 
 const CALLERS = { rewrite: "route", answerable: "generate", answer: "generate", judge: "judge" };
 
 export function drawTurn(place, receipt) {
-  const why = [receipt.outcome, receipt.reason].filter(Boolean).join(": ");
+  const why = [term("outcome", receipt.outcome), term("reason", receipt.reason)].filter(Boolean).join(": ");
   const facts = [
-    ["Asked", `${moment(receipt.at)} UTC`],
-    ["Outcome", why],
-    ["Answered by", [receipt.mode, receipt.model].filter(Boolean).join(", ")],
-    ["Took", seconds(receipt.latency_ms)],
-    ["Cost", `${usd(receipt.cost_usd)}, ${receipt.tokens} tokens`],
-    ["Confidence", receipt.passages.length ? receipt.confidence.toFixed(2) : "–"],
-    ["Prompt", receipt.prompt || "–"],
-    ["Release", receipt.release],
-    ["Knowledge", receipt.knowledge],
-    ["Trace", receipt.trace_id],
+    ["factAsked", `${moment(receipt.at)} UTC`],
+    ["factOutcome", why],
+    ["factBy", [term("mode", receipt.mode), receipt.model].filter(Boolean).join(", ")],
+    ["factTook", seconds(receipt.latency_ms)],
+    ["factCost", say("factCostOf", { cost: usd(receipt.cost_usd), tokens: count(receipt.tokens) })],
+    ["factConfidence", receipt.passages.length ? fixed(receipt.confidence, 2) : "–"],
+    ["factPrompt", receipt.prompt || "–"],
+    ["factRelease", receipt.release],
+    ["factKnowledge", receipt.knowledge],
+    ["factTrace", receipt.trace_id],
   ];
   place.replaceChildren(
-    make("h3", {}, "Question"), make("p", { class: "said" }, receipt.question || "–"),
-    make("h3", {}, "Answer"), make("p", { class: "said" }, receipt.answer || "–"),
-    ...(receipt.error ? [make("p", { class: "bad" }, `Error: ${receipt.error}`)] : []),
-    make("h3", {}, "Steps"), waterfall(receipt),
-    make("h3", {}, "Facts"), make("dl", { class: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
-    make("h3", {}, "Guards"), verdicts(receipt),
-    make("h3", {}, "Passages"), passages(receipt),
-    make("h3", {}, "Scores"), scores(receipt),
-    make("details", {}, make("summary", {}, "The whole receipt"), make("pre", {}, JSON.stringify(receipt, null, 2))),
+    make("h3", {}, say("turnQuestion")), make("p", { class: "said" }, receipt.question || "–"),
+    make("h3", {}, say("turnAnswer")), make("p", { class: "said" }, receipt.answer || "–"),
+    ...(receipt.error ? [make("p", { class: "bad" }, say("turnError", { error: receipt.error }))] : []),
+    make("h3", {}, say("turnSteps")), waterfall(receipt),
+    make("h3", {}, say("turnFacts")), make("dl", { class: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, say(name)), make("dd", {}, value)))),
+    make("h3", {}, say("turnGuards")), verdicts(receipt),
+    make("h3", {}, say("turnPassages")), passages(receipt),
+    make("h3", {}, say("turnScores")), scores(receipt),
+    make("details", {}, make("summary", {}, say("turnReceipt")), make("pre", {}, JSON.stringify(receipt, null, 2))),
   );
 }
 
@@ -53,13 +55,13 @@ export function bars(receipt) {
 }
 
 function calling(call, from) {
-  const spent = `${call.input_tokens} + ${call.output_tokens} tokens, ${usd(call.cost_microusd / 1e6)}`;
-  return { name: `${call.purpose}: ${call.model}`, kind: call.ok ? "call" : "failed", from, ms: call.ms, note: call.ok ? spent : `${call.error || "failed"}; ${spent}` };
+  const spent = say("turnSpent", { input: count(call.input_tokens), output: count(call.output_tokens), cost: usd(call.cost_microusd / 1e6) });
+  return { name: `${call.purpose}: ${call.model}`, kind: call.ok ? "call" : "failed", from, ms: call.ms, note: call.ok ? spent : `${call.error || say("kind_failed")}; ${spent}` };
 }
 
 function waterfall(receipt) {
   const rows = bars(receipt);
-  if (!rows.length) return none("No step ran.");
+  if (!rows.length) return none(say("turnNoStep"));
   const end = Math.max(receipt.latency_ms, ...rows.map((row) => row.from + row.ms), 0.001);
   const lines = rows.map((row) => {
     const bar = make("span", { class: `bar ${row.kind}` });
@@ -70,24 +72,24 @@ function waterfall(receipt) {
       make("td", { class: "number" }, seconds(row.ms)),
       make("td", { class: "lane" }, bar));
   });
-  const head = make("tr", {}, make("th", { scope: "col" }, "Step or call"), make("th", { scope: "col", class: "number" }, "Time"), make("th", { scope: "col" }, `0 to ${seconds(end)}`));
-  return make("table", { class: "waterfall" }, make("caption", { class: "unseen" }, "Steps and calls of the turn"), make("thead", {}, head), make("tbody", {}, ...lines));
+  const head = make("tr", {}, make("th", { scope: "col" }, say("turnStep")), make("th", { scope: "col", class: "number" }, say("colTime")), make("th", { scope: "col" }, say("turnLane", { time: seconds(end) })));
+  return make("table", { class: "waterfall" }, make("caption", { class: "unseen" }, say("turnWaterfall")), make("thead", {}, head), make("tbody", {}, ...lines));
 }
 
 function verdicts({ verdicts: found }) {
-  if (!found.length) return none("No guard spoke.");
-  const columns = [["Guard", (one) => one.guard], ["Action", (one) => make("span", { class: one.action === "pass" ? "" : "bad" }, one.action)], ["Reason", (one) => one.reason || "–"], ["Score", (one) => one.score.toFixed(2), "number"]];
-  return table(columns, found, "Verdicts of the guards");
+  if (!found.length) return none(say("turnNoGuard"));
+  const columns = [[say("colGuard"), (one) => one.guard], [say("colAction"), (one) => make("span", { class: one.action === "pass" ? "" : "bad" }, term("action", one.action))], [say("colReason"), (one) => one.reason || "–"], [say("colScore"), (one) => fixed(one.score, 2), "number"]];
+  return table(columns, found, say("turnVerdicts"));
 }
 
 function passages({ passages: found }) {
-  if (!found.length) return none("Nothing was looked up.");
-  const columns = [["Article", (one) => one.title || one.article], ["Score", (one) => one.score.toFixed(2), "number"], ["Text", (one) => one.text, "words"]];
-  return table(columns, found, "Passages that were found");
+  if (!found.length) return none(say("turnNothing"));
+  const columns = [[say("colArticle"), (one) => one.title || one.article], [say("colScore"), (one) => fixed(one.score, 2), "number"], [say("colText"), (one) => one.text, "words"]];
+  return table(columns, found, say("turnFound"));
 }
 
 function scores({ scores: found }) {
-  if (!found.length) return none("Not judged.");
-  const columns = [["Dimension", (one) => one.name], ["Score", (one) => (one.value === null ? "unscored" : percent(one.value)), "number"], ["Comment", (one) => one.comment || "–", "words"]];
-  return table(columns, found, "Scores of the judge");
+  if (!found.length) return none(say("turnNotJudged"));
+  const columns = [[say("colDimension"), (one) => term("dimension", one.name)], [say("colScore"), (one) => (one.value === null ? say("unscored") : percent(one.value)), "number"], [say("colComment"), (one) => one.comment || "–", "words"]];
+  return table(columns, found, say("judgeScores"));
 }
