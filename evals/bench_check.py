@@ -22,7 +22,7 @@ from evals.upstream import program
 SIZES = {"small": 20, "large": 200}
 """Articles."""
 ROUNDS = 3
-TURNS = 40
+TURNS = 24
 CLIENTS = 4
 DELAY_MS = 5.0
 LIMITS = {"cpu_over_bare": 16.0, "cpu_by_articles": 1.4}

@@ -66,7 +66,7 @@ TOPICS = (
     ),
     (
         "Setting up",
-        "How many minutes does it take to set up the {product}?",
+        "How many minutes does setting up the {product} take?",
         (
             "Setting up the {product} takes about {cost} minutes. Take off the films, plug it in and press the button on the left "
             "side for {few} seconds until the light turns green. The first start may take a little longer."
@@ -108,7 +108,7 @@ TOPICS = (
 SIZES = {"few": 7, "days": 46, "months": 37, "cost": 23, "watts": 1_800}
 """Numbers go up to these, and a little beyond."""
 LARGEST = len(KINDS) * len(MODELS) * len(TOPICS)
-PAID = "I paid {price} dollars for it."
+PAID = "The price was {price} dollars."
 """Makes each question another one: neither the answer cache nor the embedder's can help."""
 
 

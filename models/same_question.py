@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import yaml
@@ -22,6 +22,8 @@ SURPLUS = 3
 """Light words that may be left over on both sides together."""
 LEAST_KIN = 5
 """Letters that two forms of one word ("bibliographic", "bibliographical") begin with alike."""
+KEPT = 4_096
+"""Questions that are remembered taken apart: each is compared with up to twenty others, which come again."""
 ENDING = 4
 """Letters by which forms of one word may differ at the end."""
 
@@ -75,6 +77,7 @@ def exact_form(question: str) -> str:
     return " ".join(re.sub(r"[?!.\s]+$", "", plain).split())
 
 
+@lru_cache(maxsize=KEPT)
 def meaning(question: str, language: Language, *, marked: bool = True) -> Meaning:
     """Take a question apart; `marked` False compares Vietnamese by letters without diacritics."""
     lexicon = _lexicon(language)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from domain.turn import Message
 
@@ -10,10 +11,13 @@ HARD = re.compile(r"[bcdfghjklmnpqrstvwxz]{4,}", re.IGNORECASE)
 """No word holds these runs: vocabularies have few pairs of them, so each letter counts."""
 MESSAGE_TOKENS = 8
 """Role and separators of one message: 3-5 in the known chat templates."""
+KEPT = 256
+"""Texts whose estimate is remembered: of a prompt all but the last message is the same in every turn."""
 REQUEST_TOKENS = 24
 """What a template adds of its own: a default system line and the reply's opening."""
 
 
+@lru_cache(maxsize=KEPT)
 def estimate_tokens(text: str) -> int:
     """An upper bound of the tokens of `text`, about twice the truth for English and Vietnamese.
 

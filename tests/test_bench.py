@@ -153,17 +153,17 @@ def test_two_processes_need_servers_and_a_desk_beside_needs_cases(tmp_path):
     assert (said.exit_code, "dev.jsonl" in said.output) == (2, True)
 
 
-SLOW = ["[aeiou].*.*.*[#~]"] * 100
+SLOW = ["[aeiou].*[#~]"] * 4_000
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_ratios_hold_and_a_slow_down_breaks_them(tmp_path):
     held = check(lambda _line: None)
     assert (held.above, held.figures["left_out"]) == ([], 0)
     slow = furnish(tmp_path / "slow", 20)
     profile = yaml.safe_load((slow / "desk.yaml").read_text("utf-8"))
-    # A rule whose patterns take a millisecond each to find nothing: every turn pays for them.
+    # A rule of many patterns that find nothing: every turn pays for them.
     told = {"id": "slow", "side": "input", "kind": "forbid", "patterns": SLOW, "text": {"en": "No."}}
     (slow / "desk.yaml").write_text(yaml.safe_dump(profile | {"rules": [told]}), "utf-8")
     broken = check(lambda _line: None, slow, bodies(questions(20)))
