@@ -109,6 +109,11 @@ class Bench:
     seen: Seen = field(default_factory=Seen)
     direct: Figures = field(default_factory=dict)
 
+    @property
+    def desks(self) -> Path:
+        """Where desks of our own are written: beside their state, which lies in `home` under their names."""
+        return self.home / "desks"
+
     @contextmanager
     def running(self, desk: str, asked: Iterator[Body]) -> Iterator[tuple[float, Running]]:
         """`frontdesk serve` over the upstream: seconds until it was ready, and the server."""
@@ -166,7 +171,7 @@ class Bench:
 
     def grown(self, articles: int) -> Figures:
         """What changes with the number of articles."""
-        desk, plan = str(furnish(self.home / f"bench-{articles}", articles)), self.plan
+        desk, plan = str(furnish(self.desks / f"bench-{articles}", articles)), self.plan
         asked = bodies(questions(articles))
         plan.say(f"{articles} articles: first start, reading them")
         with self.running(desk, asked) as (first, _):
@@ -258,7 +263,7 @@ def measure(plan: Plan) -> Figures:
     with tempfile.TemporaryDirectory() as home, program("evals.upstream", str(plan.delay_ms)) as (upstream, _):
         bench = Bench(plan, Path(home), upstream)
         found |= bench.measure_direct()
-        own = furnish(bench.home / f"bench-{OWN}", OWN)
+        own = furnish(bench.desks / f"bench-{OWN}", OWN)
         found |= bench.desk(str(own), bodies(questions(OWN)))
         for articles in plan.size.articles if plan.workers == 1 else ():
             found |= bench.grown(articles)

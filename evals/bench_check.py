@@ -25,8 +25,8 @@ ROUNDS = 3
 TURNS = 24
 CLIENTS = 4
 DELAY_MS = 5.0
-LIMITS = {"cpu_over_bare": 16.0, "cpu_by_articles": 1.4}
-"""What each ratio may be; measured: 10.4 and 1.0."""
+LIMITS = {"cpu_over_bare": 16.0, "cpu_by_articles": 1.7}
+"""What each ratio may be; measured on a busy machine: 9.2 and 1.0-1.3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def check(say: Callable[[str], None], desk: Path | None = None, asked: Iterator[
 
 
 def _own(bench: Bench, name: str) -> tuple[Path, Iterator[Body]]:
-    return furnish(bench.home / f"bench-{SIZES[name]}", SIZES[name]), bodies(questions(SIZES[name]))
+    return furnish(bench.desks / f"bench-{SIZES[name]}", SIZES[name]), bodies(questions(SIZES[name]))
 
 
 def _judged(cpu: dict[str, float], bench: Bench) -> Check:

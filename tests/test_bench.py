@@ -160,7 +160,8 @@ SLOW = ["[aeiou].*[#~]"] * 4_000
 @pytest.mark.timeout(600)
 def test_the_ratios_hold_and_a_slow_down_breaks_them(tmp_path):
     held = check(lambda _line: None)
-    assert (held.above, held.figures["left_out"]) == ([], 0)
+    assert held.above == []
+    assert int(held.figures["counted"]) > 10 * int(held.figures["left_out"])
     slow = furnish(tmp_path / "slow", 20)
     profile = yaml.safe_load((slow / "desk.yaml").read_text("utf-8"))
     # A rule of many patterns that find nothing: every turn pays for them.
