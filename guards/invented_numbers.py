@@ -2,7 +2,9 @@
 
 Each must stand in a passage, a fact, the question or the desk's own texts, in whatever way it is written, or be
 a plain sum, difference, product or percentage of two numbers, both of which the answer states, or one of which the
-question names and a source holds the other. Anything else is invented (reason ungrounded). Without passages and facts there is nothing to hold it to.
+question names and a source holds the other. A date may be another one so many days, weeks or months later or earlier,
+and a number of days the distance of two dates, on the same terms. Anything else is invented (reason ungrounded), and so
+is a weekday that its date is none of. Without passages and facts there is nothing to hold it to.
 """
 
 import re
@@ -11,6 +13,7 @@ from functools import lru_cache
 
 from domain.turn import Passage
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
+from guards.dates import days_between, follows, spans, wrong_weekdays
 from guards.domain_rules import desk_texts
 from guards.figures import Figure, agree, figures
 
@@ -29,6 +32,8 @@ EXAMPLES = (
     Example("We are open from 8 am to 8 pm.", "pass", Evidence("When?", _SHELF)),
     Example("Giao trong năm ngày, mở cửa từ 8 giờ sáng.", "pass", Evidence("Bao lâu?", _SHELF)),
     Example("Giao trong mười ngày.", "block", Evidence("Bao lâu?", _SHELF)),
+    Example("It should be there by 9 November 2026.", "pass", Evidence("I ordered on 4 November 2026.", _SHELF)),
+    Example("It should be there by 19 November 2026.", "block", Evidence("I ordered on 4 November 2026.", _SHELF)),
 )
 
 
@@ -46,15 +51,36 @@ class Numbers:
         said = figures(_bare(seen.text))
         if not said:
             return None
-        asked = _source("\n".join([evidence.question, *(f"{fact['title']} {fact['text']}" for fact in evidence.facts)]))
-        read = _source("\n".join(f"{each.title}\n{each.section}\n{each.text}" for each in evidence.passages))
+        told = "\n".join([evidence.question, *(f"{fact['title']} {fact['text']}" for fact in evidence.facts)])
+        shown = "\n".join(f"{each.title}\n{each.section}\n{each.text}" for each in evidence.passages)
+        asked, read = _source(told), _source(shown)
         known = [*asked, *read, *self._desk]
         loose = [figure for figure in said if not any(agree(figure, other) for other in known)]
         if loose:
             stated = [figure for figure in said if figure not in loose]
             sums = {*_combined(asked, [*asked, *read]), *_combined(stated, stated)}
             loose = [figure for figure in loose if figure.kind != "number" or figure.readings.isdisjoint(sums)]
-        return Finding("block", "ungrounded", 1.0) if loose else None
+        if loose:
+            loose = _not_reckoned(loose, [*asked, *stated], [*asked, *read], (told, shown, seen.text))
+        wrong = loose or wrong_weekdays(seen.text, said, (told, shown))
+        return Finding("block", "ungrounded", 1.0) if wrong else None
+
+
+def _not_reckoned(
+    loose: Sequence[Figure], named: Sequence[Figure], known: Sequence[Figure], texts: tuple[str, str, str]
+) -> list[Figure]:
+    """Without dates that follow from a date and a length of time, one of them named by the question, a fact or the answer."""
+    told, shown, answer = (spans(text) for text in texts)
+    lengths = told | shown
+    between = days_between([figure for figure in named if figure.kind == "date"])
+    dates, near = [[one for one in each if one.kind == "date"] for each in (known, named)]
+
+    def holds(figure: Figure) -> bool:
+        if figure.kind == "number":
+            return not figure.readings.isdisjoint(between)
+        return follows(figure, near, lengths) or follows(figure, dates, told | (answer & lengths))
+
+    return [figure for figure in loose if figure.kind not in ("date", "number") or not holds(figure)]
 
 
 @lru_cache(maxsize=256)

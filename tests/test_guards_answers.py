@@ -1,12 +1,16 @@
 import base64
 import codecs
 import string
+from datetime import date, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.profile import DeskProfile
 from domain.turn import Fact, Passage
 from guards.base import DeskView, Evidence
+from guards.dates import follows, spans, wrong_weekdays
 from guards.figures import agree, figures
 from guards.invented_numbers import Numbers
 from guards.leak import Leak
@@ -83,6 +87,75 @@ def test_plain_arithmetic_on_what_was_asked_is_grounded() -> None:
     assert numbers("That is 75,000 VND.", "What does it cost?") == "ungrounded"
     assert numbers("25,000 and 500,000 make 525,000 VND.") == ""
     assert numbers("With VAT it is 1,375,000 VND: 1,250,000 and 10%.") == ""
+
+
+ORDER: Fact = {"title": "Order 7", "text": "Ordered on 2 November 2026. Delivered: 24/11/2026."}
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "You can return it until 24 December 2026.",  # 30 days
+        "It came by 9 November 2026, 5 working days after your order of 2 November 2026.",
+        "Trả hàng được đến ngày 24/12/2026.",
+        "Hạn trả hàng là ngày 24 tháng 12 năm 2026, tức 30 ngày sau 24/11/2026.",
+        "Delivered on Tuesday, 24 November 2026, so the last day is December 24.",
+        "Giao vào thứ Ba, ngày 24/11/2026.",
+        "It took 22 days to arrive.",
+        "Within 30 days of 24 November 2026, so by Thursday, 24 December 2026.",
+    ],
+)
+def test_a_date_that_follows_from_another_is_grounded(draft: str) -> None:
+    assert numbers(draft, "Until when can I return order 7?", (ORDER,)) == ""
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "You can return it until 28 December 2026.",
+        "It came by 12 November 2026.",
+        "Hạn trả hàng là ngày 26 tháng 12 năm 2026.",
+        "Delivered on Monday, 24 November 2026.",
+        "Giao vào thứ Tư, ngày 24/11/2026.",
+        "It took 19 days to arrive.",
+        "You have until 24 December 2027.",
+    ],
+)
+def test_a_date_that_follows_from_nothing_is_not(draft: str) -> None:
+    assert numbers(draft, "Until when can I return order 7?", (ORDER,)) == "ungrounded"
+
+
+@pytest.mark.parametrize(
+    ("start", "span", "reached"),
+    [
+        ("30 January 2026", "1 month", "28 February 2026"),
+        ("29 February 2028", "a year or 1 year", "28 February 2029"),
+        ("28 February", "2 days", "1 March"),
+        ("31 December 2026", "one week", "7 January 2027"),
+        ("ngày 15 tháng 1 năm 2027", "ba tháng", "15/4/2027"),
+        ("1 January 2027", "ten business days", "15 January 2027"),
+        ("15/1/2027", "2 tuần", "1 January 2027"),
+    ],
+)
+def test_days_weeks_months_and_years_are_reckoned_by_the_calendar(start: str, span: str, reached: str) -> None:
+    [base], [wanted] = ([one for one in figures(text) if one.kind == "date"] for text in (start, reached))
+    assert follows(wanted, [base], spans(span))
+    assert not follows(wanted, [base], spans("40 days"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dates(date(1990, 1, 1), date(2100, 1, 1)), st.integers(0, 999), st.sampled_from(["days", "weeks", "ngày"]))
+def test_any_date_is_reckoned_forwards_and_back(start: date, count: int, unit: str) -> None:
+    end = start + timedelta(days=count * (7 if unit == "weeks" else 1))
+    [one], [other] = (figures(day.isoformat()) for day in (start, end))
+    assert follows(other, [one], spans(f"{count} {unit}"))
+    assert follows(one, [other], spans(f"{count} {unit}"))
+
+
+@given(st.text(max_size=80))
+def test_any_text_may_hold_lengths_of_time(text: str) -> None:
+    spans(text)
+    assert wrong_weekdays(text, figures(text), ()) is not None
 
 
 def test_facts_and_question_are_sources() -> None:
