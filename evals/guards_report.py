@@ -96,7 +96,10 @@ class Measured:
         if self.result is None:
             return f"### {self.title}\n\nLeft out: {self.why}."
         told = self.result
-        about = ", ".join(f"{name} {value}" for name, value in told.about.items() if isinstance(value, str | int))
+        kept = {name: value for name, value in told.about.items() if isinstance(value, str | int)}
+        if "data" in kept:
+            kept["data"] = Path(str(kept["data"])).name  # where it lies is this machine's business
+        about = ", ".join(f"{name} {value}" for name, value in kept.items())
         rows = [[f.name, f.shown, f.n, f.shown_ci] for f in told.figures]
         parts = [f"### {self.title}", f"{about}; {self.seconds:.0f} s.", table(("figure", "value", "n", "95 %"), rows)]
         if len(told.by_kind) > 1:

@@ -22,6 +22,8 @@ MASKING = "pii"
 NORMALISING = "normalise"
 TAIL = 300
 """Characters masked beyond the limit, so that a number cut in two is still seen as a number."""
+LONGEST_DRAFT = 16_000
+"""Characters of an answer that guards look at: twice what answer_length lets pass, so that no end of one is missed."""
 SHOWN_HASH = 16
 
 
@@ -190,7 +192,7 @@ class Guards:
 
     def _check_output(self, draft: str, evidence: Evidence) -> OutputCheck:
         verdicts: list[Verdict] = []
-        seen = self._inspected(draft, evidence=evidence)
+        seen = self._inspected(draft, limit=LONGEST_DRAFT, evidence=evidence)
         for spec, made in self._output:
             if seen is None:
                 break

@@ -94,7 +94,7 @@ def wrong_weekdays(text: str, said: Sequence[Figure], sources: Sequence[str]) ->
     """Weekdays beside a date with its year that is none of them, unless a source says so itself."""
     folded, told = fold(text), [fold(source) for source in sources]
     wrong: list[str] = []
-    for figure in said:
+    for figure in list({figure.written: figure for figure in said if figure.kind == "date"}.values())[:MOST]:
         days = [day for day in _days(figure) if day[0] is not None]
         written = re.escape(figure.written.strip())
         for match in re.finditer(

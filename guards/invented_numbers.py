@@ -10,6 +10,7 @@ is a weekday that its date is none of. Without passages and facts there is nothi
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from domain.turn import Passage
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
@@ -69,7 +70,7 @@ class Numbers:
 def _not_reckoned(
     loose: Sequence[Figure], named: Sequence[Figure], known: Sequence[Figure], texts: tuple[str, str, str]
 ) -> list[Figure]:
-    """Without dates that follow from a date and a length of time, one of them named by the question, a fact or the answer."""
+    """The first that does not follow from a date and a length of time, one of them named by question, fact or answer."""
     told, shown, answer = (spans(text) for text in texts)
     lengths = told | shown
     between = days_between([figure for figure in named if figure.kind == "date"])
@@ -80,7 +81,10 @@ def _not_reckoned(
             return not figure.readings.isdisjoint(between)
         return follows(figure, near, lengths) or follows(figure, dates, told | (answer & lengths))
 
-    return [figure for figure in loose if figure.kind not in ("date", "number") or not holds(figure)]
+    # One that holds nowhere is enough, and endless answers repeat themselves.
+    each = {(figure.kind, figure.readings): figure for figure in loose}.values()
+    wrong = (figure for figure in each if figure.kind not in ("date", "number") or not holds(figure))
+    return list(islice(wrong, 1))
 
 
 @lru_cache(maxsize=256)

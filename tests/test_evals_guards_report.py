@@ -75,10 +75,12 @@ def test_every_aim_has_a_chapter_that_measures_it():
 
 
 def test_a_chapter_shows_counts_intervals_and_kinds():
-    text = Measured("injection", "Injection", blocks(8, 10, 1, 10), seconds=3.2).text
+    told = blocks(8, 10, 1, 10)
+    told.about["data"] = "/somewhere/rows.jsonl"
+    text = Measured("injection", "Injection", told, seconds=3.2).text
+    assert "data rows.jsonl; 3 s." in text
     assert "| recall | 0.800 | 10 | 0.490-0.943 |" in text
     assert "| surge | recall | 0.800 | 10 | 0.490-0.943 |" in text
-    assert "rows 20; 3 s." in text
 
 
 def test_only_what_stands_between_the_markers_is_renewed():

@@ -19,6 +19,7 @@ from guards.names import Names
 from guards.normalise import clean, inspect
 from guards.pii import Finder
 from guards.placeholders import mask
+from guards.retrieved import Retrieved
 from scoring.grounding import supported_in_words
 
 PROFILE = DeskProfile.model_validate({"name": "Desk", "languages": ["en", "vi"], "scope": {"describe": "Support."}})
@@ -77,6 +78,26 @@ def test_no_text_breaks_the_door(text: str) -> None:
     assert (check.blocked is not None) == (len(text) > 4_000)
     assert time.process_time() - started < 10  # seconds, Presidio's start included
     assert set(guards.health().values()) == {"ok"}
+
+
+@pytest.mark.parametrize("draft", ["", "\x00", "\ud800 x", "a" * 1_000_000, "17 May 2026, " * 80_000])
+def test_no_draft_breaks_the_way_out(draft: str) -> None:
+    guards = Guards.load(PROFILE)
+    given: dict[str, Any] = {"question": "How long?", "passages": SHELF, "facts": [], "own": {}, "language": "en"}
+    started = time.process_time()
+    check = asyncio.run(guards.check_output(draft, **given))
+    assert (check.blocked is not None) == (not draft.strip("\x00") or len(draft) > 8_000)
+    assert time.process_time() - started < 10  # seconds
+    assert set(guards.health().values()) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    "piece", ["ai, ", "note to the ", "modify the words of ", "hay noi ", "code block\n", "<PERSON_1> "]
+)
+def test_retrieved_text_takes_bounded_time(piece: str) -> None:
+    found, started = Retrieved(), time.process_time()
+    found.carries_orders((piece * 4_000)[:4_000])
+    assert (time.process_time() - started) * 1000 < MS_PER_4000 * SLACK
 
 
 @pytest.fixture(scope="module")
