@@ -20,6 +20,7 @@ from domain.profile import DeskProfile
 from domain.settings import Settings
 from evals.run import Figure, Result, share
 from guards import Guards, InputCheck, ScopeVerdict
+from models.language import is_english
 
 NAME = "served"
 EXAMPLES = 100
@@ -73,8 +74,8 @@ async def measure_served(
     profile = DeskProfile.model_validate(
         {"name": name, "languages": ["en"], "scope": {"describe": examples[0], "in": examples}}
     )
-    guards = Guards.load(profile, max_chars=settings.max_message_chars)
     scope, embedder = open_scope(settings, profile, None)
+    guards = Guards.load(profile, max_chars=settings.max_message_chars, embedder=embedder, compared=is_english)
     await guards.warm()
     await scope.warm()
     openers = cycle(examples)

@@ -37,7 +37,7 @@ def health(service: Service) -> list[Dependency]:
         Dependency(
             "guards",
             "degraded" if faults else "ok",
-            "; ".join(f"{name}: {fault}" for name, fault in faults.items()),
+            "; ".join(f"{name}: {fault}" for name, fault in faults.items()) or f"heads weigh {service.guards.weighs}",
         ),
         _model(service),
         _release(service),

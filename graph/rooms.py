@@ -18,6 +18,7 @@ from guards.heads import SHIPPED_THRESHOLD
 from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
 from models.embedder import load_embedder
+from models.language import is_english
 from models.router import ComplexityRouter
 from nodes.deps import Deps
 from prompts import PromptLibrary, Replies
@@ -90,8 +91,15 @@ async def open_rooms(
         report = await knowledge.ingest(articles, progress)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
     prompts = PromptLibrary.load(desk=desk_folder / PROMPTS)
-    internal = partial(knowledge.texts, "internal")
-    guards = _guards(profile, settings, prompts, internal, _vocabulary(knowledge), canary=canary)
+    guards = _guards(
+        profile,
+        settings,
+        prompts,
+        embedder,
+        internal=partial(knowledge.texts, "internal"),
+        vocabulary=_vocabulary(knowledge),
+        canary=canary,
+    )
     head = read_scope_head(desk_folder, embedder.name)
     scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge), head=head)
     return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter(), prompts, canary)
@@ -100,16 +108,19 @@ async def open_rooms(
 def open_guards(settings: Settings) -> Guards:
     """The guards of a desk alone, as a turn runs them: for measuring, without its state. Raises DeskError."""
     folder = find_desk(settings.desk)
-    return _guards(read_profile(folder), settings, PromptLibrary.load(desk=folder / PROMPTS))
+    profile = read_profile(folder)
+    embedder = open_embedder(settings, profile.languages)
+    return _guards(profile, settings, PromptLibrary.load(desk=folder / PROMPTS), embedder)
 
 
 def _guards(
     profile: DeskProfile,
     settings: Settings,
     prompts: PromptLibrary,
+    embedder: Embedder,
+    *,
     internal: Callable[[], Sequence[str]] = tuple,
     vocabulary: Callable[[], Collection[str]] = frozenset,
-    *,
     thresholds: dict[GuardFamily, float] | None = None,
     like: Guards | None = None,
     canary: str = "",
@@ -123,6 +134,8 @@ def _guards(
         prompts=prompts.instructions,
         canary=canary,
         support=supported_in_words,
+        embedder=embedder,
+        compared=is_english,
         thresholds={
             str(name): value for name, value in (thresholds_of(profile, settings) | (thresholds or {})).items()
         },
@@ -143,8 +156,9 @@ def retuned(rooms: Rooms, settings: Settings, thresholds: dict[GuardFamily, floa
         rooms.profile,
         settings,
         rooms.prompts,
-        partial(knowledge.texts, "internal"),
-        _vocabulary(knowledge),
+        rooms.embedder,
+        internal=partial(knowledge.texts, "internal"),
+        vocabulary=_vocabulary(knowledge),
         thresholds=thresholds,
         like=rooms.guards,
         canary=rooms.canary,

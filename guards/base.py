@@ -7,12 +7,13 @@ edit. Its file says in its docstring what it is for, and shows it in `EXAMPLES`,
 import importlib
 import pkgutil
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
 from domain.errors import FrontdeskError
+from domain.ports import Vector
 from domain.profile import DeskProfile
 from domain.turn import Action, Fact, Language, Passage, Verdict
 from guards.features import Places
@@ -61,6 +62,7 @@ class Inspected:
     decoded: payloads found inside (base64, hex, rot13, per cent, tag characters), folded
     evidence: what an answer rests on; None for a customer's text
     places: the features of the local heads; None where heads are not asked (answers, retrieved text)
+    vector: what the desk's embedder makes of the masked text; None where heads are not asked, or words speak alone
     """
 
     original: str
@@ -72,6 +74,7 @@ class Inspected:
     decoded: tuple[str, ...] = ()
     evidence: Evidence | None = None
     places: Places | None = None
+    vector: Vector | None = None
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -210,11 +213,18 @@ class Watch:
         except Exception as fault:  # noqa: BLE001  # whatever breaks in a guard, its `on_error` decides, never the customer's luck
             self._faults[name] = (_words(fault), 0)
             return None
-        if name in self._faults:
-            words, runs = self._faults[name]
-            self._faults[name] = (words, runs + 1)
-            if runs + 1 >= HEALED_AFTER:
-                del self._faults[name]
+        self._ran(name)
+        return (result,)
+
+    async def wait(self, name: str, work: Callable[[], Awaitable[T]], without: str) -> tuple[T] | None:
+        """As `run`, for what is awaited; `without` tells in health how the guards go on when it fails."""
+        self.know(name)
+        try:
+            result = await work()
+        except Exception as fault:  # noqa: BLE001  # an embedder may break in any way; the guards have another
+            self._faults[name] = (f"{without}: {_words(fault)}", 0)
+            return None
+        self._ran(name)
         return (result,)
 
     def check(self, spec: GuardSpec, work: Callable[[], Finding | None]) -> tuple[Verdict, str | None]:
@@ -225,6 +235,13 @@ class Watch:
         finding = done[0] or Finding("pass")
         name = f"{spec.name}:{finding.part}" if finding.part else spec.name
         return Verdict(name, finding.action, finding.reason, round(finding.score, 3)), finding.text
+
+    def _ran(self, name: str) -> None:
+        if name in self._faults:
+            words, runs = self._faults[name]
+            self._faults[name] = (words, runs + 1)
+            if runs + 1 >= HEALED_AFTER:
+                del self._faults[name]
 
     def health(self) -> dict[str, str]:
         """Each guard: "ok", or its last fault in words that hold nothing of any text."""

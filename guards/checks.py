@@ -5,8 +5,10 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from domain.ports import Embedder
 from domain.profile import DeskProfile
 from domain.turn import Fact, Language, Passage, Verdict
 from guards import retrieved
@@ -20,11 +22,18 @@ from guards.retrieved import Retrieved
 
 MASKING = "pii"
 NORMALISING = "normalise"
+COMPARING = "heads"
+WORDS_ALONE = "no vector of the question, words alone decide"
 TAIL = 300
 """Characters masked beyond the limit, so that a number cut in two is still seen as a number."""
 LONGEST_DRAFT = 16_000
 """Characters of an answer that guards look at: twice what answer_length lets pass, so that no end of one is missed."""
 SHOWN_HASH = 16
+
+
+def always(_text: str) -> bool:
+    """Every text."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,10 @@ class PassageCheck:
 
 
 class Guards:
-    """All guards of one desk. Every check runs in a thread and never raises: what fails is a verdict."""
+    """All guards of one desk. Every check runs in a thread and never raises: what fails is a verdict.
+
+    `weighs` tells what the local classifiers look at, in a few words.
+    """
 
     def __init__(
         self,
@@ -68,6 +80,8 @@ class Guards:
         pii: Pii,
         *,
         max_chars: int,
+        embedder: Embedder | None = None,
+        compared: Callable[[str], bool] = always,
         watch: Watch | None = None,
         threshold: Callable[[str], float] = lambda _family: SHIPPED_THRESHOLD,
     ) -> None:
@@ -77,8 +91,10 @@ class Guards:
         self._retrieved = Retrieved()
         self._max_chars = max_chars
         self._threshold = threshold
+        self._embedder, self._compared = embedder, compared
+        self.weighs = f"vectors of {embedder.name} and words" if embedder else "words alone"
         self._watch = watch or Watch()
-        for name in (NORMALISING, MASKING, retrieved.NAME, *(spec.name for spec, _ in guards)):
+        for name in (NORMALISING, MASKING, COMPARING, retrieved.NAME, *(spec.name for spec, _ in guards)):
             self._watch.know(name)
 
     @classmethod
@@ -94,13 +110,17 @@ class Guards:
         canary: str = "",
         support: Support | None = None,
         heads: Path | None = None,
+        embedder: Embedder | None = None,
+        compared: Callable[[str], bool] = always,
         thresholds: Mapping[str, float] | None = None,
         like: "Guards | None" = None,
     ) -> "Guards":
         """Build every guard of the folder for a desk; what they know of it is told in `DeskView`.
 
-        `heads`: the folder of the local classifiers, else the shipped one; `thresholds` win over the desk's. `like`:
-        guards of the same desk, with which what is slow to load and how they fare are shared.
+        `heads`: the folder of the local classifiers, else the shipped one. `embedder`: the turn's, whose vector of the
+        question some of them weigh; without it, and for one that none was fitted for, words decide alone. `compared`
+        tells of a masked text whether its vector is asked for: the heads were fitted on English. `thresholds` win over
+        the desk's. `like`: guards of the same desk, with which what is slow to load and how they fare are shared.
 
         Raises DeskError for a rule that cannot be.
         """
@@ -114,16 +134,27 @@ class Guards:
             prompts=prompts,
             canary=canary,
             support=support,
-            heads=Heads(heads),
+            heads=Heads(heads, embedder.name if embedder else ""),
             thresholds=chosen | dict(thresholds or {}),
         )
         built = [(found.spec, found.make(desk)) for found in discover()]
         pii = next(made for _, made in built if isinstance(made, Pii))
+        asked = embedder if desk.heads.reads_vectors else None
         if like is None:
-            return cls(built, pii, max_chars=max_chars, threshold=desk.threshold)
+            return cls(
+                built, pii, max_chars=max_chars, embedder=asked, compared=compared, threshold=desk.threshold
+            )
         pii, watch = like._pii, like._watch  # noqa: SLF001  # of the same class
         shared = [(spec, pii if isinstance(made, Pii) else made) for spec, made in built]
-        return cls(shared, pii, max_chars=max_chars, watch=watch, threshold=desk.threshold)
+        return cls(
+            shared,
+            pii,
+            max_chars=max_chars,
+            embedder=asked,
+            compared=compared,
+            watch=watch,
+            threshold=desk.threshold,
+        )
 
     async def warm(self) -> None:
         """Load what takes a while (Presidio: a second or more), so that no customer waits for it."""
@@ -134,8 +165,16 @@ class Guards:
         return self._watch.health()
 
     async def check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
-        """Mask and judge a question; `known` are the thread's placeholders so far."""
-        return await asyncio.to_thread(self._check_input, text, known)
+        """Mask and judge a question; `known` are the thread's placeholders so far.
+
+        The masked text is given to the embedder as the later steps give it, so that it is embedded once a turn.
+        """
+        masked, seen = await asyncio.to_thread(self._read, text, known)
+        if masked and seen and self._embedder and self._compared(masked.text):
+            query = partial(self._embedder.query, masked.text)
+            if done := await self._watch.wait(COMPARING, query, WORDS_ALONE):
+                seen = replace(seen, vector=done[0])
+        return await asyncio.to_thread(self._check_input, text, known, masked, seen)
 
     async def check_facts(
         self, facts: Sequence[Fact], known: Mapping[str, str]
@@ -170,14 +209,18 @@ class Guards:
         masked = await asyncio.to_thread(self._masked, text, {}, escape=False)
         return masked.text if masked else withheld(text)
 
-    def _check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
-        verdicts: list[Verdict] = []
+    def _read(self, text: str, known: Mapping[str, str]) -> tuple[Masked | None, Inspected | None]:
         masked = self._masked(_head(text, self._max_chars), known)
+        return masked, self._inspected(text, limit=self._max_chars, places=True)
+
+    def _check_input(
+        self, text: str, known: Mapping[str, str], masked: Masked | None, seen: Inspected | None
+    ) -> InputCheck:
+        verdicts: list[Verdict] = []
         if masked is None:
             verdicts.append(failed(MASKING, "block"))
         elif masked.kinds:
             verdicts.append(Verdict(MASKING, "mask", ", ".join(masked.kinds), 1.0))
-        seen = self._inspected(text, limit=self._max_chars, places=True)
         if seen is None:
             verdicts.append(failed(NORMALISING, "block"))
         else:

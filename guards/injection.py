@@ -56,5 +56,5 @@ class Injection:
             return Finding("block", NAME, SURE)
         if hit.score >= SURE or seen.places is None:
             return Finding("block" if hit.score >= SURE else "pass", NAME if hit.names else "", hit.score)
-        blocks, score = self._heads.judged(NAME, hit.score, seen.places, self._threshold)
+        blocks, score = self._heads.judged(NAME, hit.score, seen.places, self._threshold, seen.vector)
         return Finding("block", NAME, score, part=PART) if blocks else Finding("pass", NAME if hit.names else "", score)

@@ -76,5 +76,5 @@ class Malicious:
         if hit.score >= SURE or seen.places is None:
             part = SELF_HARM if SELF_HARM in hit.names else ""
             return Finding("block" if hit.score >= SURE else "pass", NAME if hit.names else "", hit.score, part=part)
-        blocks, score = self._heads.judged(NAME, hit.score, seen.places, self._threshold)
+        blocks, score = self._heads.judged(NAME, hit.score, seen.places, self._threshold, seen.vector)
         return Finding("block", NAME, score, part=PART) if blocks else Finding("pass", NAME if hit.names else "", score)

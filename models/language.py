@@ -22,6 +22,11 @@ _VIETNAMESE = re.compile(r"[ăđơưẠ-ỹ]", re.IGNORECASE)
 """Letters that Vietnamese has and the languages around English borrow nothing of ("café", "naïve")."""
 
 
+def is_english(text: str) -> bool:
+    """Whether `text` is in English and not in Vietnamese, with or without diacritics; a text without words is."""
+    return detect_language(text, LANGUAGES) == "en"
+
+
 def detect_language(text: str, allowed: Sequence[Language]) -> Language:
     """The language of `text`, one of `allowed`; its first when the text holds words."""
     if len(allowed) == 1:

@@ -16,11 +16,14 @@ from domain.errors import WeightsError
 from domain.profile import DeskProfile
 from domain.settings import read_settings
 from guards import Guards
-from guards.base import DeskView
+from guards.base import HEALED_AFTER, DeskView, Watch
 from guards.features import SIZE, places_of
-from guards.heads import Head, Heads
+from guards.heads import Head, Heads, VectorHead
 from guards.injection import Injection
 from guards.normalise import inspect
+from models.embedder import SPECS
+from models.language import is_english
+from training.vector_heads import COMPARED, add_vector_heads
 
 SHIPPED = Path(str(files("guards"))) / "weights"
 FAMILIES = ["injection", "malicious", "toxicity"]
@@ -49,6 +52,31 @@ def profile(**more):
 
 def ask(guards, text):
     return asyncio.run(guards.check_input(text, {}))
+
+
+class Planes:
+    """An embedder of one number: how near a text is to the word that it was made with."""
+
+    name = "planes"
+
+    def __init__(self, word="", broken=None):
+        self.word, self.broken, self.asked = word, broken, []
+
+    async def query(self, text):
+        self.asked.append(text)
+        if self.broken:
+            raise self.broken
+        return [1.0 if self.word in text else -1.0]
+
+
+@pytest.fixture(scope="module")
+def folder_of_planes(tmp_path_factory):
+    """The shipped heads, and one of toxicity over `Planes`."""
+    folder = tmp_path_factory.mktemp("planes") / "weights"
+    shutil.copytree(SHIPPED, folder)
+    head = VectorHead(np.asarray([9.0], np.float32), -1.0)
+    add_vector_heads({"toxicity": head}, "planes", folder, {"fitted_by": "a test"})
+    return folder
 
 
 def verdict(check, family):
@@ -135,8 +163,90 @@ def test_a_score_is_the_sum_of_its_places():
     letters[list(places.letters)] = -5
     head = Head(words, letters, (0.1, 0.2), 0.25)
     value = 0.25 + 0.1 * 10 * math.sqrt(len(places.words)) - 0.2 * 5 * math.sqrt(len(places.letters))
-    assert head.score(places) == pytest.approx(1 / (1 + math.exp(-value)))
-    assert head.score(places_of("", "")) < 1
+    assert head.value(places) == pytest.approx(value)
+
+
+def test_the_surer_of_words_and_vector_decides(folder_of_planes):
+    abuse, places = PARAPHRASED["toxicity"][0], places_of("nobody needs her", "nobody needs her")
+    near, far = (
+        verdict(ask(Guards.load(profile(), heads=folder_of_planes, embedder=Planes(word)), text), "toxicity")
+        for word, text in (("needs", "nobody needs her"), ("lamp", abuse))
+    )
+    assert (near.action, near.guard, far.action, far.guard) == ("block", "toxicity:head", "block", "toxicity:head")
+    assert near.score == pytest.approx(1 / (1 + math.exp(-8.0)), abs=0.001)
+    heads = Heads(folder_of_planes, "planes")
+    assert heads.score("toxicity", places, [-1.0]) == heads.score("toxicity", places)
+    assert heads.score("injection", places, [1.0]) == heads.score("injection", places)
+
+
+def test_the_vector_asked_for_is_that_of_the_masked_text(folder_of_planes):
+    planes = Planes("lamp")
+    check = ask(Guards.load(profile(), heads=folder_of_planes, embedder=planes), "Mail jo@lamps.example, please")
+    assert planes.asked == [check.text]
+    assert "jo@" not in check.text
+
+
+@pytest.mark.parametrize("broken", [WeightsError("gone", where="planes"), RuntimeError("Where is my parcel?")])
+def test_without_a_vector_words_decide_and_it_is_told(folder_of_planes, broken):
+    planes = Planes(broken=broken)
+    guards = Guards.load(profile(), heads=folder_of_planes, embedder=planes)
+    assert guards.weighs == "vectors of planes and words"
+    alone = Guards.load(profile())
+    for text in [*PARAPHRASED["toxicity"], "Where is my parcel?"]:
+        assert verdict(ask(guards, text), "toxicity") == verdict(ask(alone, text), "toxicity")
+    told = guards.health()["heads"]
+    assert told.startswith("no vector of the question, words alone decide: ")
+    assert "parcel" not in told
+
+
+def test_what_is_awaited_heals_after_a_hundred_runs():
+    watch, planes = Watch(), Planes(broken=OSError("away"))
+
+    async def run():
+        assert await watch.wait("heads", lambda: planes.query("lamp"), "without") is None
+        assert watch.health()["heads"].startswith("without: OSError")
+        planes.broken = None
+        for _ in range(HEALED_AFTER - 1):
+            assert await watch.wait("heads", lambda: planes.query("lamp"), "without") == ([1.0],)
+        assert watch.health()["heads"] != "ok"
+        await watch.wait("heads", lambda: planes.query("lamp"), "without")
+        assert watch.health()["heads"] == "ok"
+
+    asyncio.run(run())
+
+
+def test_a_text_that_is_not_compared_is_not_embedded(folder_of_planes):
+    planes = Planes()
+    guards = Guards.load(profile(), heads=folder_of_planes, embedder=planes, compared=is_english)
+    for text in ("Đơn hàng của tôi đâu?", "don hang cua toi bi giao nham", "Where is my parcel?"):
+        ask(guards, text)
+    assert planes.asked == ["Where is my parcel?"]
+
+
+def test_an_embedder_without_heads_is_never_asked():
+    planes = Planes()
+    guards = Guards.load(profile(), embedder=planes)
+    assert ask(guards, "Where is my parcel?").blocked is None
+    assert (planes.asked, guards.weighs, guards.health()["heads"]) == ([], "words alone", "ok")
+
+
+def test_a_vector_head_that_is_not_the_cards_fails_closed(tmp_path, folder_of_planes):
+    folder = tmp_path / "weights"
+    shutil.copytree(folder_of_planes, folder)
+    (folder / "planes.npz").write_bytes((folder / "toxicity.npz").read_bytes())
+    guards = Guards.load(profile(), heads=folder, embedder=Planes())
+    said = verdict(ask(guards, "Where is my parcel?"), "toxicity")
+    assert (said.action, said.reason) == ("block", "guard_failed")
+    assert "refit" in guards.health()["toxicity"]
+
+
+@pytest.mark.parametrize("embedder", sorted(SPECS))
+def test_shipped_vector_heads_are_of_the_pinned_weights(embedder):
+    card = json.loads((SHIPPED / "heads.json").read_text())[embedder]
+    assert card["embedder_sha256"] == SPECS[embedder].files[0].sha256
+    heads = Heads(embedder=embedder)
+    assert set(heads.over()) == set(card["families"]) == set(COMPARED)
+    assert {len(head.weights) for head in heads.over().values()} == {384}
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,10 +10,12 @@ from domain.errors import UsageError
 from guards.features import SIZE, places_of
 from guards.heads import Heads
 from guards.normalise import inspect
-from training.corpus import HARMLESS, Row, own, read_corpus, without_overlap
-from training.heads import featured, fit_head, quantised, write_heads
-from training.left_out import measure_left_out
+from training.corpus import HARMLESS, Row, own, own_angry, read_corpus, without_overlap
+from training.heads import VECTORS_ONLY, featured, fit_head, quantised, split, write_heads
+from training.left_out import Embedded, measure_left_out
 from training.templating import written
+from training.vector_heads import MOST, chosen, fit_vector_head
+from training.vectors import KeptQuestions
 
 VERBS = ["open", "close", "paint", "sell", "fix", "wash", "carry", "find", "count", "lift"]
 BAD = [Row(f"tell me how to {verb} the forbidden zorblax number {n}", "a", {"injection": True}) for n in range(6) for verb in VERBS]  # fmt: skip
@@ -38,14 +40,14 @@ def test_a_tiny_head_learns_and_survives_its_file(tmp_path):
 
 def test_a_source_left_out_teaches_nothing():
     rows = [*BAD, *GOOD, *CHECKS, Row("the plain word", "c", {"injection": True})]
-    with_a = fit_head(featured(rows), "injection").score(places("the forbidden zorblax"))
-    without = fit_head(featured(rows), "injection", without={"a"}).score(places("the forbidden zorblax"))
+    with_a = fit_head(featured(rows), "injection").value(places("the forbidden zorblax"))
+    without = fit_head(featured(rows), "injection", without={"a"}).value(places("the forbidden zorblax"))
     assert with_a > without
 
 
 def test_the_threshold_lets_the_checked_texts_pass():
     head = fit_head(featured([*BAD, *GOOD, *CHECKS]), "injection")
-    assert sum(head.score(places(row.text)) >= 0.5 for row in CHECKS) <= 1
+    assert sum(head.value(places(row.text)) >= 0 for row in CHECKS) <= 1
 
 
 def test_quantised_weights_are_near_the_weights():
@@ -89,19 +91,85 @@ def test_a_missing_file_is_named(tmp_path):
         read_corpus(tmp_path, tmp_path, tmp_path)
 
 
+class Zorblax:
+    """An embedder that sees one word."""
+
+    name = "zorblax"
+
+    def __init__(self):
+        self.asked = []
+
+    async def query(self, text):
+        self.asked.append(text)
+        return [1.0, 0.0] if "zorblax" in text else [0.0, 1.0]
+
+
+def relabelled(rows, source=None):
+    labels = [{"toxicity": row.labels != HARMLESS} for row in rows]
+    return [Row(row.text, source or row.source, label) for row, label in zip(rows, labels, strict=True)]
+
+
 @pytest.mark.slow
 def test_a_suite_is_measured_by_heads_that_never_saw_its_rows(tmp_path):
-    suite = tmp_path / "injection.jsonl"
+    suite = tmp_path / "toxicity_vi.jsonl"
     rows = [
-        {"text": "zorblax forbidden, show it", "label": "attack", "kind": "new"},
+        {"text": "zorblax is bad, show it", "label": "toxic", "kind": "new"},
         {"text": "where is my lamp", "label": "benign", "kind": "new"},
-        {"text": BAD[0].text, "label": "attack", "kind": "seen"},
+        {"text": BAD[0].text, "label": "toxic", "kind": "seen"},
     ]
     suite.write_text("\n".join(json.dumps(row) for row in rows))
-    features = featured([*BAD, *GOOD, *CHECKS])
+    features = featured(relabelled([*BAD, *GOOD]) + relabelled(CHECKS, "davidson"))
     said: list[str] = []
-    figures, dropped = asyncio.run(measure_left_out("injection", features, suite, said.append))
-    assert (figures["scored"], figures["unscored"], figures["false_positive_rate"]) == (3, 0, 0.0)
-    assert figures["by_kind"]["new"]["recall"] == 1.0
+    questions = KeptQuestions(Zorblax(), tmp_path)
+    matrix = asyncio.run(questions.matrix([row.text for row in features.rows], said.append))
+    embedded = [Embedded(questions, dict(enumerate(matrix)))]
+    figures, dropped = asyncio.run(measure_left_out("toxicity_vi", features, embedded, suite, said.append))
+    assert set(figures) == {"words", "zorblax"}
+    for measured in figures.values():
+        assert (measured["scored"], measured["unscored"], measured["false_positive_rate"]) == (3, 0, 0.0)
+    assert figures["zorblax"]["by_kind"]["new"]["recall"] == 1.0
     assert dropped > 0
     assert said
+
+
+def test_vectors_are_kept_between_runs(tmp_path):
+    first, second = Zorblax(), Zorblax()
+    texts = ["a zorblax", "a lamp", "a zorblax"]
+    matrix = asyncio.run(KeptQuestions(first, tmp_path).matrix(texts, lambda _: None))
+    again = asyncio.run(KeptQuestions(second, tmp_path).matrix([*texts, "new"], lambda _: None))
+    assert matrix.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert again.tolist() == [*matrix.tolist(), [0, 1]]
+    assert (first.asked, second.asked) == (texts[:2], ["new"])
+
+
+def test_a_source_gives_the_same_few_rows_each_time():
+    rows = [Row(f"tweet {n}", "davidson", HARMLESS) for n in range(2000)] + [Row("x", "nobody", HARMLESS)]
+    places = chosen(rows)
+    texts = {rows[place].text for place in places}
+    assert len(places) == MOST["davidson"]
+    assert {rows[::-1][place].text for place in chosen(rows[::-1])} == texts
+
+
+def test_a_vector_head_learns_without_what_is_left_out():
+    rows = relabelled([*BAD, *GOOD]) + relabelled(CHECKS, "davidson") + [Row("hi", "own_angry", {"toxicity": False})]
+    vectors = {place: np.asarray([float("zorblax" in row.text), 0.5], np.float32) for place, row in enumerate(rows)}
+    head = fit_vector_head(rows, vectors, "toxicity")
+    values = [head.value(vectors[at].tolist()) for at in range(len(rows))]
+    assert min(values[: len(BAD)]) > 0.5 > max(values[len(BAD) :])
+    unlabelled = [Row(row.text, row.source, {}) if at < len(BAD) - 1 else row for at, row in enumerate(rows)]
+    one = fit_vector_head(unlabelled, vectors, "toxicity")
+    assert (
+        one.weights.tolist()
+        == fit_vector_head(rows, vectors, "toxicity", (), {row.text for row in BAD[:-1]}).weights.tolist()
+    )
+    assert one.weights[0] < head.weights[0]
+
+
+def test_words_are_not_fitted_on_what_is_for_vectors():
+    rows = [Row("a", "davidson", HARMLESS), Row("b", "own_angry", {"toxicity": False}), Row("c", "vihos", {})]
+    assert split(rows, "toxicity", (), ())[0] == [0, 1]
+    assert split(rows, "toxicity", VECTORS_ONLY, ())[0] == [0]
+    angry = own_angry()
+    assert {row.source for row in angry} == VECTORS_ONLY
+    assert len(angry) > 200
+    assert not any(row.labels["toxicity"] for row in angry)

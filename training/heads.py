@@ -33,10 +33,12 @@ CHECKS: dict[Family, tuple[str, ...]] = {
     "toxicity": ("davidson", "vihos"),
 }
 """Sources that thresholds are chosen on. Of `TALK` only a fifth of the rows, the others stay in the fitting."""
-ALLOWED: dict[Family, float] = {"injection": 0.004, "malicious": 0.002, "toxicity": 0.04}
+ALLOWED: dict[Family, float] = {"injection": 0.003, "malicious": 0.002, "toxicity": 0.04}
 """Share of the harmless texts of `CHECKS`, left out of the fitting, that a head may block."""
 TALK = frozenset({"davidson", "toxigen", "surge", "vihos", "own_toxicity"})
 """Sources of people talking freely."""
+VECTORS_ONLY = frozenset({"own_angry"})
+"""Our cases that only heads over vectors are fitted on; those over words gain nothing by them."""
 FULL = TALK | {"own_injection", "own_malicious", "desks"}
 """The toxicity head weighs the polite English texts of all other sources at `POLITE`: they are many and easy."""
 POLITE = 0.1
@@ -73,18 +75,25 @@ def fit_head(features: Features, family: Family, without: Collection[str] = (), 
 
     The threshold comes from a second fit without `CHECKS`, on their harmless texts.
     """
-    used = [
-        place
-        for place, row in enumerate(features.rows)
-        if family in row.labels and row.source not in without and row.text not in drop
-    ]
-    checked = [place for place in used if _checks(features.rows[place], family)]
+    used, checked = split(features.rows, family, {*without, *VECTORS_ONLY}, drop)
     trial = _fitted(features, family, sorted(set(used) - set(checked)))
     harmless = [place for place in checked if not features.rows[place].labels[family]]
     margins = features.matrix[harmless] @ trial[0] + trial[1]
     threshold = float(np.quantile(margins, 1 - ALLOWED[family])) if harmless else 0.0
     weights, bias = _fitted(features, family, used)
     return quantised(weights, bias - threshold)
+
+
+def split(
+    rows: Sequence[Row], family: Family, without: Collection[str], drop: Collection[str]
+) -> tuple[list[int], list[int]]:
+    """Places of the rows that a family's head is fitted on, and of those among them that its threshold is chosen on."""
+    used = [
+        place
+        for place, row in enumerate(rows)
+        if family in row.labels and row.source not in without and row.text not in drop
+    ]
+    return used, [place for place in used if _checks(rows[place], family)]
 
 
 def quantised(weights: "NDArray[np.float64]", bias: float) -> Head:
