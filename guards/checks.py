@@ -141,9 +141,7 @@ class Guards:
         pii = next(made for _, made in built if isinstance(made, Pii))
         asked = embedder if desk.heads.reads_vectors else None
         if like is None:
-            return cls(
-                built, pii, max_chars=max_chars, embedder=asked, compared=compared, threshold=desk.threshold
-            )
+            return cls(built, pii, max_chars=max_chars, embedder=asked, compared=compared, threshold=desk.threshold)
         pii, watch = like._pii, like._watch  # noqa: SLF001  # of the same class
         shared = [(spec, pii if isinstance(made, Pii) else made) for spec, made in built]
         return cls(
@@ -169,12 +167,14 @@ class Guards:
 
         The masked text is given to the embedder as the later steps give it, so that it is embedded once a turn.
         """
+        if self._embedder is None:
+            return await asyncio.to_thread(self._check_input, text, known)
         masked, seen = await asyncio.to_thread(self._read, text, known)
-        if masked and seen and self._embedder and self._compared(masked.text):
+        if masked and seen and self._compared(masked.text):
             query = partial(self._embedder.query, masked.text)
             if done := await self._watch.wait(COMPARING, query, WORDS_ALONE):
                 seen = replace(seen, vector=done[0])
-        return await asyncio.to_thread(self._check_input, text, known, masked, seen)
+        return await asyncio.to_thread(self._judged, text, known, masked, seen)
 
     async def check_facts(
         self, facts: Sequence[Fact], known: Mapping[str, str]
@@ -213,9 +213,10 @@ class Guards:
         masked = self._masked(_head(text, self._max_chars), known)
         return masked, self._inspected(text, limit=self._max_chars, places=True)
 
-    def _check_input(
-        self, text: str, known: Mapping[str, str], masked: Masked | None, seen: Inspected | None
-    ) -> InputCheck:
+    def _check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
+        return self._judged(text, known, *self._read(text, known))
+
+    def _judged(self, text: str, known: Mapping[str, str], masked: Masked | None, seen: Inspected | None) -> InputCheck:
         verdicts: list[Verdict] = []
         if masked is None:
             verdicts.append(failed(MASKING, "block"))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MOST = {
     "davidson": 1200,
     "toxigen": 300,
-    "surge": 498,
     "own_toxicity": 400,
     "own_angry": 300,
     "clinc150": 250,
@@ -37,9 +36,13 @@ MOST = {
     "begin": 20,
     "desks": 10,
 }
-"""Rows of a source that are embedded; of other sources none. Few numbers are fitted, and embedding takes the time."""
+"""Rows of a source that are embedded; of other sources none. Few numbers are fitted, and embedding takes the time.
+
+Surge AI's comments are only measured on: fitted on too, they moved the threshold so that a third of their harmless
+ones were blocked.
+"""
 COMPARED: tuple[Family, ...] = ("toxicity",)
-"""Families with heads over vectors. `malicious` gained nothing, `injection` was not tried: docs/decisions/007."""
+"""Families with heads over vectors. `malicious` gained nothing, `injection` was not tried: docs/decisions/027."""
 INVERSE_PENALTY = 1.0
 """scikit-learn's C, on vectors of length one."""
 OURS = 4.0
