@@ -177,6 +177,8 @@ class Shelf:
 class Guarded:
     """Guards that are as a test says."""
 
+    weighs = "words alone"
+
     faults: dict[str, str] = field(default_factory=lambda: {"pii": "ok"})
 
     def health(self):
