@@ -1,9 +1,10 @@
-"""Measure how soon a reader sees what a model writes: `python -m evals.streaming [STREAMS [SECONDS]]`.
+"""Measure how soon a reader sees what a model writes: `python -m evals.streaming` fills the table of docs/http.md.
 
 Starts the real `frontdesk serve` on the shop, over an upstream of its own that recites the first passage of each prompt, one
-word every 30 ms. Prints milliseconds (p50 / p95) from the moment in which the upstream has sent the blank behind the first
-sentence, that is when it is known to be one, to its token event at the client; and from the request to the first event.
-STREAMS begin at once, or spread over SECONDS: then the upstream recites every passage, so that streams are open together.
+word every 30 ms. The delay of a sentence: from the moment in which the upstream has sent the blank behind it, that is when
+it is known to be one, to its token event at the client. One reader at a time hears three sentences; of many at a time each
+hears the passage again and again for SECONDS, and they begin spread over SECONDS, so that at the end all are open together.
+`python -m evals.streaming 50` measures 50 open streams and writes nothing.
 """
 
 import asyncio
@@ -14,66 +15,71 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
+import psutil
 
-from evals.performance import QUESTIONS
-from evals.running import FRONTDESK
+from evals.performance import FRONTDESK, QUESTIONS
 
+HOUSE = Path(__file__).resolve().parent.parent
+PAGE = HOUSE / "docs" / "http.md"
+BEGIN, END = "<!-- streaming -->", "<!-- /streaming -->"
 PAUSE = 0.03
-ROUNDS = 15
-WARM_UP = 3
+SECONDS = 12.0
+"""About 400 words: longer than nearly any answer of a support desk."""
+ROUNDS = 32
+OPEN = (10, 25, 50, 100, 200)
 READY_SECONDS = 300.0
 FIRST_PASSAGE = re.compile(r"\[1\] [^\n]*\n(.+)")
-PASSAGE = re.compile(r"^\[\d+\] [^\n]*\n(.+)", re.MULTILINE)
 SENTENCE = re.compile(r"(?<=[.!?])\s")
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
 
 class Upstream:
-    """Speaks OpenAI's streaming dialect. `ended`: when each question's first sentence was whole, by its number."""
+    """Speaks OpenAI's streaming dialect. `ended`: when each sentence was whole, by its question's number."""
 
-    def __init__(self, *, long: bool = False) -> None:
-        self.ended: dict[str, float] = {}
+    def __init__(self) -> None:
+        self.ended: dict[str, list[float]] = defaultdict(list)
+        self.seconds = 0.0
         self.open = self.most_open = 0
-        self._long = long
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, then goodbye."""
+        self.open += 1
+        self.most_open = max(self.open, self.most_open)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             found = re.search(r"content-length: (\d+)", head)
             body = json.loads(await reader.readexactly(int(found[1]) if found else 0))
             prompt = body["messages"][-1]["content"]
             numbers = re.findall(r"\((\d+)\)", prompt)
-            self.open += 1
-            self.most_open = max(self.open, self.most_open)
-            try:
-                await self._recite(writer, prompt, numbers[-1] if numbers else "")
-            finally:
-                self.open -= 1
+            await self._recite(writer, prompt, numbers[-1] if numbers else "")
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the desk has left
         finally:
+            self.open -= 1
             writer.close()
 
     async def _recite(self, writer: asyncio.StreamWriter, prompt: str, number: str) -> None:
         match = FIRST_PASSAGE.search(prompt)
         sentences = SENTENCE.split(match[1])[:3] if match else ["Nothing here."]
-        if self._long:
-            sentences = [one for passage in PASSAGE.findall(prompt) for one in SENTENCE.split(passage)] or sentences
         writer.write(HEAD)
-        for sentence in sentences:
-            for word in sentence.split():
-                _say(writer, {"content": f"{word} "})
-                await writer.drain()
-                last = time.perf_counter()
-                await asyncio.sleep(PAUSE)
-            if len(sentences) > 1:  # of one alone only the end of the stream says that it is over
-                self.ended.setdefault(number, last)
+        began, again = time.perf_counter(), True
+        while again:
+            for sentence in sentences:
+                for word in sentence.split():
+                    _say(writer, {"content": f"{word} "})
+                    await writer.drain()
+                    last = time.perf_counter()
+                    await asyncio.sleep(PAUSE)
+                self.ended[number].append(last)
+            again = time.perf_counter() - began < self.seconds
+        self.ended[number].pop()  # of the last one only the end of the stream says that it is over
         _say(writer, {}, "stop")
         writer.write(b"data: [DONE]\n\n")
         await writer.drain()
@@ -85,66 +91,158 @@ def _say(writer: asyncio.StreamWriter, delta: dict[str, str], finish: str | None
     writer.write(f"data: {json.dumps(chunk)}\n\n".encode())
 
 
-async def ask(http: httpx.AsyncClient, number: int) -> tuple[float, float, bool]:
-    """Seconds to the first event, the moment of the first text, and whether it was a model's and stood."""
-    question = f"{QUESTIONS[number % 4]} ({10_000 + number})"
-    began, first, text, stood = time.perf_counter(), 0.0, 0.0, True
-    async with http.stream("POST", "/v1/chat/stream", json={"message": question}) as answer:
+@dataclass(slots=True)
+class Heard:
+    """One answer: seconds to its first event, the moments of its tokens, whether it was a model's and stood."""
+
+    number: str
+    first: float = 0.0
+    tokens: list[float] = field(default_factory=list)
+    stood: bool = False
+
+
+async def ask(http: httpx.AsyncClient, question: str, number: str) -> Heard:
+    """Put one question and listen to the end."""
+    heard, began, retracted = Heard(number), time.perf_counter(), False
+    async with http.stream("POST", "/v1/chat/stream", json={"message": f"{question} ({number})"}) as answer:
         async for line in answer.aiter_lines():
-            first = first or time.perf_counter() - began
-            text = text or (time.perf_counter() if line == "event: token" else 0.0)
-            stood = stood and line != "event: retract"
+            heard.first = heard.first or time.perf_counter() - began
+            if line == "event: token":
+                heard.tokens.append(time.perf_counter())
+            retracted = retracted or line == "event: retract"
             if line.startswith("data: ") and '"receipt"' in line:
-                stood = stood and json.loads(line[6:])["receipt"]["mode"] in ("local", "remote")
-    return first, text, stood
+                heard.stood = not retracted and json.loads(line[6:])["receipt"]["mode"] in ("local", "remote")
+    return heard
 
 
-async def measure(streams: int, seconds: float = 0.0) -> int:
-    """One after the other, or `streams` at a time, which begin within `seconds`; printed."""
-    upstream = Upstream(long=seconds > 0)
-    server = await asyncio.start_server(upstream.answer, "127.0.0.1", 0)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; seconds, `cores` as the server's own processor time a second."""
+
+    streams: int
+    open: int
+    asked: int
+    first: Sequence[float]
+    sentence: Sequence[float]
+    later: Sequence[float]
+    cores: float
+
+
+@dataclass(slots=True)
+class Bench:
+    """A desk that serves, the upstream behind it, and a client in front."""
+
+    upstream: Upstream
+    http: httpx.AsyncClient
+    server: psutil.Process
+    questions: Sequence[str] = QUESTIONS[:4]
+    asked: int = 10_000
+
+    async def warm(self) -> None:
+        """Ask everything once, and keep the questions whose recital has several sentences and stands."""
+        stood = [question for question in self.questions if self._delays(await self._ask(question))]
+        self.questions = [question for question in self.questions if question in stood]
+        if not self.questions:
+            sys.exit("no recital was told: nothing to measure")
+
+    async def measure(self, streams: int) -> Row:
+        """One after the other, or `streams` open together."""
+        self.upstream.seconds, self.upstream.most_open = (SECONDS if streams > 1 else 0.0), 0
+        before, began = _processor(self.server), time.perf_counter()
+        if streams == 1:
+            heard = [await self._ask(self._next()) for _ in range(ROUNDS)]
+        else:
+            pauses = [SECONDS * place / streams for place in range(streams)]
+            heard = await asyncio.gather(*(_after(pause, lambda: self._ask(self._next())) for pause in pauses))
+        cores = (_processor(self.server) - before) / (time.perf_counter() - began)
+        delays = [found for one in heard if (found := self._delays(one))]
+        firsts = [one.first for one in heard]
+        later = [delay for found in delays for delay in found]
+        return Row(streams, self.upstream.most_open, len(heard), firsts, [found[0] for found in delays], later, cores)
+
+    def _next(self) -> str:
+        return self.questions[self.asked % len(self.questions)]
+
+    async def _ask(self, question: str) -> Heard:
+        self.asked += 1
+        return await ask(self.http, question, str(self.asked))
+
+    def _delays(self, heard: Heard) -> list[float]:
+        """How late each sentence came; none of an answer that was not the model's, or was taken back."""
+        ended = self.upstream.ended[heard.number]
+        return [told - known for told, known in zip(heard.tokens, ended, strict=False)] if heard.stood else []
+
+
+async def main(streams: Sequence[int], *, write: bool) -> int:
+    """Measure each number of streams, print, and write the page's table if told to; 1 if nothing was told."""
+    async with bench() as made:
+        await made.warm()
+        rows = list[Row]()
+        for number in streams:
+            rows.append(await made.measure(number))
+            _print(_line(rows[-1]))
+            if write:  # row by row: the last ones take a while on a busy machine
+                _write(rows)
+    _print(_load())
+    return 0 if all(row.sentence for row in rows) else 1
+
+
+def _write(rows: Sequence[Row]) -> None:
+    table = "\n".join([*HEADING, *map(_line, rows), "", _load()])
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+def _load() -> str:
+    who = f"{os.cpu_count()} cores, which the server shared with upstream and readers"
+    return f"Measured with `python -m evals.streaming` on {who}, at a load of {os.getloadavg()[0]:.1f}."
+
+
+HEADING = (
+    "| streams | open at once | told while written | first event p50 / p95 | first sentence p50 / p95 | every sentence p50 / p95 | server's cores |",
+    "|---|---|---|---|---|---|---|",
+)
+
+
+def _line(row: Row) -> str:
+    name = "one after the other" if row.streams == 1 else str(row.streams)
+    told = f"{len(row.sentence)} of {row.asked}"
+    figures = " | ".join(_ms(found) for found in (row.first, row.sentence, row.later))
+    return f"| {name} | {row.open} | {told} | {figures} | {row.cores:.2f} |"
+
+
+@asynccontextmanager
+async def bench() -> AsyncIterator[Bench]:
+    """Start all three, and end them."""
+    upstream = Upstream()
+    server = await asyncio.start_server(upstream.answer, "127.0.0.1", 0, backlog=1024)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     with tempfile.TemporaryDirectory() as home:
-        environment = _environment(home, url)
         command = [str(FRONTDESK), "serve", "--desk", "shop", "--port", "0"]
         desk = await asyncio.create_subprocess_exec(
-            *command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            *command, env=_environment(home, url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             base = await _address(Path(home) / "shop" / "lock.json")
             limits = httpx.Limits(max_connections=None)
-            async with httpx.AsyncClient(base_url=base, timeout=120, limits=limits, trust_env=False) as http:
-                for number in range(WARM_UP):
-                    await ask(http, number)
-                numbers = range(WARM_UP, WARM_UP + max(ROUNDS, streams))
-                if streams > 1:
-                    pause = seconds / streams
-                    answers = await asyncio.gather(
-                        *(_after(pause * place, ask(http, number)) for place, number in enumerate(numbers))
-                    )
-                else:
-                    answers = [await ask(http, number) for number in numbers]
+            async with httpx.AsyncClient(base_url=base, timeout=300, limits=limits, trust_env=False) as http:
+                yield Bench(upstream, http, psutil.Process(desk.pid))
         finally:
             desk.terminate()
             await desk.wait()
     server.close()
-    good = [
-        (first, text - upstream.ended[str(10_000 + number)])
-        for number, (first, text, stood) in zip(numbers, answers, strict=True)
-        if stood and str(10_000 + number) in upstream.ended
-    ]
-    spread = f" begun over {seconds:.0f} s, at most {upstream.most_open} open" if seconds else " at a time"
-    _print(f"{streams}{spread}, {len(good)} of {len(answers)} answers by the model and not taken back")
-    if not good:
-        return 1
-    _print(f"first event {_ms([first for first, _ in good])} · first sentence {_ms([late for _, late in good])}")
-    _print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    return 0
 
 
-async def _after(seconds: float, asking: Coroutine[Any, Any, tuple[float, float, bool]]) -> tuple[float, float, bool]:
+async def _after(seconds: float, work: Callable[[], Awaitable[Heard]]) -> Heard:
     await asyncio.sleep(seconds)
-    return await asking
+    return await work()
+
+
+def _processor(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    return float(spent.user + spent.system)
 
 
 async def _address(lock: Path) -> str:
@@ -170,20 +268,25 @@ def _environment(home: str, url: str) -> dict[str, str]:
         "CACHE_HOURS": "0",
         "RATE_LIMIT_USER": "",
         "MAX_TURNS": "500",
+        "TURN_TIMEOUT": "120",
+        "LLM_TIMEOUT": "120",
     }
     return {**kept, **{f"FRONTDESK_{name}": value for name, value in own.items()}, "OPENAI_API_KEY": ""}
 
 
-def _ms(seconds: list[float]) -> str:
+def _ms(seconds: Sequence[float]) -> str:
+    if not seconds:
+        return "–"
     ordered = sorted(seconds)
     p50, p95 = (1000 * ordered[int(len(ordered) * share)] for share in (0.5, 0.95))
-    return f"{p50:.0f} / {p95:.0f} ms"
+    return f"{p50:,.0f} / {p95:,.0f} ms"
 
 
 def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    sys.exit(asyncio.run(measure(int(given[0]) if given else 1, float(given[1]) if given[1:] else 0.0)))
+    given = [int(each) for each in sys.argv[1:]]
+    sys.exit(asyncio.run(main(given or (1, *OPEN), write=not given)))
