@@ -24,7 +24,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from evals.performance import FRONTDESK, QUESTIONS
+from evals.performance import QUESTIONS
+from evals.running import FRONTDESK
 
 HOUSE = Path(__file__).resolve().parent.parent
 PAGE = HOUSE / "docs" / "http.md"
