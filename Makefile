@@ -131,5 +131,22 @@ finetune-test: $(TUNED_READY)  ## Fine-tune a tiny model for real, on the CPU, i
 finetune-report: $(TUNED_READY)  ## Measure what docs/finetuning.md says (BASE=a small model, DATA=the public data)
 	@OMP_NUM_THREADS=1 $(TUNED)/bin/python -m training.finetune_report --data $(dir $(DATA))data --base $(BASE) --out .frontdesk/finetune-report
 
+RAY := .venv-ray
+RAY_READY := $(RAY)/.ready
+
+$(RAY_READY): $(READY) pyproject.toml
+	@echo "[1/2] $(RAY) over .venv"
+	@$(PYTHON) -m venv $(RAY)
+	@echo "import site; site.addsitedir('$(CURDIR)/$$(ls -d .venv/lib/python3*/site-packages)')" > $$(ls -d $(RAY)/lib/python3*/site-packages)/frontdesk_base.pth
+	@echo "[2/2] the extra ray (0.2 GB)"
+	@$(RAY)/bin/python -m pip install -q --disable-pip-version-check -e ".[ray]"
+	@touch $@
+
+.PHONY: ray-env test-ray
+ray-env: $(RAY_READY)  ## Build .venv-ray: what --on ray needs, beside .venv
+
+test-ray: $(RAY_READY)  ## Spread an ingestion and an evaluation over a real local Ray of two workers
+	@$(RAY)/bin/python -m pytest -q tests/ray_cluster.py
+
 clean:  ## Remove the environment and what tools left; the desk's state in .frontdesk stays
-	@rm -rf .venv .venv-finetune .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .langgraph_api *.egg-info
+	@rm -rf .venv .venv-finetune .venv-ray .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .langgraph_api *.egg-info

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, Desk, absolute, desk_settings, readable
+from cli.options import AsJson, Desk, OnRay, absolute, desk_settings, place_of, readable
 from cli.terminal import Json, meter, note, show, show_dim, show_json, show_table
 
 if TYPE_CHECKING:
     from domain.settings import Settings
+    from graph.on_ray import Where
 
 INGEST_EXAMPLES = """\b
 Examples:
   frontdesk ingest desks/shop/knowledge
   frontdesk ingest articles.jsonl --desk ./mybank
+  frontdesk ingest articles/ --on ray
 \b
 Markdown, HTML, PDF, DOCX, CSV and JSONL ({"id", "title", "text", "audience"?, "language"?}). Run it again whenever
 the articles change: only what changed is learnt anew; what this PATH brought earlier and no longer holds goes. What cannot be taken is
@@ -44,6 +46,7 @@ QUOTE_LENGTH = 300
 def ingest(
     *,
     path: Annotated[str, typer.Argument(metavar="PATH", help="A file or a folder of articles.")],
+    on: OnRay = None,
     desk: Desk = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,15 +54,16 @@ def ingest(
 
     Says what was added, changed and removed, and names what could not be taken.
     """
-    asyncio.run(_ingest(desk_settings(desk), absolute(readable(path, "PATH")), as_json=as_json))
+    asyncio.run(_ingest(desk_settings(desk), absolute(readable(path, "PATH")), place_of(on), as_json=as_json))
 
 
-async def _ingest(settings: "Settings", path: Path, *, as_json: bool) -> None:
+async def _ingest(settings: "Settings", path: Path, on: "Where", *, as_json: bool) -> None:
     from cli.office import open_office  # noqa: PLC0415  # --help need not wait for it
 
-    async with open_office(settings) as office:
+    fields = {"path": str(path)} | ({"on": on} if on else {})
+    async with open_office(settings, on=on) as office:
         with meter("reading the articles") as progress:
-            report = await office.run("ingest", progress=progress, path=str(path))
+            report = await office.run("ingest", progress=progress, **fields)
     if as_json:
         for skip in report["skips"]:
             note(f"{skip['where']}: not taken: {skip['why']}")

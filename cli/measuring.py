@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson, Desk, desk_settings, readable
+from cli.options import AsJson, Desk, OnRay, desk_settings, place_of, readable
 from cli.terminal import meter, note, show, show_json, show_table
 from domain.errors import FrontdeskError, StoreError
 
 if TYPE_CHECKING:
     from evals.records import Record, Records
-    from evals.run import Result, Run
+    from evals.run import Measure, Result, Run
+    from graph.on_ray import Where
 
 EXAMPLES = """\b
 Examples:
@@ -28,6 +29,7 @@ Examples:
   frontdesk eval compare desk-20261121-134501 last
   frontdesk eval injection --data texts.jsonl --json
   frontdesk eval pii --data texts.jsonl
+  frontdesk eval desk --data cases.jsonl --on ray
   frontdesk eval scope --data rows.jsonl --examples examples.jsonl
   frontdesk eval retrieval --kb articles.jsonl --data questions.jsonl
   frontdesk eval retrieval --kb articles.jsonl --data questions.jsonl --compare english-256 english-512
@@ -86,6 +88,7 @@ def evaluate(
     sample: Annotated[int, typer.Option("--sample", min=0, metavar="N", help="So many rows, drawn by --seed.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="What draws the sample.")] = 0,
     judge: Judge = "",
+    on: OnRay = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Ask everything anew: no rows of a stopped run, no kept model calls.")
     ] = False,
@@ -119,7 +122,7 @@ def evaluate(
             fresh=fresh,
             judge=judge,
         )
-        result, record = _measured(readable(suite, "SUITE"), _remembering(run, records), records)
+        result, record = _measured(readable(suite, "SUITE"), _remembering(run, records), records, place_of(on))
     if report:
         _write_report(records, record, result, report)
     _shown(result, as_json=as_json, run=record.id if record else "")
@@ -127,14 +130,14 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _measured(suite: str, run: "Run", records: "Records") -> tuple["Result", "Record | None"]:
+def _measured(suite: str, run: "Run", records: "Records", on: "Where") -> tuple["Result", "Record | None"]:
     """What the suite measured, and the run as it was kept. One that cannot be kept is shown all the same."""
     from evals.run import find_suite  # noqa: PLC0415  # as above
     from graph.system import SystemClock  # noqa: PLC0415
 
     measure, clock = find_suite(suite), SystemClock()
     began, started = clock.now(), clock.monotonic()
-    result = asyncio.run(measure(run))
+    result = asyncio.run(_spread(suite, measure, run, on) if on else measure(run))
     seconds = clock.monotonic() - started
     try:
         record = records.save(result, began=began, seconds=seconds, seed=run.seed)
@@ -143,6 +146,16 @@ def _measured(suite: str, run: "Run", records: "Records") -> tuple["Result", "Re
         return result, None
     note(f"kept as {record.id}: {seconds:.0f} s, ${record.cost_usd:.4f} (frontdesk eval show {record.id})")
     return result, _mirrored(run, records, record)
+
+
+async def _spread(suite: str, measure: "Measure", run: "Run", on: "Where") -> "Result":
+    """The same by many processes. Raises UsageError for a suite that one process measures."""
+    from evals.spreading import must_spread  # noqa: PLC0415  # as above
+    from graph.on_ray import open_hands  # noqa: PLC0415
+
+    must_spread(suite)
+    async with open_hands(on, run.settings.ray_address) as hands:
+        return await measure(replace(run, hands=hands))
 
 
 def _mirrored(run: "Run", records: "Records", record: "Record") -> "Record":

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from domain.ports import Progress
     from domain.settings import Settings
+    from graph.on_ray import Where
     from graph.service import Service
 
 Heard = Callable[[str | None], None]
@@ -203,10 +204,10 @@ def state_folder(settings: "Settings") -> "Path":
 
 
 @asynccontextmanager
-async def open_office(settings: "Settings", *, model: bool = False) -> AsyncIterator[Office]:
+async def open_office(settings: "Settings", *, model: bool = False, on: "Where" = "") -> AsyncIterator[Office]:
     """Own the desk's state, or go through the server that does; two owners never are.
 
-    `model`: the language model is wanted too, and waited for. Raises HomeInUseError when the owner is no
+    `model`: the language model is wanted too, and waited for. `on`: where a first start embeds. Raises HomeInUseError when the owner is no
     server, and whatever opening a desk raises.
     """
     from graph.profiles import find_desk, read_profile  # noqa: PLC0415  # heavy: not for --help
@@ -222,7 +223,7 @@ async def open_office(settings: "Settings", *, model: bool = False) -> AsyncIter
     # A wrong desk.yaml is told at once, not after the seconds that the heavy rooms take.
     read_profile(find_desk(settings.desk))
     try:
-        async with local_service(settings, model=model) as service:
+        async with local_service(settings, model=model, on=on) as service:
             yield LocalOffice(service)
     except HomeInUseError as fault:
         owner = read_owner(folder)
@@ -243,16 +244,18 @@ def run_operation(settings: "Settings", operation: str, **fields: Any) -> Json:
 
 
 @asynccontextmanager
-async def local_service(settings: "Settings", *, model: bool = False) -> AsyncIterator["Service"]:
+async def local_service(settings: "Settings", *, model: bool = False, on: "Where" = "") -> AsyncIterator["Service"]:
     """The desk opened in this process, and closed again. Raises HomeInUseError."""
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # heavy: not for --help
     from graph.health import banner  # noqa: PLC0415
+    from graph.on_ray import open_hands  # noqa: PLC0415
     from graph.warming import wait_for_model  # noqa: PLC0415
 
     quiet_logging(settings)
     wanted = settings if model else settings.model_copy(update={"llm": "off"})
-    with meter("reading the knowledge") as reading:
-        service = await open_service(wanted, say=note, progress=reading)
+    async with open_hands(on, settings.ray_address) as hands:
+        with meter("reading the knowledge") as reading:
+            service = await open_service(wanted, say=note, progress=reading, hands=hands)
     try:
         if model:
             note(banner(service))

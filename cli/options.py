@@ -1,5 +1,6 @@
 """Options that several commands share, and the settings that they lead to."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,14 @@ from domain.errors import UsageError
 
 if TYPE_CHECKING:
     from domain.settings import Settings
+    from graph.on_ray import Where
+
+
+class On(StrEnum):
+    """What else than this process may do heavy work."""
+
+    RAY = "ray"
+
 
 Desk = Annotated[
     str | None,
@@ -34,6 +43,15 @@ StandsFor = Annotated[
     str, typer.Option("--as", metavar="NAME", help="The name it stands for.  [default: its own, or its beginning]")
 ]
 """Of the commands that serve a release or a prompt."""
+OnRay = Annotated[
+    On | None,
+    typer.Option("--on", help="Spread the work over a Ray cluster: FRONTDESK_RAY_ADDRESS, else this machine."),
+]
+
+
+def place_of(on: On | None) -> "Where":
+    """Where work is done, as graph/on_ray.py names it."""
+    return "ray" if on else ""
 
 
 def desk_settings(desk: str | None, **overrides: object) -> "Settings":

@@ -1,10 +1,10 @@
 """What a room needs from another: protocols of one or two methods, and the values they exchange."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from domain.turn import Call, Language, Message, Passage, Payer, Score, Source, Tier
 
@@ -13,6 +13,11 @@ Vector = list[float]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while long work goes on."""
+
+ItemT = TypeVar("ItemT")
+DoneT = TypeVar("DoneT")
+TakesT_contra = TypeVar("TakesT_contra", contravariant=True)
+GivesT_co = TypeVar("GivesT_co", covariant=True)
 
 SpanKind = Literal["agent", "chain", "guardrail", "retriever", "generation", "evaluator", "span"]
 
@@ -37,6 +42,29 @@ class Embedder(Protocol):
     def name(self) -> str: ...
     async def query(self, text: str) -> Vector: ...
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]: ...
+
+
+class Hand(Protocol[TakesT_contra, GivesT_co]):
+    """One of many that do the same work, in a process of its own. Both calls block.
+
+    What it has opened stays open from one `do` to the next.
+    """
+
+    def do(self, items: Sequence[TakesT_contra]) -> Sequence[GivesT_co]: ...
+    def close(self) -> None: ...
+
+
+class Hands(Protocol):
+    """Processes, on this machine or on others, among which work is spread.
+
+    `hire` makes a hand; it and the items travel there, so all must be picklable. Gives (place, what came of the item
+    at that place) as they are done, `batch` items at a time: close it where you may leave before the end. A hand that
+    dies is replaced, and its items are done again. Iterating raises what a hand raises.
+    """
+
+    def each(
+        self, hire: Callable[[], Hand[ItemT, DoneT]], items: Sequence[ItemT], *, batch: int
+    ) -> AsyncGenerator[tuple[int, DoneT]]: ...
 
 
 @dataclass(frozen=True, slots=True)

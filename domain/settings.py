@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     handoff_private: bool = Field(False, description="Whether that one may be on this machine or a private network.")
 
     chroma_url: str = Field("", description="Chroma server that replicas share; empty: a folder of this one.")
+    ray_address: str = Field(
+        "", description="Ray cluster of `--on ray`: auto, host:port or ray://host:10001; empty: one on this machine."
+    )
     guard_thresholds: dict[GuardFamily, Threshold] = Field(
         {}, description="Thresholds of injection, malicious, toxicity as JSON; they win over the desk's."
     )

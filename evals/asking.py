@@ -9,13 +9,14 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from domain.errors import FrontdeskError, HomeInUseError
+from domain.ports import Hand, Progress
 from domain.receipt import Receipt, Reply
 from domain.turn import Line as TurnLine
 from domain.turn import Mode, Outcome, Pins, Reason
 from evals.cases import Case, Unscored
-from evals.matching import says, says_one, shared_run
+from evals.matching import runs, says, says_one, shared_run
 from evals.run import Run
-from evals.runner import Kept, go_through
+from evals.runner import Kept, go_through, spread
 from graph.record import Question
 from graph.service import Service
 
@@ -23,6 +24,8 @@ FAULTS = frozenset({"model_down", "guard_failed", "budget"})
 """Reasons that tell of the house and not of the answer."""
 SMALL = frozenset({"small_talk", "clarify"})
 """Reasons of answers that ask no model."""
+BATCH = 8
+"""Cases that travel together where they are spread: a hand that dies loses a second of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,10 @@ class Scored:
         return TypeAdapter(cls).validate_python({"case": case, **kept})
 
 
+Hire = Callable[[], Hand[Case, "Scored | Unscored"]]
+"""Makes what puts cases through elsewhere."""
+
+
 class Asker(Protocol):
     """The part of the Desk that a case needs."""
 
@@ -115,23 +122,44 @@ class Bench:
     by_model: bool = False
 
 
+def bench_of(service: Service, *, by_model: bool) -> Bench:
+    """What cases of a desk are put through."""
+    internal = [runs(text) for text in service.knowledge.texts("internal")]
+    return Bench(service.desk, internal, service.store.ledger.get, by_model=by_model)
+
+
 async def put_through(
-    bench: Bench, cases: Sequence[Case], run: Run, pins: Pins | None = None, kept: Kept | None = None
+    bench: Bench,
+    cases: Sequence[Case],
+    run: Run,
+    pins: Pins | None = None,
+    kept: Kept | None = None,
+    *,
+    hire: Hire | None = None,
 ) -> tuple[list[Scored], list[Unscored]]:
     """Ask every case, `run.parallel` at a time; the results stand in the order of the cases.
 
-    What `kept` holds already is not asked again.
+    What `kept` holds already is not asked again. `hire`: cases are put through elsewhere, by `run.hands`.
     """
+
+    async def keep(scored: Scored | Unscored) -> None:
+        if kept and isinstance(scored, Scored):
+            await asyncio.to_thread(kept.keep, scored.case.id, scored.kept())
 
     async def one(case: Case) -> Scored | Unscored:
         if kept and (before := kept.done.get(case.id)):
             return Scored.again(case, before)
         scored = await score(bench, case, pins)
-        if kept and isinstance(scored, Scored):
-            await asyncio.to_thread(kept.keep, case.id, scored.kept())
+        await keep(scored)
         return scored
 
-    results = await go_through(cases, one, parallel=run.parallel, progress=run.progress)
+    if hire and run.hands:
+        asked = [case for case in cases if not (kept and case.id in kept.done)]
+        told = await spread(asked, hire, run.hands, batch=BATCH, progress=run.progress, taken=keep)
+        by_id = {case.id: scored for case, scored in zip(asked, told, strict=True)}
+        results = [by_id[case.id] if case.id in by_id else await one(case) for case in cases]
+    else:
+        results = await go_through(cases, one, parallel=run.parallel, progress=run.progress)
     return [one for one in results if isinstance(one, Scored)], [one for one in results if isinstance(one, Unscored)]
 
 
@@ -169,11 +197,18 @@ def fault_of(receipt: Receipt, case: Case, *, by_model: bool) -> str:
     return ""
 
 
+async def made_ready(service: Service, progress: Progress) -> str:
+    """Warm a desk up: a cold first turn may run into time limits, which would measure the machine. What is wrong, if."""
+    from graph.warming import wait_for_model, warm  # noqa: PLC0415  # seconds: not for a test of scores
+
+    await warm(service)
+    return await wait_for_model(service, progress)
+
+
 @asynccontextmanager
 async def opened(run: Run) -> AsyncIterator[Service]:
     """The desk of the settings; closed when the block ends. Raises HomeInUseError while a server owns it."""
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
-    from graph.warming import wait_for_model, warm  # noqa: PLC0415
 
     try:
         traced = {"langfuse_environment": run.settings.langfuse_environment or "eval"}
@@ -187,10 +222,7 @@ async def opened(run: Run) -> AsyncIterator[Service]:
         fix = "stop it, or measure in a folder of its own: FRONTDESK_HOME=FOLDER"
         raise HomeInUseError(fault.what, where=fault.where, fix=fix, address=fault.address) from fault
     try:
-        # A cold first turn may run into the time limits of guards and search: that would measure the machine.
-        await warm(service)
-        trouble = await wait_for_model(service, run.progress)
-        if trouble:
+        if trouble := await made_ready(service, run.progress):
             run.say(trouble)
         yield service
     finally:

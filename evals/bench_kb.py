@@ -12,9 +12,11 @@ from typing import TypeVar
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from domain.errors import UsageError
-from domain.ports import Found, Progress
+from domain.ports import Found, Hands, Progress
 from evals.kept_vectors import KeptVectors
 from evals.ranking import DEPTH, Ranked
+from models.embedder import load_embedder
+from models.spreading import SpreadEmbedder
 from models.tokens import estimate_tokens
 from retrieval import Knowledge, RagConfig
 from retrieval.confidence import Features
@@ -134,9 +136,15 @@ class Bench:
 
 @asynccontextmanager
 async def opened_bench(
-    config: RagConfig, articles: Sequence[ArticleRow], progress: Progress | None, kept: Path | None = None
+    config: RagConfig,
+    articles: Sequence[ArticleRow],
+    progress: Progress | None,
+    kept: Path | None = None,
+    hands: Hands | None = None,
 ) -> AsyncIterator[Bench]:
     """Bring articles into a folder that lives as long as the context; vectors may be kept in another.
+
+    `hands`: what the articles are embedded by.
 
     There they are named by their place: rows that share an id are parts of one article, and each is searched.
     """
@@ -153,7 +161,8 @@ async def opened_bench(
         knowledge = await open_knowledge(state, config, keep)
         try:
             started = time.perf_counter()
-            report = await knowledge.ingest(path, progress)
+            spread = SpreadEmbedder(load_embedder(config.embedder.name), hands) if hands else None
+            report = await knowledge.ingest(path, progress, embedder=spread)
             ids = [row.id for row in articles]
             yield Bench(ids, config, knowledge, state, time.perf_counter() - started, report.chunks)
         finally:

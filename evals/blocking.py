@@ -19,6 +19,7 @@ from domain.errors import UsageError
 from domain.ports import Progress
 from domain.turn import Verdict
 from evals.run import Figure, Miss, Result, Run, share
+from evals.runner import spread
 from evals.stats import percentile
 from guards import InputCheck
 
@@ -26,6 +27,8 @@ BENIGN = "benign"
 MS = 1000.0
 SHOWN_MISSES = 100
 RESAMPLES = 2000
+BATCH = 100
+"""Rows that travel together where they are spread: about a second of work."""
 SEED = 20261121
 
 
@@ -72,6 +75,7 @@ class Checker(Protocol):
 
 async def measure_family(run: Run, family: str, harmful: str) -> Result:
     """Measure the family's guard on `run.data`; `harmful` is the label of what it should block. Raises UsageError."""
+    from evals.spreading import judging_for  # noqa: PLC0415
     from graph.profiles import find_desk  # noqa: PLC0415
     from graph.rooms import open_guards  # noqa: PLC0415  # seconds: not for a test of figures
 
@@ -83,9 +87,15 @@ async def measure_family(run: Run, family: str, harmful: str) -> Result:
         run.say(f"{where}: unscored: {why}")
     if not rows:
         raise UsageError("no rows", where=str(run.data), fix="see --help for their shape")
-    guards = open_guards(run.settings)
-    await guards.warm()
-    scored, unscored = await judge_rows(guards, rows, family, harmful, run.progress)
+    if run.hands is None:
+        guards = open_guards(run.settings)
+        await guards.warm()
+        scored, unscored = await judge_rows(guards, rows, family, harmful, run.progress)
+    else:
+        hire = judging_for(run.settings, family, harmful)
+        found = await spread(rows, hire, run.hands, batch=BATCH, progress=run.progress)
+        scored = [one for one in found if one is not None]
+        unscored = len(rows) - len(scored)
     about: dict[str, object] = {"desk": find_desk(run.settings.desk).name, "data": str(run.data)}
     return summed_up(family, scored, len(broken) + unscored, about)
 
@@ -96,17 +106,24 @@ async def judge_rows(
     """Check every row, one at a time, so that times are those of one customer; how many could not be judged."""
     scored: list[Scored] = []
     for done, row in enumerate(rows, start=1):
-        started = time.perf_counter()
-        check = await guards.check_input(row.text, {})
-        took = (time.perf_counter() - started) * MS
-        own = [verdict for verdict in check.verdicts if _of(verdict, family)]
-        if own and not any(verdict.reason == "guard_failed" for verdict in check.verdicts):
-            others = [v.guard for v in check.verdicts if v.action == "block" and not _of(v, family)]
-            blocked = any(verdict.action == "block" for verdict in own)
-            score = max(verdict.score for verdict in own)
-            scored.append(Scored(row, row.label == harmful, blocked, score, others, took, bool(check.doubtful)))
+        if (one := await judge_row(guards, row, family, harmful)) is not None:
+            scored.append(one)
         progress(done, len(rows))
     return scored, len(rows) - len(scored)
+
+
+async def judge_row(guards: Checker, row: Row, family: str, harmful: str) -> Scored | None:
+    """Check one row; None where it could not be judged."""
+    started = time.perf_counter()
+    check = await guards.check_input(row.text, {})
+    took = (time.perf_counter() - started) * MS
+    own = [verdict for verdict in check.verdicts if _of(verdict, family)]
+    if not own or any(verdict.reason == "guard_failed" for verdict in check.verdicts):
+        return None
+    others = [v.guard for v in check.verdicts if v.action == "block" and not _of(v, family)]
+    blocked = any(verdict.action == "block" for verdict in own)
+    score = max(verdict.score for verdict in own)
+    return Scored(row, row.label == harmful, blocked, score, others, took, bool(check.doubtful))
 
 
 def summed_up(family: str, scored: Sequence[Scored], unscored: int, about: dict[str, object]) -> Result:

@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 from typing import Any, Literal
 
 from domain.errors import UsageError
-from domain.ports import Progress
+from domain.ports import Hands, Progress
 from domain.settings import Settings
 from evals import suites
 from evals.cached_calls import CachedCalls
@@ -30,6 +30,7 @@ class Run:
     variants to measure on the same rows. `sample`: so many rows, drawn by `seed`; 0: all. `unfinished`: where
     rows are kept while the run goes on. `fresh`: begin anew instead.
     `calls`: model calls that are not paid for twice. `judge`: the model that rates answers, `auto` for the best.
+    `hands`: what cases and rows are spread among; None: this process measures alone.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Run:
     calls: CachedCalls | None = None
     fresh: bool = False
     judge: str = ""
+    hands: Hands | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from domain.errors import StoreError
-from domain.ports import Progress
+from domain.ports import Hand, Hands, Progress
 
 RowT = TypeVar("RowT")
 DoneT = TypeVar("DoneT")
@@ -38,6 +39,30 @@ async def go_through(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def spread(
+    rows: Sequence[RowT],
+    hire: Callable[[], Hand[RowT, DoneT]],
+    hands: Hands,
+    *,
+    batch: int,
+    progress: Progress,
+    taken: Callable[[DoneT], Awaitable[None]] | None = None,
+) -> list[DoneT]:
+    """As `go_through`, by many processes; `taken` is told what comes of each row as it comes."""
+    found: dict[int, DoneT] = {}
+    async with aclosing(hands.each(hire, rows, batch=batch)) as done:
+        async for place, result in done:
+            if taken:
+                await taken(result)
+            found[place] = result
+            progress(len(found), len(rows))
+    return [found[place] for place in range(len(rows))]
+
+
+def untold(_done: int, _total: int) -> None:
+    """Nobody watches."""
 
 
 class Kept:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.ports import ChatModel, Clock, Ids, Progress, TurnContext
+from domain.ports import ChatModel, Clock, Hands, Ids, Progress, TurnContext
 from domain.profile import DeskProfile
 from domain.receipt import MICRO
 from domain.release import BUILT_IN
@@ -67,18 +67,20 @@ async def open_service(
     vet: Vet = trust,
     wrapped: Wrapped | None = None,
     among: Path | None = None,
+    hands: Hands | None = None,
 ) -> Service:
     """Open one desk with everything it needs; at its very first start, read its knowledge.
 
     `vet` sees the store before anything slow is done, and may raise: then nothing stays open.
     `wrapped` puts something around the model that turns ask: for measuring.
     `among`: the folder (graph/crew.py) of processes that serve this desk together; this one is one of them.
+    `hands`: what the articles of a first start are embedded by.
     Raises HomeInUseError when another process owns the desk's state, DeskError, StoreError, KnowledgeError.
     What was opened before a failure is closed again. Close the service with `close_service`.
     """
     keep_text_at_home()
     async with AsyncExitStack() as opened:
-        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among))
+        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among, hands))
         service.closing.push_async_callback(opened.pop_all().aclose)
     return service
 
@@ -123,13 +125,14 @@ async def open_studio(settings: Settings) -> Graph:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """How whoever opens a service wants it: told what, checked by whom, with what around its model, among whom."""
+    """How whoever opens a service wants it: told what, checked by whom, with what around its model, among whom, with whom."""
 
     say: Say
     progress: Progress | None
     vet: Vet
     wrapped: Wrapped | None
     among: Path | None
+    hands: Hands | None
 
 
 async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Service:
@@ -141,7 +144,15 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
     rooms = await open_rooms(
-        settings, desk_folder, state, clock, opened, say=ways.say, progress=ways.progress, canary=new_canary()
+        settings,
+        desk_folder,
+        state,
+        clock,
+        opened,
+        say=ways.say,
+        progress=ways.progress,
+        canary=new_canary(),
+        hands=ways.hands,
     )
     store.budget.default_to(_desk_budgets(settings, rooms.profile))
     chat, local = _models(settings, store, clock, ids, opened, alone=not ways.among, canary=rooms.canary)

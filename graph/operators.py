@@ -15,10 +15,12 @@ from domain.ports import Progress
 from domain.receipt import MICRO
 from domain.turn import Action, Language, Passage, Verdict
 from graph.health import health
+from graph.on_ray import Where, open_hands
 from graph.service import Service
 from guards import unmask
 from models.language import detect_language
 from models.smalltalk import is_vague, small_talk, wants_person
+from models.spreading import SpreadEmbedder
 
 Json = dict[str, Any]
 Side = Literal["input", "output"]
@@ -129,17 +131,19 @@ async def report_health(service: Service) -> Json:
 
 
 async def ingest(
-    service: Service, path: str | Path, progress: Progress | None = None, *, who: str = "operator"
+    service: Service, path: str | Path, progress: Progress | None = None, *, on: Where = "", who: str = "operator"
 ) -> Json:
-    """Take what lies at `path` on this machine into the desk's knowledge, and log who did.
+    """Take what lies at `path` on this machine into the desk's knowledge, and log who did; embedded where `on` says.
 
     {path, version, added, changed, removed, unchanged, skipped, removed_ids, skips:[{where,why}], seconds}.
-    Raises KnowledgeError, StoreError; then the knowledge is as it was.
+    Raises UsageError, KnowledgeError, StoreError; then the knowledge is as it was.
     """
     place = await asyncio.to_thread(_place, path)
     clock = asyncio.get_running_loop()
     started, before = clock.time(), service.knowledge.version
-    report = await service.knowledge.ingest(place, progress)
+    async with open_hands(on, service.settings.ray_address) as hands:
+        spread = SpreadEmbedder(service.embedder, hands) if hands else None
+        report = await service.knowledge.ingest(place, progress, embedder=spread)
     done: Json = {
         "path": str(place),
         "version": report.version,

@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import get_args
 
-from domain.ports import ChatModel, Clock, Embedder, Progress
+from domain.ports import ChatModel, Clock, Embedder, Hands, Progress
 from domain.profile import DeskProfile, GuardFamily
 from domain.settings import Settings
 from domain.turn import Language
@@ -20,6 +20,7 @@ from guards.scope_head import read_scope_head
 from models.embedder import load_embedder
 from models.language import is_english
 from models.router import ComplexityRouter
+from models.spreading import SpreadEmbedder
 from nodes.deps import Deps
 from prompts import PromptLibrary, Replies
 from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
@@ -68,8 +69,12 @@ async def open_rooms(
     say: Say = silent,
     progress: Progress | None = None,
     canary: str = "",
+    hands: Hands | None = None,
 ) -> Rooms:
-    """Open knowledge, guards and router of a desk; `opened` closes them. `canary`: see guards/leak.py."""
+    """Open knowledge, guards and router of a desk; `opened` closes them.
+
+    `canary`: see guards/leak.py. `hands`: what the articles of a first start are embedded by.
+    """
     profile = read_profile(desk_folder)
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
     embedder = load_embedder(config.embedder.name)
@@ -88,7 +93,8 @@ async def open_rooms(
     if not knowledge.version and not knowledge.mending and articles.is_dir():
         why = "other RAG configuration" if knowledge.articles() else "first start"
         say(f"{why} of {profile.name}: reading its articles in {articles}")
-        report = await knowledge.ingest(articles, progress)
+        spread = SpreadEmbedder(embedder, hands) if hands else None
+        report = await knowledge.ingest(articles, progress, embedder=spread)
         say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
     prompts = PromptLibrary.load(desk=desk_folder / PROMPTS)
     guards = _guards(

@@ -155,8 +155,12 @@ class Knowledge:
             for row in reversed(self._pointer.versions)
         ]
 
-    async def ingest(self, path: Path, progress: Progress | None = None) -> IngestReport:
+    async def ingest(
+        self, path: Path, progress: Progress | None = None, *, embedder: Embedder | None = None
+    ) -> IngestReport:
         """Take what lies at `path`; what it brought earlier and holds no more is removed.
+
+        `embedder`: does the embedding instead of the knowledge's own, with the same weights.
 
         A file that is there but cannot be read keeps what it brought earlier. `progress` counts files while
         they are read, then chunks while they are embedded. Raises KnowledgeError when nothing at all could be
@@ -171,7 +175,7 @@ class Knowledge:
             report, articles = await asyncio.to_thread(self._compare, reading, root)
             if self.version and not (report.added or report.changed or report.removed):
                 return replace(report, version=self.version)
-            return await self._build(report, articles, progress)
+            return await self._build(report, articles, progress, embedder or self._embedder)
 
     async def rollback(self, version: str) -> None:
         """Serve a kept version again. Raises KnowledgeError."""
@@ -272,7 +276,9 @@ class Knowledge:
         gone = frozenset(removed)
         return report, [*(row for row in old.values() if row.id not in gone and row.id not in new), *new.values()]
 
-    async def _build(self, report: IngestReport, articles: list[Article], progress: Progress | None) -> IngestReport:
+    async def _build(
+        self, report: IngestReport, articles: list[Article], progress: Progress | None, embedder: Embedder
+    ) -> IngestReport:
         """Make the next version aside, then switch to it."""
         by_article = await asyncio.to_thread(chunk_articles, articles, self._config.chunking)
         chunks: dict[Audience, list[Chunk]] = {
@@ -284,7 +290,7 @@ class Knowledge:
         missing = list(dict.fromkeys(chunk.embedded for chunk in everything if chunk.embedded not in known))
         known |= await asyncio.to_thread(self._shipped_vectors, missing)
         missing = [text for text in missing if text not in known]
-        known.update(zip(missing, await self._embedder.passages(missing, progress), strict=True))
+        known.update(zip(missing, await embedder.passages(missing, progress), strict=True))
         record = VersionRecord(
             version=self._name(articles),
             at=self._clock.now().isoformat(timespec="seconds"),

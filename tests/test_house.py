@@ -75,6 +75,7 @@ def test_files_and_functions_stay_readable() -> None:
         ("langfuse", ["tracing/langfuse.py"]),
         ("presidio_analyzer", ["guards/pii.py"]),
         ("langchain_openai", ["models/openai_wire.py"]),
+        ("ray", ["graph/on_ray.py"]),
     ],
 )
 def test_a_library_has_one_importer(library: str, place: list[str]) -> None:

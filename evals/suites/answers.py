@@ -13,11 +13,12 @@ from pydantic import Field, model_validator
 from domain.errors import NotMeasuredError
 from domain.ports import Embedder
 from domain.turn import Pins
-from evals.asking import Bench, Scored, opened, put_through
+from evals.asking import Scored, bench_of, opened, put_through
 from evals.cases import Case
 from evals.cost import expected_cost
 from evals.labelled import LabelledRow, counts, languages_of, open_rows, with_interval
 from evals.run import Figure, Miss, Result, Row, Run
+from evals.spreading import hire_for
 from evals.suites.desk import cards_of, config_of, kept_rows
 from scoring.reference import bleu, chrf, corpus_bleu, exact_match, pattern_fault, regex_match, rouge_l, similarity
 
@@ -143,8 +144,9 @@ async def _ask(run: Run, rows: Sequence[Wanted]) -> tuple[list[Answered], list[M
         cards = cards_of(service, pins)
         run.say(expected_cost(cards, len(cases), service.clock.now().date()))
         kept = kept_rows(run, NAME, config)
-        bench = Bench(service.desk, [], service.store.ledger.get, by_model=bool(cards))
-        scored, lost = await put_through(bench, cases, run, pins, kept)
+        hire = await hire_for(run, service, pins, cards)
+        bench = bench_of(service, by_model=bool(cards))
+        scored, lost = await put_through(bench, cases, run, pins, kept, hire=hire)
         name = service.profile.name
         mask = service.guards.mask
         by_id = {row.id: row for row in rows}

@@ -16,15 +16,15 @@ from pydantic import TypeAdapter, ValidationError
 from domain.errors import NotMeasuredError, UsageError
 from domain.ports import ModelCard
 from domain.turn import Pins, Tier
-from evals.asking import Bench, Scored, opened, put_through
+from evals.asking import Scored, bench_of, opened, put_through
 from evals.cases import FILES, SECRET_FILES, Case, Unscored, read_cases
 from evals.cost import expected_cost
 from evals.fingerprint import code_hash, hash_of, hash_of_config, hash_of_files
 from evals.judging import ToRate, judge_of, rate_all, with_ratings
-from evals.matching import runs
 from evals.paired import difference_interval, mcnemar_p, pair
 from evals.run import Figure, Miss, Result, Row, Run, share
 from evals.runner import Kept
+from evals.spreading import hire_for
 from evals.stats import percentile
 from graph.service import Service
 from scoring.rubric import Judged, Rated
@@ -72,13 +72,9 @@ async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
     cards = cards_of(service, pins)
     run.say(expected_cost(cards, len(cases), service.clock.now().date()))
     kept = None if secret else kept_rows(run, NAME, config)
-    bench = Bench(
-        service.desk,
-        [runs(text) for text in service.knowledge.texts("internal")],
-        service.store.ledger.get,
-        by_model=bool(cards),
-    )
-    scored, unscored = await put_through(bench, cases, run, pins, kept)
+    hire = await hire_for(run, service, pins or Pins(judge=False), cards)
+    bench = bench_of(service, by_model=bool(cards))
+    scored, unscored = await put_through(bench, cases, run, pins, kept, hire=hire)
     if not scored:
         raise NotMeasuredError(f"not one of {len(cases)} cases gave an answer", where="eval desk", fix=unscored[0].why)
     rated = await _rated(run, service, scored, None if secret else kept_rows(run, f"{NAME}-judge", config))

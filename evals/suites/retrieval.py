@@ -74,7 +74,7 @@ async def measure(run: Run) -> Result:
         one, other = (load_rag_config(name) for name in run.compare)
         return compared(run, material, await searched(run, material, one), await searched(run, material, other))
     ours = load_rag_config(run.settings.rag_config or default_rag_config(languages(material)))
-    async with opened_bench(ours, material.articles, run.progress) as bench:
+    async with opened_bench(ours, material.articles, run.progress, hands=run.hands) as bench:
         measured = await asked(run, material, bench)
         async with bench.again(plain_embedding(ours)) as plain:
             nearest = [await plain.rank(row.text) for row in material.questions]
@@ -113,7 +113,7 @@ def languages(material: Material) -> list[Language]:
 
 async def searched(run: Run, material: Material, config: RagConfig) -> Measured:
     """Everything under one configuration."""
-    async with opened_bench(config, material.articles, run.progress) as bench:
+    async with opened_bench(config, material.articles, run.progress, hands=run.hands) as bench:
         return await asked(run, material, bench)
 
 
