@@ -168,8 +168,8 @@ class Shelf:
         )
     )
 
-    async def ingest(self, path, progress=None):
-        del progress
+    async def ingest(self, path, progress=None, *, embedder=None):
+        del progress, embedder
         return Report([path.name])
 
 

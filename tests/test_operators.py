@@ -12,6 +12,7 @@ from fakes import FrozenClock, ShelfSearch
 from domain.errors import KnowledgeError, NotFoundError, UsageError
 from domain.ports import ModelCard
 from domain.profile import DeskProfile
+from domain.settings import read_settings
 from domain.receipt import Receipt
 from domain.turn import Call, Passage, Score, Step, Verdict
 from graph import operators
@@ -38,7 +39,8 @@ class Shelf:
     def versions(self):
         return [KnowledgeVersion("v1", "2026-11-01T00:00:00+00:00", "bge@1", 2, 7, serving=self.version == "v1")]
 
-    async def ingest(self, path, progress=None):
+    async def ingest(self, path, progress=None, *, embedder=None):
+        assert embedder is None  # its own
         if progress:
             progress(1, 1)
         self.taken.append(path)
@@ -97,6 +99,7 @@ def service(tmp_path):
         Passage("c#1", "c", "Gifts", "Gift cards last.", 0.2),
     ]
     yield SimpleNamespace(
+        settings=read_settings(),
         clock=FrozenClock(),
         store=store,
         profile=DeskProfile.model_validate({"name": "D", "languages": ["en", "vi"], "scope": {"describe": "things"}}),
@@ -278,7 +281,7 @@ def test_every_operation_is_carried_out_by_its_name_and_says_who(service):
 
 
 def test_what_only_the_door_may_say_is_no_field():
-    assert set(OPERATIONS["ingest"].fields) == {"path"}
+    assert set(OPERATIONS["ingest"].fields) == {"path", "on"}
     assert all(not {"who", "service", "progress"} & set(operation.fields) for operation in OPERATIONS.values())
 
 
