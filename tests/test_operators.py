@@ -12,8 +12,8 @@ from fakes import FrozenClock, ShelfSearch
 from domain.errors import KnowledgeError, NotFoundError, UsageError
 from domain.ports import ModelCard
 from domain.profile import DeskProfile
-from domain.settings import read_settings
 from domain.receipt import Receipt
+from domain.settings import read_settings
 from domain.turn import Call, Passage, Score, Step, Verdict
 from graph import operators
 from graph.operations import OPERATIONS, run
