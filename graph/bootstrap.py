@@ -143,7 +143,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     store = await _vetted_store(settings, state, clock, opened, ways.vet)
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
-    rooms = await _rooms(settings, desk_folder, state, clock, opened, ways)
+    rooms = await _rooms(settings, desk_folder, state, clock, opened, ways=ways)
     store.budget.default_to(_desk_budgets(settings, rooms.profile))
     chat, local = _models(settings, store, clock, ids, opened, alone=not ways.among, canary=rooms.canary)
     asked = ways.wrapped(chat) if ways.wrapped else chat
@@ -196,7 +196,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
 
 
 async def _rooms(
-    settings: Settings, desk_folder: Path, state: Path, clock: Clock, opened: AsyncExitStack, ways: _Ways
+    settings: Settings, desk_folder: Path, state: Path, clock: Clock, opened: AsyncExitStack, *, ways: _Ways
 ) -> Rooms:
     return await open_rooms(
         settings,
