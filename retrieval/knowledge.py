@@ -225,7 +225,7 @@ class Knowledge:
             self._search.serve(None, why_not=StoreError(self.damage, where=str(self._files.folder), fix=WAIT))
         try:
             async with self._alone():
-                report = await self._build(IngestReport(""), lost, None)
+                report = await self._build(IngestReport(""), lost, None, self._embedder)
         except FrontdeskError as fault:
             self.damage = f"{found}; reading {len(lost)} articles anew failed: {fault.what}"
         else:
