@@ -104,6 +104,13 @@ bench-check: $(READY)  ## Fail when a turn has become dearer against a bare Lang
 bench-replicas: $(READY)  ## The same as bench of two processes on Postgres, Redis and a Chroma server from their wheels
 	@$(BIN)/python tests/bench_replicas.py
 
+.PHONY: scale-figures queueing
+scale-figures: $(READY)  ## What one turn costs and leaves behind, and a month's bill: docs/scale.md
+	@$(BIN)/python -m evals.scale
+
+queueing: $(READY)  ## A queueing model of the desk, held against a load test of it: docs/scale.md
+	@$(BIN)/python -m evals.queueing
+
 retrieval-report: $(READY)  ## Measure what docs/retrieval.md says (DATA=folder of retrieval_*.jsonl)
 	@$(BIN)/python -m evals.retrieval_report --data-dir $(DATA)
 

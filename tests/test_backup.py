@@ -6,9 +6,10 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cluster import ASKED, furnish
+from cluster import ASKED, furnish, running_chroma
 from fakes import FrozenClock
 from places import Place, PostgresServer
 from test_store_move import content
@@ -116,6 +117,80 @@ def test_files_come_back_into_postgres_and_out_again(
     with pytest.raises(StoreError, match="not empty"):
         asyncio.run(restore(in_files(desk, tmp_path / "third", database_url=url), file, force=True, tell=silent))
     postgres.drop(url)
+
+
+async def two_versions(settings: Settings, more: Path) -> Path:
+    """A desk that has learnt more since, backed up."""
+    service = await open_service(settings)
+    try:
+        await service.knowledge.ingest(more)
+        return Path((await backup(service))["file"])
+    finally:
+        await close_service(service)
+
+
+async def known_by(settings: Settings, rolled_back_to: str = "") -> dict[str, Any]:
+    """All that a desk knows."""
+    service = await open_service(settings)
+    try:
+        knowledge = service.knowledge
+        if rolled_back_to:
+            await knowledge.rollback(rolled_back_to)
+        found = [(await knowledge.public.search(question, 10)).passages for question in ASKED]
+        texts = [*knowledge.texts("public"), *knowledge.texts("internal")]
+        records = {name: count for row in knowledge._pointer.versions for name, count in row.collections().items()}
+        shelves = {name: knowledge._store.open(name, count) for name, count in records.items()}
+        return {
+            "serves": knowledge.version,
+            "versions": knowledge.versions(),
+            "articles": knowledge.articles(),
+            "texts": texts,
+            "found": [[passage.id for passage in passages] for passages in found],
+            "chunks": {name: shelf.chunks() for name, shelf in shelves.items()},
+            "vectors": {
+                f"{name}/{own_id}": vector
+                for name, shelf in shelves.items()
+                for own_id, vector in shelf.vectors().items()
+            },
+        }
+    finally:
+        await close_service(service)
+
+
+def agree(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Vectors to within 1e-6: Chroma brings one to length 1 whenever it takes it, which may change its last bits."""
+    assert one | {"vectors": set(one["vectors"])} == other | {"vectors": set(other["vectors"])}
+    assert one["vectors"]
+    for name, vector in one["vectors"].items():
+        assert vector == pytest.approx(other["vectors"][name], abs=1e-6)
+
+
+@pytest.mark.timeout(300)
+def test_a_desk_on_a_chroma_server_comes_back_the_same(tmp_path: Path) -> None:
+    desk, more = furnish(tmp_path), tmp_path / "more.md"
+    more.write_text("---\nid: paint\ntitle: Paint\naudience: public\n---\nLamps are painted teal.\n", "utf-8")
+    with running_chroma(tmp_path / "one") as url:
+        first = in_files(desk, tmp_path / "old", chroma_url=url)
+        thread = asyncio.run(spoken(first))
+        file = asyncio.run(two_versions(first, more))
+        known = asyncio.run(known_by(first))
+        with pytest.raises(StoreError, match="the target holds a knowledge"):
+            asyncio.run(restore(in_files(desk, tmp_path / "third", chroma_url=url), file, force=True, tell=silent))
+        agree(asyncio.run(known_by(first)), known)
+        seen = asyncio.run(looked_at(first, thread))
+    with running_chroma(tmp_path / "two") as url:
+        second = in_files(desk, tmp_path / "new", chroma_url=url)
+        asyncio.run(restore(second, file, force=False, tell=silent))
+        assert not (tmp_path / "new" / "lamps" / "knowledge").exists()
+        agree(asyncio.run(known_by(second)), known)
+        said, _, versions, outcome = asyncio.run(looked_at(second, thread))
+        assert (said, versions, outcome) == (seen[0], seen[2], seen[3])
+        older = known["versions"][1].version
+        assert asyncio.run(known_by(second, older))["serves"] == older != known["serves"]
+    # And out of the server into files, which is a desk that needs none.
+    third = in_files(desk, tmp_path / "files")
+    asyncio.run(restore(third, file, force=False, tell=silent))
+    agree(asyncio.run(known_by(third)), known)
 
 
 def test_what_is_there_is_kept_unless_it_is_forced_aside(
