@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
-from domain.turn import Call, Language, Message, Passage, Payer, Score, Source, Tier
+from domain.turn import Call, Language, Message, Passage, Payer, Reranked, Score, Source, Tier
 
 Vector = list[float]
 """An embedding, L2-normalised: the dot product of two is their cosine."""
@@ -73,6 +73,13 @@ class Found:
 
     passages: list[Passage]
     confidence: float
+    reranked: Reranked = ""
+
+
+class Reranker(Protocol):
+    """Reads a question beside each text. Higher is better, and only the order means anything. Raises WeightsError."""
+
+    async def scores(self, question: str, texts: Sequence[str]) -> list[float]: ...
 
 
 class Searcher(Protocol):

@@ -12,6 +12,7 @@ from domain.turn import (
     Outcome,
     Passage,
     Reason,
+    Reranked,
     Score,
     Source,
     Step,
@@ -70,6 +71,8 @@ class Receipt:
     """The experiment that chose the release; empty where none ran."""
     sampled: bool = True
     """False where a caller's trace says that it is not recorded: then the turn's is not either."""
+    reranked: Reranked = ""
+    """Whether the passages were put in a reranker's order; `late` and `failed`: they kept the search's own."""
 
     @property
     def tokens(self) -> int:

@@ -36,6 +36,8 @@ Scope = Literal["in", "out", "small_talk"]
 Tier = Literal["simple", "medium", "complex"]
 Mode = Literal["quote", "local", "remote", "cache"]
 Action = Literal["pass", "mask", "block"]
+Reranked = Literal["", "done", "late", "failed"]
+"""What a reranker did to the order of the passages; empty where the configuration has none."""
 Role = Literal["system", "user", "assistant"]
 
 HISTORY_LIMIT = 40
@@ -238,6 +240,7 @@ class Turn(TypedDict, total=False):
     # retrieve
     passages: list[Passage]
     confidence: float
+    reranked: Reranked
     # generate
     draft: str
     quoted: str

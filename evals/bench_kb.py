@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from domain.errors import UsageError
 from domain.ports import Found, Hands, Progress
+from domain.turn import Reranked
 from evals.kept_vectors import KeptVectors
 from evals.ranking import DEPTH, Ranked
 from models.embedder import load_embedder
@@ -55,7 +56,8 @@ class Asked:
     """What became of one question. `holds`: an article that answers it is among the passages of a turn.
 
     `confidence_without` is what was said when no article could answer; `tokens` those of the passages; `…_far`
-    what was said when the articles nearest to it were not there either; `seen…` what each was computed from.
+    what was said when the articles nearest to it were not there either; `seen…` what each was computed from;
+    `reranked` what a reranker did.
     """
 
     ranked: Ranked
@@ -67,6 +69,7 @@ class Asked:
     seen: Features | None = None
     seen_without: Features | None = None
     seen_far: Features | None = None
+    reranked: Reranked = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Bench:
             seen,
             seen_without,
             seen_far,
+            found.reranked,
         )
 
     async def rank(self, question: str) -> Ranked:

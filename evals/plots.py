@@ -1,4 +1,4 @@
-"""Plots as inline SVG. Colours come from the page's style, so that they hold on light and on dark."""
+"""Plots as SVG: inline ones take their colours from the page's style, a chart is a file of its own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,12 @@ LEFT, WIDTH, RIGHT = 210, 430, 220
 """Pixels of a plot: its names, its scale, its numbers."""
 BARS, HEIGHT, FOOT = 24, 120, 22
 """A histogram: its bars, its pixels, its numbers below."""
+CHART_LEFT, CHART_RIGHT, CHART_TOP = 56, 230, 40
+BROAD, TALL = 420, 300
+"""A chart: what is around it, and its pixels."""
+GREY = "#808080"
+COLOURS = ("#2f7ed8", "#d9772b", "#3a9d5d", "#a05bc4", "#c04848")
+"""Readable on white and on black."""
 MOST_OF_THEM = 95.0
 """Percentile at which a histogram's scale ends."""
 
@@ -86,3 +92,70 @@ def histogram(values: Sequence[float], label: str, unit: str) -> str:
 def _svg(label: str, width: int, height: int, inner: str) -> str:
     drawn = f'<svg role="img" aria-label="{escape(label, quote=True)}" viewBox="0 0 {width} {height}">{inner}</svg>'
     return f'<div class="wide">{drawn}</div>'
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Points that belong together, from left to right. Dashed: what they should be."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What an axis shows, and the values that are marked on it; the first and the last are its ends."""
+
+    name: str
+    marks: Sequence[float]
+
+    def at(self, value: float) -> float:
+        """Where a value lies, 0..1."""
+        low, high = self.marks[0], self.marks[-1]
+        return (value - low) / ((high - low) or 1.0)
+
+
+def chart(lines: Sequence[Line], label: str, across: Scale, up: Scale) -> str:
+    """Lines as a whole SVG file, for a page that can only show a picture; it is readable on light and on dark."""
+    drawn = [_mark(value, across, upright=False) for value in across.marks]
+    drawn += [_mark(value, up, upright=True) for value in up.marks]
+    colours = [*COLOURS] * (len(lines) // len(COLOURS) + 1)
+    for place, (line, colour) in enumerate(zip(lines, colours, strict=False)):
+        drawn.append(_line(line, GREY if line.dashed else colour, across, up, place))
+    names = (
+        f'<text x="{CHART_LEFT}" y="{CHART_TOP + TALL + 40}">{escape(across.name)}</text>'
+        f'<text x="{CHART_LEFT}" y="{CHART_TOP - 14}">{escape(up.name)}</text>'
+    )
+    width, height = CHART_LEFT + BROAD + CHART_RIGHT, CHART_TOP + TALL + 52
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label, quote=True)}"'
+        f' viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+        f' font-family="sans-serif" font-size="13" fill="{GREY}">\n'
+        f"<title>{escape(label)}</title>\n{chr(10).join(drawn)}\n{names}\n</svg>\n"
+    )
+
+
+def _mark(value: float, scale: Scale, *, upright: bool) -> str:
+    if upright:
+        y = CHART_TOP + TALL * (1 - scale.at(value))
+        line = f'<line x1="{CHART_LEFT}" x2="{CHART_LEFT + BROAD}" y1="{y:.1f}" y2="{y:.1f}"'
+        text = f'<text x="{CHART_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,g}</text>'
+    else:
+        x = CHART_LEFT + BROAD * scale.at(value)
+        line = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{CHART_TOP}" y2="{CHART_TOP + TALL}"'
+        text = f'<text x="{x:.1f}" y="{CHART_TOP + TALL + 18}" text-anchor="middle">{value:,g}</text>'
+    return f'{line} stroke="{GREY}" stroke-opacity=".25"/>{text}'
+
+
+def _line(line: Line, colour: str, across: Scale, up: Scale, place: int) -> str:
+    at = [(CHART_LEFT + BROAD * across.at(x), CHART_TOP + TALL * (1 - up.at(y))) for x, y in line.points]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
+    dash = ' stroke-dasharray="5 4"' if line.dashed else ""
+    dots = "" if line.dashed else "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in at)
+    x, y = CHART_LEFT + BROAD + 14, CHART_TOP + 14 + 20 * place
+    key = f'<line x1="{x}" x2="{x + 22}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2"{dash}/>'
+    return (
+        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>{dots}'
+        f'{key}<text x="{x + 28}" y="{y + 4}">{escape(line.name)}</text>'
+    )

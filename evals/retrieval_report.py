@@ -2,8 +2,8 @@
 
     python -m evals.retrieval_report --data-dir ../shared/suites [--cache FOLDER] [--only WHO,tv]
 
-The folder holds retrieval_NAME_kb.jsonl and retrieval_NAME.jsonl. Writes the tables between the markers of the page; the
-text around them is written by hand. Vectors of passages are kept in --cache, questions are embedded each time.
+The folder holds retrieval_NAME_kb.jsonl and retrieval_NAME.jsonl. Writes the tables between the markers of the page, and draws
+them (evals/retrieval_pictures.py); the text around them is written by hand. Vectors of passages are kept in --cache, questions are embedded each time.
 """
 
 import argparse
@@ -19,13 +19,12 @@ from domain.settings import read_settings
 from evals.bench_kb import opened_bench, plain_embedding
 from evals.calibration import fit, left_out, seen
 from evals.ranking import MEANS, Ranked, figures
+from evals.retrieval_pictures import PAGE, write_pictures
 from evals.run import Run
 from evals.stats import percentile
 from evals.suites.retrieval import Material, Measured, asked, by_words, read_material, reliability, trust
 from retrieval import load_rag_config
 
-HOUSE = Path(__file__).resolve().parent.parent
-PAGE = HOUSE / "docs" / "retrieval.md"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 CONFIG = "english"
 SETS = ("WHO", "tv", "Australia", "rhobank")
@@ -49,7 +48,9 @@ def main() -> int:
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n{END}{after}", encoding="utf-8")
+    page = f"{before}{BEGIN}\n{chr(10).join(lines)}\n{END}{after}"
+    PAGE.write_text(page, encoding="utf-8")
+    write_pictures(page)
     return 0
 
 

@@ -187,6 +187,7 @@ class TurnRecord:
             model=turn.get("model", ""),
             prompt=turn.get("prompt", ""),
             confidence=turn.get("confidence", 0.0),
+            reranked=turn.get("reranked", ""),
             passages=turn.get("passages", []),
             sources=turn.get("sources", []),
             verdicts=turn.get("verdicts", []),

@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import get_args
 
-from domain.ports import ChatModel, Clock, Embedder, Hands, Progress
+from domain.ports import ChatModel, Clock, Embedder, Hands, Progress, Reranker
 from domain.profile import DeskProfile, GuardFamily
 from domain.settings import Settings
 from domain.turn import Language
@@ -19,6 +19,7 @@ from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
 from models.embedder import load_embedder
 from models.language import is_english
+from models.reranker import load_reranker
 from models.router import ComplexityRouter
 from models.spreading import SpreadEmbedder
 from nodes.deps import Deps
@@ -85,6 +86,7 @@ async def open_rooms(
         clock,
         shipped=desk_folder / VECTORS,
         server=chroma_place(settings, desk_folder),
+        reranker=_reranker(config),
     )
     opened.push_async_callback(knowledge.close)
     articles = desk_folder / "knowledge"
@@ -200,7 +202,13 @@ async def open_knowledge(
     `wrapped` puts something around the embedder, which keeps its name.
     """
     embedder: Embedder = load_embedder(config.embedder.name)
-    return await Knowledge.open(folder, config, wrapped(embedder) if wrapped else embedder, SystemClock())
+    inner = wrapped(embedder) if wrapped else embedder
+    return await Knowledge.open(folder, config, inner, SystemClock(), reranker=_reranker(config))
+
+
+def _reranker(config: RagConfig) -> Reranker | None:
+    """The one that a configuration names, not yet loaded. Raises SettingsError."""
+    return load_reranker(config.reranker.name) if config.reranker else None
 
 
 def make_deps(rooms: Rooms, chat: ChatModel, settings: Settings) -> Deps:

@@ -17,6 +17,7 @@ from domain.turn import (
     Passage,
     Pins,
     Reason,
+    Reranked,
     Scope,
     Score,
     Source,
@@ -49,6 +50,7 @@ class GuardInputUpdate(TypedDict):
     why: list[str]
     passages: list[Passage]
     confidence: float
+    reranked: Reranked
     draft: str
     quoted: str
     sources: list[Source]
@@ -100,6 +102,7 @@ def fresh_turn() -> GuardInputUpdate:
         "why": [],
         "passages": [],
         "confidence": 0.0,
+        "reranked": "",
         "draft": "",
         "quoted": "",
         "sources": [],

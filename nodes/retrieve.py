@@ -4,15 +4,16 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from domain.errors import KnowledgeError
-from domain.turn import Passage, Pins, Turn, Verdict
+from domain.turn import Passage, Pins, Reranked, Turn, Verdict
 from nodes.deps import Deps
 
 
 class RetrieveUpdate(TypedDict):
-    """Passages best first, and how likely they are to answer the question."""
+    """Passages best first, how likely they are to answer the question, and what a reranker did to their order."""
 
     passages: list[Passage]
     confidence: float
+    reranked: Reranked
     verdicts: list[Verdict]
 
 
@@ -31,5 +32,6 @@ async def retrieve(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Retriev
     return {
         "passages": check.kept,
         "confidence": found.confidence if check.kept else 0.0,
+        "reranked": found.reranked,
         "verdicts": check.verdicts,
     }

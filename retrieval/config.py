@@ -78,6 +78,18 @@ class Calibration(_Strict):
     weights: dict[Feature, float]
 
 
+class Reranking(_Strict):
+    """A model that reads the question beside each of the first `candidates` chunks and puts those in a new order.
+
+    By its name and the hash of its weights. One that takes longer than `deadline_ms` leaves the order as it was.
+    """
+
+    name: str = Field(min_length=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    candidates: int = Field(ge=2, le=50)
+    deadline_ms: int = Field(ge=1, le=60_000)
+
+
 class RagConfig(_Strict):
     """One version of one way to retrieve.
 
@@ -102,6 +114,7 @@ class RagConfig(_Strict):
     grey: tuple[Share, Share]
     calibration: Calibration
     cross_language: Calibration | None = None
+    reranker: Reranking | None = None
 
     @model_validator(mode="after")
     def _grey_is_ordered(self) -> Self:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from domain.errors import FrontdeskError, KnowledgeError, StoreError
-from domain.ports import Clock, Embedder, Progress, Vector
+from domain.ports import Clock, Embedder, Progress, Reranker, Vector
 from retrieval.articles import (
     AUDIENCES,
     Article,
@@ -59,13 +59,14 @@ class Knowledge:
         clock: Clock,
         *,
         shipped: Path | None,
+        reranker: Reranker | None,
     ) -> None:
         self._files, self._store, self._shipped = files, store, shipped
         self._config, self._embedder, self._clock = config, embedder, clock
         self._pointer = Pointer()
         self._articles: list[Article] = []
-        self._search = PublicSearch(config, embedder)
-        self.pinned = PinnedVersions(store, embedder, config, lambda: self._pointer)
+        self._search = PublicSearch(config, embedder, reranker)
+        self.pinned = PinnedVersions(store, embedder, config, lambda: self._pointer, reranker)
         self._writing = asyncio.Lock()
         self._trouble = ""
         self.damage = ""
@@ -84,13 +85,15 @@ class Knowledge:
         *,
         shipped: Path | None = None,
         server: ServerPlace | None = None,
+        reranker: Reranker | None = None,
     ) -> "Knowledge":
         """Open a folder (made if absent) and serve its current version.
 
         With a `server` everything lies there instead, shared by replicas: one writes at a time, and a version that
         another has made or gone back to serves here within seconds.
 
-        `shipped` is the desk's folder of vectors made in advance (retrieval/shipped.py).
+        `shipped` is the desk's folder of vectors made in advance (retrieval/shipped.py). `reranker` is the one that the
+        configuration names, if any.
         Of a damaged folder the newest whole version serves, or none, while the lost one is built anew from its
         articles; `damage` says so. A version that another configuration filled is not served: `version` is "",
         every search raises KnowledgeError, and the next ingest rebuilds it. Raises StoreError.
@@ -98,8 +101,11 @@ class Knowledge:
         if embedder.name != config.embedder.name:
             what = f"{config.label} is made for {config.embedder.name}, not {embedder.name}"
             raise KnowledgeError(what, where=config.label, fix="load the embedder that the configuration names")
+        if config.reranker is not None and reranker is None:
+            what = f"{config.label} is made for {config.reranker.name}"
+            raise KnowledgeError(what, where=config.label, fix="load the reranker that the configuration names")
         opened = await asyncio.to_thread(open_store, folder, server, clock)
-        knowledge = cls(opened.files, opened.store, config, embedder, clock, shipped=shipped)
+        knowledge = cls(opened.files, opened.store, config, embedder, clock, shipped=shipped, reranker=reranker)
         knowledge.damage, knowledge.mending = opened.damage, bool(opened.lost)
         try:
             await knowledge._switch(opened.pointer)
@@ -167,7 +173,8 @@ class Knowledge:
         taken, and StoreError; in both cases the old version serves on.
         """
         async with self._alone():
-            reading, root = await asyncio.to_thread(_read_path, path, _from_thread(progress))
+            reading = await asyncio.to_thread(read_articles, path, _from_thread(progress))
+            root = str(await asyncio.to_thread(path.resolve))
             if not reading.articles:
                 first = f", first {reading.skipped[0].where}: {reading.skipped[0].why}" if reading.skipped else ""
                 what = f"no article could be taken ({len(reading.skipped)} skipped{first})"
@@ -376,11 +383,6 @@ class Knowledge:
         if self._config.cross_language is not None:
             detect_language("")  # its model is loaded now, not at the first question
         return _Opened(articles, self.pinned.shelf(record))
-
-
-def _read_path(path: Path, progress: Progress | None) -> tuple[Reading, str]:
-    reading = read_articles(path, progress)
-    return reading, str(path.resolve())
 
 
 def _from_thread(progress: Progress | None) -> Progress | None:

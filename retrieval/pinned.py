@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from weakref import WeakValueDictionary
 
 from domain.errors import KnowledgeError
-from domain.ports import Embedder
+from domain.ports import Embedder, Reranker
 from retrieval.config import RagConfig, load_rag_config
 from retrieval.search import PublicSearch
 from retrieval.shelf import AT_HAND, Shelf
@@ -17,9 +17,15 @@ class PinnedVersions:
     """The public collections of kept versions. Each is opened once, however many search it."""
 
     def __init__(
-        self, store: VectorStore, embedder: Embedder, config: RagConfig, pointer: Callable[[], Pointer]
+        self,
+        store: VectorStore,
+        embedder: Embedder,
+        config: RagConfig,
+        pointer: Callable[[], Pointer],
+        reranker: Reranker | None,
     ) -> None:
         """`pointer` gives what is kept now."""
+        self._reranker = reranker
         self._store, self._embedder, self._config, self._pointer = store, embedder, config, pointer
         self._shelves: WeakValueDictionary[str, Shelf] = WeakValueDictionary()
         self.held: Callable[[], Collection[str]] = tuple
@@ -39,7 +45,7 @@ class PinnedVersions:
     async def search(self, version: str, label: str) -> tuple[PublicSearch, RagConfig]:
         """Search a kept version under the configuration that filled it, and how that one is to be used.
 
-        Raises KnowledgeError where the version is gone, was filled otherwise, or wants another embedder; StoreError.
+        Raises KnowledgeError where the version is gone, was filled otherwise, or wants another embedder or a reranker; StoreError.
         """
         record = self._pointer().record(version)
         if record is None:
@@ -52,10 +58,11 @@ class PinnedVersions:
         if (
             config.label != label
             or config.embedder != self._config.embedder
+            or (config.reranker is not None and self._reranker is None)
             or record.embedder != config.embedder.sha256
         ):
-            what = f"{label} cannot be used beside {self._config.label}: another version of it, or another embedder"
+            what = f"{label} cannot be used beside {self._config.label}: another version of it, or another model"
             raise KnowledgeError(what, where=version, fix=f"start with FRONTDESK_RAG_CONFIG={label.partition('@')[0]}")
-        search = PublicSearch(config, self._embedder)
+        search = PublicSearch(config, self._embedder, self._reranker)
         search.serve(await asyncio.to_thread(self.shelf, record))
         return search, config

@@ -3,19 +3,20 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from domain.errors import FrontdeskError
-from domain.ports import Embedder, Found, Vector
-from domain.turn import Passage
+from domain.ports import Embedder, Found, Reranker, Vector
+from domain.turn import Passage, Reranked
 from retrieval.articles import Chunk
 from retrieval.confidence import Features, confidence
 from retrieval.config import Calibration, RagConfig
 from retrieval.glossary import translated
 from retrieval.language import detect_language
 from retrieval.lexical import Scores
+from retrieval.reranking import reranked
 from retrieval.shelf import Shelf
 from retrieval.text import words
 
@@ -29,7 +30,10 @@ FLOOR = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Chunks of a shelf by place, best first, with their fused scores, and what confidence is computed from."""
+    """Chunks of a shelf by place, best first, with their scores, and what confidence is computed from.
+
+    Scores are the fused ones, highest first; where a reranker has moved a chunk, it has the score of its new place.
+    """
 
     places: list[int]
     scores: list[float]
@@ -39,9 +43,11 @@ class Ranking:
 class PublicSearch:
     """The `Searcher` of a customer's turn. It is handed a shelf of public chunks and nothing else."""
 
-    def __init__(self, config: RagConfig, embedder: Embedder) -> None:
+    def __init__(self, config: RagConfig, embedder: Embedder, reranker: Reranker | None = None) -> None:
+        """`reranker` is asked only where the configuration says how."""
         self._config = config
         self._embedder = embedder
+        self._reranker = reranker
         self._shelf: Shelf | None = None
         self._why_not: FrontdeskError | None = None
 
@@ -65,21 +71,25 @@ class PublicSearch:
         if not question.strip() or not shelf.chunks:
             return Found([], 0.0), None
         vector = await self._embedder.query(question)
-        return await asyncio.to_thread(look, shelf, question, vector, self._config, k=k, without=without)
+        ranking = await asyncio.to_thread(rank, shelf, question, vector, self._config, without)
+        mark: Reranked = ""
+        if self._config.reranker is not None and self._reranker is not None and ranking.places:
+            rule = self._config.reranker
+            places, mark = await reranked(self._reranker, rule, shelf, question, ranking.places)
+            ranking = replace(ranking, places=places)
+        found, features = await asyncio.to_thread(_told, shelf, question, ranking, self._config, k)
+        return replace(found, reranked=mark), features
 
 
 def find(
     shelf: Shelf, question: str, vector: Vector, config: RagConfig, *, k: int, without: Collection[str] = frozenset()
 ) -> Found:
     """Search one shelf as if the articles `without` were not in it."""
-    return look(shelf, question, vector, config, k=k, without=without)[0]
+    return _told(shelf, question, rank(shelf, question, vector, config, without), config, k)[0]
 
 
-def look(
-    shelf: Shelf, question: str, vector: Vector, config: RagConfig, *, k: int, without: Collection[str] = frozenset()
-) -> tuple[Found, Features | None]:
-    """Search one shelf, and tell what the confidence was computed from."""
-    ranking = rank(shelf, question, vector, config, without)
+def _told(shelf: Shelf, question: str, ranking: Ranking, config: RagConfig, k: int) -> tuple[Found, Features | None]:
+    """The passages of a ranking, and what its confidence was computed from."""
     if ranking.features is None:
         return Found([], 0.0), None
     chosen = _choose(shelf, ranking, config, k)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.errors import BudgetError
 from domain.ports import ChatReply, ChatRequest, Found, ModelCard, Progress, SpanKind, TurnContext, Vector
-from domain.turn import Call, Passage, Payer, Score, Tier
+from domain.turn import Call, Passage, Payer, Reranked, Score, Tier
 
 DIMENSIONS = 64
 
@@ -75,10 +75,11 @@ class ShelfSearch:
     passages: list[Passage] = field(default_factory=list)
     confidence: float = 0.9
     asked: list[str] = field(default_factory=list)
+    reranked: Reranked = ""
 
     async def search(self, question: str, k: int = 5) -> Found:
         self.asked.append(question)
-        return Found(self.passages[:k], self.confidence)
+        return Found(self.passages[:k], self.confidence, self.reranked)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 import time
 
 import pytest
@@ -134,15 +135,20 @@ def test_nothing_is_loaded_before_first_use():
 
 
 def test_inference_leaves_the_event_loop_free():
+    go = threading.Event()
+
+    def held(text):
+        assert go.wait(60)  # nobody could say go, if the loop stood still meanwhile
+        return [float(len(text))]
+
     async def run():
-        embedder, _ = counting()
+        embedder, engines = counting()
         await embedder.warm()
+        engines[0].query = held
         asking = asyncio.create_task(embedder.query("q"))
-        ticks = 0
-        while not asking.done():
-            await asyncio.sleep(0.001)
-            ticks += 1
-        assert ticks > 1
+        await asyncio.sleep(0)
+        go.set()
+        assert await asking == [1.0]
 
     asyncio.run(run())
 
@@ -174,5 +180,23 @@ def test_weights_with_another_hash_stop_the_first_use():
         spec = EmbedderSpec("x", "numpy", (PinnedFile("numpy/__init__.py", "0" * 64),), CountingEngine, 1)
         with pytest.raises(WeightsError):
             await LocalEmbedder(spec, cache_size=2).query("a")
+
+    asyncio.run(run())
+
+
+def test_the_reranker_puts_the_answer_first_and_is_the_pinned_one():
+    from models.reranker import load_reranker  # noqa: PLC0415  # only here
+    from retrieval import load_rag_config  # noqa: PLC0415  # the two rooms meet only here
+
+    async def run():
+        pinned = load_rag_config("english-rerank").reranker
+        reranker = load_reranker(pinned.name)
+        other, answer = await reranker.scores(
+            "How long does a refund take?", ["The lamp has an oak foot. \ud800", "Your money is back within five days."]
+        )
+        assert answer > other + 1
+        assert (reranker.name, reranker.sha256) == (pinned.name, pinned.sha256)
+        with pytest.raises(SettingsError, match="no reranker named 'x'"):
+            load_reranker("x")
 
     asyncio.run(run())

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import math
+import re
+from dataclasses import replace
 
 import pytest
 from fakes import WordEmbedder
@@ -132,6 +134,9 @@ def test_the_result_names_our_figures_and_those_beside_them(tmp_path):
     other = Measured(CONFIG, [asked(["a"], tokens=40)], 1.0, 7)
     told = compared(given, material, measured, other)
     assert (told.as_json()["diff_hit@1"], told.as_json()["diff_tokens"]) == (1.0, -60.0)
+    assert "b_reranked" not in told.as_json()
+    slow = Measured(load_rag_config("english-rerank"), [replace(asked(["a"]), reranked="late")], 1.0, 7)
+    assert compared(given, material, measured, slow).as_json()["b_reranked"] == 0.0
     # A difference below 0 is no place on a scale from 0 to 1.
     assert "diff_hit@1" in page(told)
     assert 'cx="-' not in page(compared(given, material, other, measured))
@@ -238,3 +243,16 @@ def test_a_fit_tells_apart_what_can_be_told_apart():
     one = given["one"]
     told = (one.weight * said(one, names, found)).sum() / one.weight.sum()
     assert told == pytest.approx((one.weight * one.answerable).sum() / one.weight.sum(), abs=0.03)
+
+
+def test_the_pictures_are_those_of_the_pages_tables():
+    from evals.retrieval_pictures import FOLDER, PAGE, pictures  # noqa: PLC0415  # only here
+
+    text = PAGE.read_text("utf-8")
+    drawn = pictures(text)
+    assert drawn == {path.name: path.read_text("utf-8") for path in FOLDER.glob("retrieval-*.svg")}
+    assert all(f"(pictures/{name})" in text for name in drawn)
+    row = re.search(r"\| 0\.6-0\.7 \| (\d+) \| ([\d.]+) \| ([\d.]+) \|", text)
+    moved = pictures(text.replace(row[0], row[0].replace(row[3], "0.013")))
+    assert moved["retrieval-confidence.svg"] != drawn["retrieval-confidence.svg"]
+    assert moved["retrieval-latency.svg"] == drawn["retrieval-latency.svg"]

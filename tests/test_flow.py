@@ -100,6 +100,16 @@ def test_a_weak_model_is_asked_in_the_grey_band_whether_it_knows(tmp_path: Path)
     assert asyncio.run(turn(0.1)) == ("dont_know", ["answerable"])
 
 
+def test_a_receipt_says_that_the_reranker_was_late_and_the_next_turn_starts_afresh(tmp_path: Path) -> None:
+    async def turns() -> list[str]:
+        async with open_house(tmp_path, shelf=ShelfSearch([RETURNS], reranked="late")) as house:
+            first = await house.desk.ask(Question(ASKED), Pins(judge=False))
+            thanks = await house.desk.ask(Question("thanks!", thread_id=first.thread_id), Pins(judge=False))
+            return [house.store.ledger.get(reply.turn_id).reranked for reply in (first, thanks)]
+
+    assert asyncio.run(turns()) == ["late", ""]
+
+
 def test_not_knowing_twice_brings_a_person(tmp_path: Path) -> None:
     async def turns() -> None:
         async with open_house(tmp_path, shelf=ShelfSearch([RETURNS], confidence=0.05)) as house:

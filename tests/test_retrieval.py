@@ -253,6 +253,12 @@ def test_the_embedder_must_be_the_configurations(tmp_path):
         knowing(tmp_path, None, config=load_rag_config("english"))
 
 
+def test_a_configuration_with_a_reranker_wants_it(tmp_path):
+    rule = {"name": "reader", "sha256": "a" * 64, "candidates": 3, "deadline_ms": 9}
+    with pytest.raises(KnowledgeError, match="is made for reader"):
+        knowing(tmp_path, None, config=configured(reranker=rule))
+
+
 def test_searches_go_on_while_an_ingest_runs(tmp_path, shop):
     class Slow(CountingEmbedder):
         async def passages(self, texts, progress=None):

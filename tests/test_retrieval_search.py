@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_retrieval import configured
 
+from domain.errors import WeightsError
 from retrieval.articles import Chunk
 from retrieval.confidence import FEATURES, Features, confidence
 from retrieval.config import Calibration, RagConfig
 from retrieval.glossary import translated
 from retrieval.lexical import LexicalIndex
-from retrieval.search import find, rank
+from retrieval.search import PublicSearch, find, rank
 from retrieval.shelf import Shelf
 from retrieval.text import words
 
@@ -197,3 +198,52 @@ def test_nothing_stands_out_from_nothing():
     assert (one.dense_lead, one.lexical_lead, one.fused_lead, one.fused_gap) == (0, 0, 0, 0)
     two = rank(shelf(*ROWS), "kettle warranty", unit(0.2, 1), config()).features
     assert min(two.fused_gap, two.lexical_lead, two.fused_lead) > 0
+
+
+class Reader:
+    """A reranker that likes texts with a word in them; it may wait for ever, or fail."""
+
+    def __init__(self, word, fault=None):
+        self.word, self.fault, self.read = word, fault, []
+
+    async def scores(self, question, texts):
+        del question
+        self.read += texts
+        if self.fault is TimeoutError:
+            await asyncio.Event().wait()
+        if self.fault:
+            raise self.fault
+        return [float(self.word in text) - 9 for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("fault", "candidates", "order", "mark"),
+    [
+        (None, 3, ["c", "a", "b"], "done"),
+        (None, 2, ["a", "b", "c"], "done"),
+        (TimeoutError, 3, ["a", "b", "c"], "late"),
+        (WeightsError("gone"), 3, ["a", "b", "c"], "failed"),
+    ],
+)
+def test_a_reranker_orders_the_first_candidates_or_leaves_them(fault, candidates, order, mark):
+    rule = {"name": "reader", "sha256": "a" * 64, "candidates": candidates, "deadline_ms": 1 if fault else 60_000}
+    rules = config(reranker=rule, fusion=fusion(1, 0))
+    own = shelf(("a", "one", unit(1, 0.1)), ("b", "two", unit(1, 0.2)), ("c", "three kettles", unit(1, 0.3)))
+
+    class Pointing(WordEmbedder):
+        async def query(self, text):
+            del text
+            return unit(1, 0)
+
+    reader = Reader("kettles", fault)
+    search = PublicSearch(rules, Pointing(), reader)
+    search.serve(own)
+    plain = PublicSearch(config(fusion=fusion(1, 0)), Pointing(), reader)
+    plain.serve(own)
+    found, before = asyncio.run(search.search("which?", 3)), asyncio.run(plain.search("which?", 3))
+    assert [passage.article for passage in found.passages] == order
+    assert (found.reranked, before.reranked) == (mark, "")
+    assert [passage.article for passage in before.passages] == ["a", "b", "c"]
+    assert [passage.score for passage in found.passages] == [passage.score for passage in before.passages]
+    assert found.confidence == before.confidence
+    assert len(reader.read) == candidates

@@ -23,7 +23,7 @@ from evals.bench_kb import (
 )
 from evals.blocking import auroc
 from evals.ranking import DEPTH, PlainBm25, Ranked, differences, figures, mean
-from evals.run import Figure, Miss, Result, Run, Table
+from evals.run import Figure, Miss, Result, Run, Table, share
 from retrieval import RagConfig, default_rag_config, load_rag_config
 from retrieval.language import detect_language
 
@@ -153,6 +153,7 @@ def summed_up(
         [
             *figures(ours.rankings, relevant),
             *trust(ours.asked),
+            *_read_in_time(ours),
             *figures(words, relevant, "bm25_"),
             *figures(nearest, relevant, "plain_"),
         ],
@@ -226,9 +227,17 @@ def _costed(measured: Measured, relevant: Sequence[frozenset[str]], prefix: str)
     return [
         *figures(measured.rankings, relevant, prefix),
         *trust(measured.asked, prefix),
+        *_read_in_time(measured, prefix),
         Figure(f"{prefix}chunks", measured.chunks, measured.chunks),
         Figure(f"{prefix}ingest_s", round(measured.seconds, 1), measured.chunks),
     ]
+
+
+def _read_in_time(measured: Measured, prefix: str = "") -> list[Figure]:
+    """How often the reranker was in time, where there is one: the other questions were measured without it."""
+    if measured.config.reranker is None:
+        return []
+    return [share(f"{prefix}reranked", [one.reranked == "done" for one in measured.asked])]
 
 
 def _about(run: Run, material: Material) -> dict[str, object]:
