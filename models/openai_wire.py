@@ -22,8 +22,6 @@ from models.wire import Usage, WireError, WireReply
 
 TOP = 10
 """Alternatives asked for one token: all spellings of a choice ("Yes", " yes", "YES") are among them."""
-LIMITS = ("max_completion_tokens", "max_tokens")
-"""Names of the limit, the new one first."""
 BAD_REQUEST = frozenset({400, 413, 422})
 BUSY = 429
 RETRYABLE = frozenset({408, 409, BUSY})
@@ -49,28 +47,20 @@ class Wire:
             openai_proxy="",
             use_responses_api=False,
         )
-        self._client: openai.AsyncOpenAI = self._chat.root_async_client
-        self._body: dict[str, Any] = {"model": row.name}
-        if "temperature" in row.abilities:
-            self._body["temperature"] = 0.0
 
     async def ask(self, messages: Sequence[Message], *, max_tokens: int, logprobs: bool, schema: str = "") -> WireReply:
         """One request, one response, of the JSON `schema` where there is one. Raises WireError."""
-        # Past LangChain and the client's own checks of each message against its types: together they cost more
-        # processor time than guards, retrieval or books of a turn (docs/performance.md).
-        body = self._body | {"messages": [{"role": each.role, "content": each.text} for each in messages]}
-        body |= {LIMITS[0]: max_tokens} | ({LIMITS[1]: max_tokens} if self._legacy else {})
+        options = self._limit(max_tokens)
         if schema:
+            # Not as the library's own option: that parses the answer itself, and fails on one that was cut off.
             shape = {"name": "answer", "strict": True, "schema": json.loads(schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": shape}
+            extra = {"response_format": {"type": "json_schema", "json_schema": shape}}
+            options["extra_body"] = options.get("extra_body", {}) | extra
         if logprobs:
-            body |= {"logprobs": True, "top_logprobs": TOP}
+            options |= {"logprobs": True, "top_logprobs": TOP}
         with _faults():
-            response = await self._client.post("/chat/completions", body=body, cast_to=httpx.Response)
-            said = response.json()
-            choice = said["choices"][0]
-            content = choice["message"].get("content")
-            return WireReply(content if isinstance(content, str) else "", _counted(said.get("usage")), _top(choice))
+            said = await self._chat.ainvoke([_shaped(message) for message in messages], **options)
+            return WireReply(_text(said), _usage(said), _top(said))
 
     async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str | WireReply]:
         """One request; its words as they come, then the whole with the usage. Raises WireError.
@@ -78,9 +68,7 @@ class Wire:
         A stream that ends without saying why it ended was cut off.
         """
         words, usage, ended = list[str](), None, False
-        # Ollama and older servers know the limit only by its first name; OpenAI refuses both at once.
-        older: dict[str, Any] = {"extra_body": {LIMITS[1]: max_tokens}} if self._legacy else {}
-        options = {"max_tokens": max_tokens, "stream_usage": True} | older
+        options = self._limit(max_tokens) | {"stream_usage": True}
         with _faults():
             async for chunk in self._chat.astream([_shaped(message) for message in messages], **options):
                 said = _chunk(chunk)
@@ -92,6 +80,10 @@ class Wire:
         if not ended:
             raise WireError("the stream was cut off", retry=True)
         yield WireReply("".join(words), usage, {})
+
+    def _limit(self, max_tokens: int) -> dict[str, Any]:
+        # Ollama and older servers know the limit only by its first name; OpenAI refuses both at once.
+        return {"max_tokens": max_tokens} | ({"extra_body": {"max_tokens": max_tokens}} if self._legacy else {})
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -167,17 +159,9 @@ def _usage(said: AIMessage) -> Usage | None:
     return Usage(usage["input_tokens"], usage["output_tokens"], cached)
 
 
-def _counted(usage: Mapping[str, Any] | None) -> Usage | None:
-    """The same of a body that was not read by LangChain."""
-    if not usage:
-        return None
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    return Usage(usage["prompt_tokens"], usage["completion_tokens"], cached)
-
-
-def _top(choice: Mapping[str, Any]) -> dict[str, float]:
+def _top(said: AIMessage) -> dict[str, float]:
     """Probabilities of the first token's alternatives; empty when the server gives none."""
-    content = (choice.get("logprobs") or {}).get("content") or []
+    content = (said.response_metadata.get("logprobs") or {}).get("content") or []
     if not content:
         return {}
     return {entry["token"]: exp(entry["logprob"]) for entry in content[0].get("top_logprobs") or [content[0]]}
