@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from cli.main import build
 from store import HomeLock, read_owner
 
+pytestmark = pytest.mark.slow
 PROGRAM = Path(sys.executable).with_name("frontdesk")
 START_SECONDS = 60
 DESK = """\

@@ -108,6 +108,7 @@ print(len(store.ledger.recent(1000)), "alembic" in sys.modules)
     assert done.stdout.split() == ["200", "False"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_processes_that_open_a_new_store_at_once_all_get_the_same(
     kind: Kind, tmp_path: Path, request: pytest.FixtureRequest
