@@ -168,6 +168,7 @@ def test_what_is_none(find: Finder, text: str) -> None:
     assert mask(text, {}, find).text == text
 
 
+@pytest.mark.slow
 def test_ten_thousand_addresses_are_told_apart(find: Finder) -> None:
     text = " ".join(f"c{number}@mail.example" for number in range(10_000))
     masked = mask(text, {}, find)

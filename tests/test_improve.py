@@ -63,7 +63,7 @@ def test_a_bad_candidate_is_stopped_every_time(bad):
         assert not weighed.better
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.sets(st.sampled_from(CASES[:8]), min_size=1))
 def test_one_lost_refusal_stops_a_candidate_however_much_it_wins(lost):
     def bold(name):

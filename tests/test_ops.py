@@ -157,6 +157,7 @@ def test_an_empty_ledger_has_no_figure_and_no_fault(store: Store) -> None:
     assert found["budgets"][0]["limit_usd"] == BUDGET / 1e6
 
 
+@pytest.mark.slow
 def test_ten_thousand_turns_take_no_half_second(store: Store) -> None:
     keep_turns(store, 10_000, NOW, timedelta(days=30))
     # Computing time of all threads: at rest no answer takes longer, and a busy machine does not stretch it.

@@ -276,6 +276,7 @@ def test_a_store_that_became_read_only(outer_folder: Path) -> None:
         fails_in_one_line(folder, "writable")
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_of_saves_loses_nothing_that_was_committed(place: Place) -> None:
     program = f"""
 import sys

@@ -267,6 +267,7 @@ print(spent, lost)
 """
 
 
+@pytest.mark.slow
 def test_several_processes_never_pass_the_limit(place: Place) -> None:
     clock = FrozenClock(START)
     store = place.open(clock, daily_limit=5_000)

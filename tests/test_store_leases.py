@@ -77,6 +77,7 @@ def test_a_lease_in_redis_ends_by_itself(redis_url: str, store: Store) -> None:
     assert client.pttl(key) > 500
 
 
+@pytest.mark.slow
 def test_while_redis_is_away_the_database_keeps_leases(store: Store) -> None:
     with running_redis() as url:
         one, other = (RedisLeases(connect_redis(url), store.leases) for _ in range(2))
