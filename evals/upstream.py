@@ -116,7 +116,8 @@ def serve(app: Any) -> None:
 
     import uvicorn  # noqa: PLC0415
 
-    with socket.socket() as listener:
+    # The protocol is named so that asyncio switches Nagle's algorithm off: a response else waits 40 ms for its second half.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(BACKLOG)
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
