@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes import CountingIds, FrozenClock, ListTracer, ScriptedChat, ShelfSearch, WordEmbedder
+from places import open_store
 
 from domain.ports import CacheKey, Ids
 from domain.profile import DeskProfile
@@ -114,7 +115,7 @@ async def open_house(  # each is a part that some test replaces
     clock, tracer, embedder = FrozenClock(), tracer or ListTracer(), WordEmbedder()
     shelf = shelf or ShelfSearch([RETURNS])
     chat = chat or ScriptedChat(card=None)
-    store = Store.open(folder, clock, url=url, vault_key=vault_key, daily_limit=1_000_000, exports=exports)
+    store = open_store(folder, clock, url=url, vault_key=vault_key, daily_limit=1_000_000, exports=exports)
     opened = AsyncExitStack()
     saver = await open_saver(folder, opened, url)
     guards = Guards.load(

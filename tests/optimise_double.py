@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes import FrozenClock
+from places import open_store
 from test_models_chat import Status, Upstream, row, said
 
 from models.catalog import Endpoint, Route
@@ -110,7 +111,7 @@ class Workshop:
 @contextmanager
 def workshop(folder: Path, proposal: str = BETTER) -> Iterator[Workshop]:
     models, clock = Models(proposal), FrozenClock()
-    store = Store.open(folder / "state", clock, daily_limit=1_000_000_000)
+    store = open_store(folder / "state", clock, daily_limit=1_000_000_000)
     try:
         yield Workshop(models, store, folder, clock)
     finally:

@@ -1,12 +1,15 @@
 """Where a store may be: a file, or a database of a real Postgres server that is started from its wheel."""
 
+import atexit
 import itertools
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,7 +19,9 @@ import psycopg
 from fakes import FrozenClock
 
 from store import Store
+from store.db import FILE
 from store.engine import Database
+from store.sqlite import save_copy
 
 Kind = Literal["sqlite", "postgres"]
 KINDS: tuple[Kind, ...] = ("sqlite", "postgres")
@@ -45,10 +50,7 @@ class PostgresServer:
             self._has_template = True
             self._run(f"CREATE DATABASE {TEMPLATE}")
             with tempfile.TemporaryDirectory() as folder:
-                store = Store.open(Path(folder), FrozenClock(), url=self.url(TEMPLATE))
-                with store._database.write() as connection:
-                    connection.exec_driver_sql("DELETE FROM meta")
-                store.close()
+                _make_empty(Path(folder), self.url(TEMPLATE))
         return self._create(f"TEMPLATE {TEMPLATE}")
 
     def drop(self, url: str) -> None:
@@ -106,6 +108,30 @@ def running_postgres(settings: Sequence[str] = CARELESS) -> Iterator[PostgresSer
                 server.cleanup()
 
 
+def open_store(folder: Path, clock: FrozenClock, *, url: str = "", **options: Any) -> Store:
+    """Open the store. A folder without one gets one that is migrated already: that takes longer than most tests."""
+    if not url and folder.is_dir() and not (folder / FILE).exists():
+        shutil.copyfile(_empty_file(), folder / FILE)
+    return Store.open(folder, clock, url=url, **options)
+
+
+@cache
+def _empty_file() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="frontdesk-empty-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _make_empty(folder / "made")
+    save_copy(folder / "made" / FILE, folder / FILE)
+    return folder / FILE
+
+
+def _make_empty(folder: Path, url: str = "") -> None:
+    # Migrated, and bound to no key yet: the first store that opens a copy brings its own.
+    store = Store.open(folder, FrozenClock(), url=url)
+    with store._database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM meta")
+    store.close()
+
+
 @dataclass
 class Place:
     """Where one desk's store is. What was opened here is closed with it, and its database removed from `server`."""
@@ -122,7 +148,7 @@ class Place:
     def open(self, clock: FrozenClock | None = None, **options: Any) -> Store:
         """Open the store; twice gives two that share their data, as two processes would."""
         start = FrozenClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
-        store = Store.open(self.folder, clock or start, url=self.url, **options)
+        store = open_store(self.folder, clock or start, url=self.url, **options)
         self._opened.append(store)
         return store
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import structlog
 from fakes import FrozenClock
+from places import open_store
 from pydantic import ValidationError
 from test_figures import BASE
 
@@ -118,7 +119,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, receiver: Receiver) -> Iterator[Bench]:
     clock = FrozenClock(NOW)
-    store = Store.open(tmp_path, clock, daily_limit=1_000)
+    store = open_store(tmp_path, clock, daily_limit=1_000)
     yield Bench(store, clock, receiver, tmp_path)
     store.close()
 
@@ -230,7 +231,7 @@ def test_a_redirect_is_not_followed(bench: Bench) -> None:
 
 
 def test_of_several_processes_one_looks(bench: Bench) -> None:
-    other = Store.open(bench.folder, bench.clock, daily_limit=1_000)
+    other = open_store(bench.folder, bench.clock, daily_limit=1_000)
     bench.pay(500)
     watches = [bench.watch(), bench.watch(other), bench.watch(other)]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fakes import FrozenClock, ScriptedChat, WordEmbedder
 from house import open_house
+from places import open_store
 
 from domain.ports import CachedAnswer, CacheKey
 from domain.turn import Pins
@@ -15,7 +16,6 @@ from evals.near_misses import near_misses
 from graph.record import Question
 from models.answer_cache import AnswerCache
 from models.same_question import exact_form, same_question
-from store import Store
 
 ANSWER = "You can return a lamp within 30 days."
 ASKED = "How long can I return a lamp?"
@@ -110,7 +110,7 @@ def test_a_measurement_is_given_no_old_answer_and_leaves_none(tmp_path):
 @pytest.mark.parametrize("field", ["desk", "release", "knowledge", "language", "rag_config", "prompt", "model"])
 def test_every_bound_of_an_answer_separates(tmp_path, field):
     async def story() -> list[CachedAnswer | None]:
-        store = Store.open(tmp_path, FrozenClock())
+        store = open_store(tmp_path, FrozenClock())
         cache = AnswerCache(store.answers(timedelta(hours=1)), WordEmbedder())
         await cache.keep(ASKED, KEY, CachedAnswer(ASKED, ANSWER, [], "m", 7))
         other = CacheKey(**{name: "vi" if name == field else getattr(KEY, name) for name in KEY.__slots__})

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fakes import FrozenClock
 from house import open_house
 from openapi_fuzz import Description, check_answer, made_requests
+from places import open_store
 from structlog.testing import capture_logs
 
 from api import create_app
 from domain.settings import Settings
 from graph.record import Question
-from store import Store
 
 OWNER = {"Authorization": f"Bearer {TOKEN}"}
 SECRET = "a shared secret of more than 32 characters"
@@ -48,7 +48,7 @@ async def real_door(folder: Path, **chosen):
 @pytest.mark.parametrize(("method", "path"), DESCRIPTION.operations(), ids=lambda part: part)
 def test_no_request_that_can_be_made_from_the_description_breaks_the_door(method, path, tmp_path):
     asked = made_requests(DESCRIPTION, method, path, examples=8)
-    store = Store.open(tmp_path, FrozenClock(), daily_limit=1_000_000)
+    store = open_store(tmp_path, FrozenClock(), daily_limit=1_000_000)
 
     async def work(door):
         for request in asked:

@@ -6,11 +6,11 @@ import json
 import pytest
 from api_fakes import ANSWER, FakeService, ScriptedDesk, at_door, events_of
 from fakes import FrozenClock
+from places import open_store
 from structlog.testing import capture_logs
 
 from domain.errors import NotFoundError, OverloadedError, StoreError, ThreadBusyError
 from domain.ports import ModelCard
-from store import Store
 
 SESSION = "session-" + "a" * 43
 
@@ -220,7 +220,7 @@ def test_a_thread_of_the_page_is_read_with_its_session():
 
 
 def test_a_request_for_a_person_is_withdrawn_by_its_user_only(tmp_path):
-    store = Store.open(tmp_path, FrozenClock(), daily_limit=1_000_000)
+    store = open_store(tmp_path, FrozenClock(), daily_limit=1_000_000)
     store.threads.claim("t1", store.vault.user_hash("lan"))
     opened = store.tickets.open(
         "t1", "turn-1", store.vault.user_hash("lan"), department="repairs", reason="customer_asked", summary="lamp"

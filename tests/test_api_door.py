@@ -10,11 +10,11 @@ import httpx
 import pytest
 from api_fakes import BASE, TOKEN, FakeService, ScriptedDesk, at_door
 from fakes import FrozenClock
+from places import open_store
 from structlog.testing import capture_logs
 
 from api.gate import is_loopback
 from domain.errors import KnowledgeError, StoreError
-from store import Store
 
 JSON = {"Content-Type": "application/json"}
 OWNER = {"Authorization": f"Bearer {TOKEN}"}
@@ -325,7 +325,7 @@ def test_the_owner_asks_as_the_terminal_does():
 def test_the_owner_searches_ingests_and_is_written_down(tmp_path):
     articles = tmp_path / "articles"
     articles.mkdir()
-    store = Store.open(tmp_path, FrozenClock(), daily_limit=1_000_000)
+    store = open_store(tmp_path, FrozenClock(), daily_limit=1_000_000)
 
     async def work(door):
         found = await door.post("/admin/search", {"question": "how long?", "k": 1}, headers=OWNER)

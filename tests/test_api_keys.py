@@ -12,10 +12,10 @@ from api_fakes import FakeService, at_door
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fakes import FrozenClock
+from places import open_store
 
 from domain.errors import SettingsError
 from domain.settings import Settings, read_settings
-from store import Store
 
 SESSION = "session-" + "a" * 43
 SECRET = "a shared secret of more than 32 characters"
@@ -34,7 +34,7 @@ def bearer(text):
 @contextmanager
 def keyed(tmp_path, **settings):
     """A service with a key of every scope."""
-    store = Store.open(tmp_path, FrozenClock(), daily_limit=1)
+    store = open_store(tmp_path, FrozenClock(), daily_limit=1)
     for scope in SCOPES:
         store.keys.add(f"the {scope}", scope, key_of(scope))
     yield FakeService(store=store, settings=Settings(llm="off", **settings))
@@ -160,7 +160,7 @@ def test_keys_are_made_and_closed_through_the_api_and_stand_in_the_audit_log(tmp
 
 
 def test_a_wrong_secret_takes_as_long_as_an_unknown_key(tmp_path):
-    store = Store.open(tmp_path, FrozenClock())
+    store = open_store(tmp_path, FrozenClock())
     store.keys.add("shop", "chat", key_of("chat"))
     wrong, unknown = key_of("chat")[:-1] + "x", "fd_ffffffffffff_" + "c" * 43
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import FrozenClock
+from places import open_store
 from sqlalchemy import insert
 
 from domain.errors import UsageError
@@ -46,7 +47,7 @@ BASE = Receipt(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store.open(tmp_path, FrozenClock(NOW), daily_limit=1_000_000)
+    made = open_store(tmp_path, FrozenClock(NOW), daily_limit=1_000_000)
     yield made
     made.close()
 

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 from fakes import FrozenClock, WordEmbedder
+from places import open_store
 
 from domain.errors import UsageError
 from domain.receipt import Receipt
 from domain.turn import Passage, Source, Step
 from graph.gaps import drift, gaps, group_by_meaning, retrieval_figures
 from retrieval.articles import ArticleInfo
-from store import Store
 
 PLAIN = Receipt(
     turn_id="t0", thread_id="th", trace_id="0" * 32, desk="lamps", user="u0", at="2026-11-21T08:00:00+00:00",
@@ -44,7 +44,7 @@ ASKED = [
 @pytest.fixture
 def service(tmp_path):
     clock = FrozenClock()
-    store = Store.open(tmp_path, clock)
+    store = open_store(tmp_path, clock)
     for receipt in ASKED:
         store.ledger.save(receipt)
     infos = [ArticleInfo(f"a{n}", title, "public", "en", "", "") for n, title in enumerate(SUBJECTS)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fakes import FrozenClock, WordEmbedder
+from places import open_store
 from test_tracing_log import read
 
 from domain.settings import Settings
@@ -26,7 +27,7 @@ PROMETHEUS_OWN = {"le", "instance", "job"}
 
 def watched(tmp_path: Path) -> tuple[Metrics, Store, ModelClient]:
     clock = FrozenClock(datetime(2026, 11, 21, 9, tzinfo=UTC))
-    store = Store.open(tmp_path, clock, daily_limit=1_000_000)
+    store = open_store(tmp_path, clock, daily_limit=1_000_000)
     routes = load_catalog().routes(openai_api_key="sk-test")
     chat = ModelClient(routes, budget=store.budget, clock=clock, jitter=lambda: 0.0, timeout=1.0)
     metrics = Metrics()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from fakes import FrozenClock, ShelfSearch
+from places import open_store
 
 from domain.errors import KnowledgeError, NotFoundError, UsageError
 from domain.ports import ModelCard
@@ -18,7 +19,6 @@ from domain.turn import Call, Passage, Score, Step, Verdict
 from graph import operators
 from graph.operations import OPERATIONS, run
 from retrieval.articles import ArticleInfo, IngestReport, KnowledgeVersion, Skip
-from store import Store
 
 
 @dataclass
@@ -91,7 +91,7 @@ class LengthRouter:
 
 @pytest.fixture
 def service(tmp_path):
-    store = Store.open(tmp_path, FrozenClock())
+    store = open_store(tmp_path, FrozenClock())
     passages = [
         Passage("a#1", "a", "Returns", "30 days to return.", 0.9),
         Passage("a#2", "a", "Returns", "Keep the box.", 0.8),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from api_fakes import PROFILE, FakeService, Guarded, Model, Released, Shelf, at_door
 from fakes import FrozenClock
+from places import open_store
 from synthetic import keep_turns
 from test_figures import BASE
 
@@ -30,7 +31,7 @@ BUDGET = 1_000_000
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store.open(tmp_path, FrozenClock(NOW), daily_limit=BUDGET)
+    made = open_store(tmp_path, FrozenClock(NOW), daily_limit=BUDGET)
     yield made
     made.close()
 

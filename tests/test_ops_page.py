@@ -11,10 +11,10 @@ import pytest
 from api_fakes import TOKEN, FakeService
 from browser import NEEDS_BROWSER, browsing, photograph
 from fakes import FrozenClock, WordEmbedder
+from places import open_store
 from synthetic import keep_turns
 
 from api import create_app
-from store import Store
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 SECONDS = 90.0
@@ -42,7 +42,7 @@ class Reviewed(FakeService):
 def in_browser(
     folder: Path, turns: int, work: Callable[[Any], Awaitable[Any]], **options: Any
 ) -> tuple[Any, list[str]]:
-    store = Store.open(folder, FrozenClock(NOW), daily_limit=2_000_000)
+    store = open_store(folder, FrozenClock(NOW), daily_limit=2_000_000)
     if turns:
         keep_turns(store, turns, NOW, timedelta(days=30))
     service = Reviewed(store=store, clock=FrozenClock(NOW))

@@ -10,12 +10,12 @@ import pytest
 from fakes import FrozenClock
 from langfuse_double import BASIC
 from langfuse_prompts_double import Prompts, langfuse_prompts
+from places import open_store
 
 from domain.errors import FrontdeskError, UsageError
 from domain.settings import read_settings
 from graph.mirroring import pull, push
 from prompts import PromptLibrary
-from store import Store
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def double() -> Iterator[Prompts]:
 @pytest.fixture
 def service(tmp_path: Path, double: Prompts) -> Iterator[Any]:
     clock = FrozenClock()
-    store = Store.open(tmp_path / "state", clock)
+    store = open_store(tmp_path / "state", clock)
     settings = read_settings(langfuse_host=double.url, langfuse_public_key="pk-test", langfuse_secret_key="sk-test")
     yield SimpleNamespace(
         settings=settings, prompts=PromptLibrary.load(), desk_folder=tmp_path, store=store, clock=clock

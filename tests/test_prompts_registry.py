@@ -11,13 +11,13 @@ import yaml
 from fakes import FrozenClock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from places import open_store
 
 from domain.errors import UsageError
 from domain.turn import Message
 from graph import prompting
 from prompts import PromptLibrary
 from prompts.registry import LIBRARY, export_prompts, parse_prompt, parse_prompts, prompt_file
-from store import Store
 
 FILE = """\
 name: answer
@@ -36,7 +36,7 @@ ANSWER = ("bad", "better", "zero_shot", "one_shot", "chain_of_thought", "safety_
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Any]:
-    store = Store.open(tmp_path / "state", FrozenClock())
+    store = open_store(tmp_path / "state", FrozenClock())
     desk = tmp_path / "desk"
     desk.mkdir()
     yield SimpleNamespace(clock=FrozenClock(), store=store, desk_folder=desk, prompts=PromptLibrary.load())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fakes import CountingIds, FrozenClock, ScriptedChat, WordEmbedder
 from house import PROFILE
+from places import open_store
 from test_retrieval import configured, write
 
 from domain.errors import ConflictError, KnowledgeError, NotFoundError, UsageError
@@ -74,7 +75,7 @@ class Place:
 async def opened(folder: Path, profile: DeskProfile = PROFILE) -> AsyncIterator[Place]:
     clock, chat, embedder, opened = FrozenClock(), Chat(), WordEmbedder(), AsyncExitStack()
     settings = Settings(llm="off", ner="off")
-    store = Store.open(folder / "state", clock, daily_limit=1_000_000)
+    store = open_store(folder / "state", clock, daily_limit=1_000_000)
     knowledge = await Knowledge.open(folder / "kb", configured(grey=(0.0, 0.0)), embedder, clock)
     articles = write(folder / "articles", returns="You can return a lamp within 30 days. It must be unused.")
     await knowledge.ingest(articles)

@@ -4,9 +4,9 @@ import pytest
 from fakes import FrozenClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import open_store
 
 from domain.errors import NotFoundError, UsageError
-from store import Store
 from store.keys import Keys
 
 TEXT = "fd_0123456789ab_" + "s" * 43
@@ -14,7 +14,7 @@ TEXT = "fd_0123456789ab_" + "s" * 43
 
 @pytest.fixture
 def keys(tmp_path):
-    store = Store.open(tmp_path, FrozenClock())
+    store = open_store(tmp_path, FrozenClock())
     yield store.keys
     store.close()
 
@@ -36,7 +36,7 @@ def test_a_key_is_known_by_its_text_alone(keys: Keys, tmp_path):
     st.sampled_from(["", TEXT[:-1], TEXT + "s", TEXT.replace("ss", "st", 1), TEXT.replace("ab_", "ac_")]) | st.text()
 )
 def test_nothing_else_opens(tmp_path_factory, text):
-    store = Store.open(tmp_path_factory.mktemp("keys"), FrozenClock())
+    store = open_store(tmp_path_factory.mktemp("keys"), FrozenClock())
     store.keys.add("shop", "chat", TEXT)
     assert (store.keys.check(text) is not None) == (text == TEXT)
     store.close()

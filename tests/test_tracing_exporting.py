@@ -21,13 +21,13 @@ from fakes import FrozenClock, ScriptedChat
 from house import open_house
 from langfuse import LangfuseOtelSpanAttributes as Names
 from langfuse_double import BASIC, Double, langfuse
+from places import open_store
 from sqlalchemy import text
 
 from domain.receipt import Receipt
 from domain.turn import Call, Passage, Pins, Score, Step, TraceParent, Verdict
 from graph.exporting import Exporter
 from graph.record import Question
-from store import Store
 from tracing import Metrics
 from tracing.server import LangfuseServer
 
@@ -89,7 +89,7 @@ class Sending:
 
     def __init__(self, folder: Path, url: str, *, backlog: int = 1000, seconds: float = 1.0, key: str = "sk-test"):
         self.clock = FrozenClock()
-        self.store = Store.open(folder, self.clock, exports=True)
+        self.store = open_store(folder, self.clock, exports=True)
         self.metrics = Metrics()
         self.waited: list[float] = []
         self.exporter = Exporter(
@@ -424,7 +424,7 @@ def test_retention_counts_what_was_never_delivered(tmp_path: Path) -> None:
 
 
 def test_without_exports_nothing_is_put_down(tmp_path: Path) -> None:
-    store = Store.open(tmp_path, FrozenClock())
+    store = open_store(tmp_path, FrozenClock())
     store.ledger.save(receipt(1))
     store.ledger.add_scores(receipt(1).turn_id, [Score("grounding", 1.0)], (), Step("judge", 3.0, 120.0))
     store.feedback.add(receipt(1).turn_id, "up")

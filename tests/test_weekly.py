@@ -14,6 +14,7 @@ import pytest
 from fakes import FrozenClock, WordEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import open_store
 from synthetic import keep_turns, turn
 
 from domain.errors import UsageError
@@ -66,7 +67,7 @@ PASSAGE = Passage("returns#0", "returns", "Returning a lamp", "You may return it
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     clock = FrozenClock()
-    store = Store.open(tmp_path, clock, daily_limit=1_000_000)
+    store = open_store(tmp_path, clock, daily_limit=1_000_000)
     infos = [ArticleInfo(f"a{n}", title, "public", "en", "", "") for n, title in enumerate(TITLES)]
     service = SimpleNamespace(
         store=store,
