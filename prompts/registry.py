@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -185,6 +186,7 @@ class PromptLibrary:
         return [line.text for prompt in self.all() for line in prompt.messages if line.role == "system"]
 
 
+@lru_cache(maxsize=128)  # every release that is opened reads the library anew, and YAML is slow to read
 def parse_prompt(text: str, *, where: str) -> Prompt:
     """One prompt file's text. Raises UsageError with the place and what is wrong with it."""
     return _made(_yaml(text, where), where)

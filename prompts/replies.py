@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -38,7 +39,7 @@ class Replies:
             "phone": profile.contact.phone,
         }
         self._hours = {language: _hours(profile.contact, language) for language in get_args(Language)}
-        self._texts = _defaults()
+        self._texts = dict(_defaults())
         for name, keys in OVERRIDES.items():
             own: Localised = getattr(profile.texts, name)
             for language in get_args(Language):
@@ -68,7 +69,8 @@ def _hours(contact: Contact, language: Language) -> str:
     return f"{hours} ({zone})" if hours and zone else hours
 
 
-def _defaults() -> dict[tuple[str, Language], Sentences]:
+@cache
+def _defaults() -> Mapping[tuple[str, Language], Sentences]:
     read: Mapping[str, Mapping[Language, list[str]]] = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     return {
         (key, language): _checked(tuple(sentences), where=f"replies.yaml: {key}")
