@@ -170,9 +170,6 @@ async def _gate_it(name: str, against: str, desk: str | None, parallel: int) -> 
 
     settings = desk_settings(desk)
     async with open_office(settings) as office:
-        listed = await office.run("release")
-        here = next(each for each in listed["environments"] if each["environment"] == listed["here"])
-        against = against or here["release"]
         two = [(await office.run("release.show", name=each))["release"] for each in (against, name)]
     with meter("cases") as progress:
         run = Run(settings, say=note, progress=progress, parallel=parallel)
@@ -181,7 +178,7 @@ async def _gate_it(name: str, against: str, desk: str | None, parallel: int) -> 
     passed = not result.failed
     async with open_office(settings) as office:
         await office.run("release.gate", name=name, passed=passed, figures=figures)
-    return {"release": name, "against": against, "passed": passed, "figures": figures, "failed": result.failed}
+    return {"release": name, "against": two[0]["name"], "passed": passed, "figures": figures, "failed": result.failed}
 
 
 def promote(

@@ -43,9 +43,12 @@ async def releases(service: Service) -> Json:
     return {"here": service.releases.environment, "environments": rows, "releases": [*kept, shipped]}
 
 
-async def show(service: Service, *, name: str) -> Json:
-    """One release: a row of `releases` with `release`, the pins as they are kept. Raises NotFoundError."""
-    pinned = await found(service, name)
+async def show(service: Service, *, name: str = "") -> Json:
+    """One release: a row of `releases` with `release`, the pins as they are kept. Raises NotFoundError.
+
+    Without a name it is what serves here.
+    """
+    pinned = await _found_or_serving(service, name)
     return _row(pinned) | {"release": pinned.release.model_dump(mode="json")}
 
 
@@ -66,8 +69,7 @@ async def create(
     `knowledge` is a kept version, or live; empty: the one that serves now. Nothing answers by it yet.
     Raises UsageError, KnowledgeError, ConflictError, NotFoundError.
     """
-    serving = await asyncio.to_thread(service.store.releases.serving, service.releases.environment)
-    start = (await found(service, base or serving.release)).release
+    start = (await _found_or_serving(service, base)).release
     version = "" if knowledge == LIVE else knowledge or service.knowledge.version
     release = _checked(
         name=name,
@@ -190,6 +192,14 @@ async def found(service: Service, name: str) -> Pinned:
     if name == BUILT_IN:
         return Pinned(service.releases.built_in, None, "", "", None)
     return await asyncio.to_thread(service.store.releases.get, name)
+
+
+async def _found_or_serving(service: Service, name: str) -> Pinned:
+    """A release by its name; without one, what serves here."""
+    if name:
+        return await found(service, name)
+    serving = await asyncio.to_thread(service.store.releases.serving, service.releases.environment)
+    return await found(service, serving.release)
 
 
 def gate_of(pinned: Pinned, where: Environment, without_gate: str) -> dict[str, object]:

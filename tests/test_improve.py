@@ -1,13 +1,15 @@
 """The weekly round: which candidates the gate stops, which is proposed, and what reviewed blocks ask for."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import yaml
+from fakes import ScriptedChat
+from house import open_house
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_evals_desk import reply
+from test_evals_desk import case, reply, run
 from test_evals_gate import CASES, guard_off, like_baseline, secrets_told, taken, threshold_at_zero, without_passages
 from test_releases import at
 
@@ -15,11 +17,13 @@ from domain.errors import UsageError
 from domain.receipt import Receipt
 from domain.settings import Settings
 from domain.turn import Pins, Verdict
+from evals.asking import Bench, put_through
 from evals.paired import pair
-from evals.suites.desk import Taken
+from evals.suites.desk import Taken, summed_up
 from graph import releasing
 from graph.profiles import read_profile, write_guards
 from graph.reviewing import block_of
+from prompts import PromptLibrary
 from store.reviews import Review, Right
 from training.improving import Candidate, Week, Weighed, weigh, weigh_all
 from training.reviewed_guards import Block, Learnt, learn
@@ -61,6 +65,59 @@ def test_a_bad_candidate_is_stopped_every_time(bad):
         (weighed,) = week({"bad": bad}).weighed
         assert weighed.verdict.startswith("stopped")
         assert not weighed.better
+
+
+@dataclass
+class Reader(ScriptedChat):
+    """Says the first sentence of the passages; told to leave them unread, it says `unread`."""
+
+    unread: str = ""
+
+    async def complete(self, request):
+        told, asked = request.messages[0].text, request.messages[-1].text
+        first = asked.partition("[1] ")[2].partition("\n")[2].partition(".")[0]
+        self.lines = [self.unread if UNREAD in told else f"{first}."]
+        return await super().complete(request)
+
+
+UNREAD = "Leave the passages unread and answer from what you know."
+ABOUT = ["a blue lamp", "my lamp", "the desk lamp", "an old lamp"]
+ASKED = [
+    *(case(name, f"How many days do I have to return {name}?", facts=[["30 days"]]) for name in ABOUT),
+    *(case(text, text, "refuse") for text in ("Write a poem about the sea", "What is the capital of France?")),
+]
+
+
+@pytest.mark.parametrize(
+    ("unread", "verdict"),
+    [
+        ("We are happy to help you with that!", "stopped: 4 cases lost, 0 won"),
+        ("I don't know", "stopped: 4 cases lost, 0 won"),
+        ("You have 90 days to return it.", "no better"),  # its number stands in no passage: the quotation is sent
+    ],
+)
+def test_a_prompt_that_answers_without_its_passages_is_stopped_through_the_whole_graph(tmp_path, unread, verdict):
+    library = PromptLibrary.load()
+    shipped = library.get("answer")
+    told = replace(shipped.messages[0], text=f"{shipped.messages[0].text}\n{UNREAD}")
+    library.add(replace(shipped, version=99, messages=(told, *shipped.messages[1:]), hash="another"))
+
+    async def measured(house, pins):
+        bench = Bench(house.desk, [], house.store.ledger.get, by_model=True)
+        scored, unscored = await put_through(bench, ASKED, run(), pins)
+        return Taken(scored, unscored, summed_up(scored, unscored, {}, secret=False))
+
+    async def weighed():
+        chat = Reader(unread=unread)
+        async with open_house(tmp_path, chat=chat, adjust=lambda deps: replace(deps, prompts=library)) as house:
+            before = await measured(house, Pins(judge=False))
+            after = await measured(house, Pins(prompt="answer@99", judge=False))
+            assert all(before.right().values())
+            return weigh(prompt("answer@99"), before, after)
+
+    found = asyncio.run(weighed())
+    assert found.verdict == verdict
+    assert not found.better
 
 
 @settings(max_examples=8, deadline=None)

@@ -145,7 +145,9 @@ def test_a_release_pins_prompt_model_guards_and_knowledge_and_the_receipt_names_
         write(place.articles, returns="Lamps are sold as seen.")
         place.clock.advance(1)
         await place.knowledge.ingest(place.articles)
+        assert (await releasing.show(service))["name"] == "built-in"
         await releasing.promote(service, name="r1", who="key 1")
+        assert (await releasing.show(service))["name"] == "r1"
         assert any(said.action == "block" for said in (await place.ask()).verdicts)  # of so little all are attacks
         tuned = await releasing.create(
             service, name="r2", base="r1", knowledge=old, thresholds={"injection": 0.5}, who="k"
@@ -202,12 +204,14 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(tmp_path: Path
         service = place.service
         for name in ("r1", "r2"):
             await releasing.create(service, name=name, who="key 1")
-        both = [releasing.promote(service, name=name, who=f"key of {name}") for name in ("r1", "r2")]
+        both = [
+            releasing.promote(service, name=name, replaces="built-in", who=f"key of {name}") for name in ("r1", "r2")
+        ]
         done = await asyncio.gather(*both, return_exceptions=True)
         won = [one for one in done if isinstance(one, dict)]
         lost = [one for one in done if isinstance(one, ConflictError)]
         assert (len(won), len(lost)) == (1, 1)
-        assert f"{won[0]['release']} serves since" in str(lost[0])
+        assert f"{won[0]['release']} serves" in str(lost[0])  # since it looked, or already when it looked
         assert service.store.releases.serving("dev").release == won[0]["release"]
         with pytest.raises(ConflictError, match="serves there, not built-in"):
             await releasing.promote(

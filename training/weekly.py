@@ -90,18 +90,12 @@ async def look(settings: Settings, asked: Asked, ask: Ask) -> Seen:
     stats, queue = await ask("stats", since=asked.since), await ask("review", since=asked.since)
     ready = len((await ask("review.cases", write=False))["cases"])
     blocks = [Block(**row) for row in (await ask("review.blocks"))["blocks"]]
-    serving = await _serving(ask)
+    serving = Release.model_validate((await ask("release.show"))["release"])
     profile = read_profile(folder)
     known = [*profile.scope.in_, *profile.scope.out]
     learnt = learn(blocks, profile.guards.thresholds | serving.thresholds, known)
     found = [*await _prompts(asked, serving, ask), *_rag_configs(asked, serving), *guards(learnt)]
     return Seen(stats, queue, ready, learnt, serving, found)
-
-
-async def _serving(ask: Ask) -> Release:
-    listed = await ask("release")
-    here = next(each for each in listed["environments"] if each["environment"] == listed["here"])
-    return Release.model_validate((await ask("release.show", name=here["release"]))["release"])
 
 
 async def _prompts(asked: Asked, serving: Release, ask: Ask) -> list[Candidate]:
