@@ -1,7 +1,10 @@
-"""Letters and endings of English and Vietnamese words: what every room that compares words agrees on."""
+"""Letters and endings of English and Vietnamese words and sentences: what every room that compares words agrees on."""
 
+import re
 import unicodedata
 
+SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s)|\n")
+"""A sentence is over when the blank behind it is there: "4." may go on "50", "mai." may go on "lan@shop.example"."""
 VOWELS = frozenset("aeiouy")
 SHORT = 3
 

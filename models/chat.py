@@ -17,7 +17,7 @@ from models.breaker import Breaker
 from models.catalog import LOCAL, TIERS, Endpoint, ModelRow, Prices, Route
 from models.pace import Pace
 from models.tokens import estimate_request, estimate_tokens
-from models.wire import StreamedReply, Usage, WireError, WireReply, choice_probabilities
+from models.wire import HELD, StreamedReply, Usage, WireError, WireReply, choice_probabilities
 
 if TYPE_CHECKING:
     from models.openai_wire import Wire
@@ -69,9 +69,9 @@ class _Attempts:
             return said.usage
         return self.guess(said.text)
 
-    def guess(self, text: str) -> Usage:
-        """An upper bound of what `text` took, where nobody has counted."""
-        written = min(self.max_tokens, estimate_tokens(text) + self.route.row.thinking_tokens)
+    def guess(self, text: str, unheard: int = 0) -> Usage:
+        """An upper bound of what `text` took, and so many tokens behind it, where nobody has counted."""
+        written = min(self.max_tokens, estimate_tokens(text) + unheard + self.route.row.thinking_tokens)
         return Usage(estimate_request(self.request.messages), written, 0)
 
     def probabilities(self, said: WireReply) -> dict[str, float]:
@@ -158,7 +158,7 @@ class ModelClient:
         return said.reply
 
     def stream(self, request: ChatRequest, *, streamed: bool = True) -> StreamedReply:
-        """The same, word by word. After the first word nothing is tried again. `streamed` False: all at once.
+        """The same as it is written, by the sentence at most (models/joined.py). After the first word nothing is tried again. `streamed` False: all at once.
 
         Iterating raises a ModelError with the calls made, as `complete` does. Whoever may leave before the
         end closes it (`contextlib.aclosing`): what was written so far is then paid for and in `calls`.
@@ -260,7 +260,7 @@ class ModelClient:
             raise
         finally:
             if error and attempts.written and not usage.output:
-                usage = attempts.guess(attempts.written)
+                usage = attempts.guess(attempts.written, HELD)
             await self._book(attempts, hold, usage, error, (began, at))
         attempts.reply = ChatReply(piece.text, attempts.calls, probabilities, attempts.route.card)
 

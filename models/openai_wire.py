@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from domain.turn import Message, Role
 from models.catalog import OPENAI, Route
+from models.joined import Joiner
 from models.wire import Usage, WireError, WireReply
 
 TOP = 10
@@ -35,7 +36,11 @@ class Wire:
     def __init__(self, route: Route) -> None:
         endpoint, row = route.endpoint, route.row
         # A proxy of the environment is for the outside: it must not see requests to this machine.
-        self._http = httpx.AsyncClient(trust_env=not endpoint.private, timeout=None)  # noqa: S113 - the caller's deadline
+        self._http = httpx.AsyncClient(
+            trust_env=not endpoint.private,
+            timeout=None,  # noqa: S113 - the caller's deadline
+            event_hooks={"response": [Joiner()]},
+        )
         self._legacy = endpoint.name != OPENAI
         self._chat = ChatOpenAI(
             model=row.name,
@@ -46,7 +51,9 @@ class Wire:
             http_async_client=self._http,
             openai_proxy="",
             use_responses_api=False,
+            stream_chunk_timeout=None,  # the caller's deadline holds for each word
         )
+        self._chat.async_client = _Plain(self._chat.root_async_client, self._chat.async_client)
 
     async def ask(self, messages: Sequence[Message], *, max_tokens: int, logprobs: bool, schema: str = "") -> WireReply:
         """One request, one response, of the JSON `schema` where there is one. Raises WireError."""
@@ -63,7 +70,7 @@ class Wire:
             return WireReply(_text(said), _usage(said), _top(said))
 
     async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str | WireReply]:
-        """One request; its words as they come, then the whole with the usage. Raises WireError.
+        """One request; its first word, then its sentences as they end, then the whole with the usage. Raises WireError.
 
         A stream that ends without saying why it ended was cut off.
         """
@@ -88,6 +95,28 @@ class Wire:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+class _Plain:
+    """Stands before the library's completions: a stream's events stay the dicts that langchain makes of them anyway.
+
+    The library builds checked objects of each event, which langchain takes apart again: most of an event's time.
+    """
+
+    def __init__(self, client: openai.AsyncOpenAI, completions: Any) -> None:
+        self._client, self._completions = client, completions
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._completions, name)
+
+    async def create(self, **payload: Any) -> Any:
+        """As the library's. Raises what it raises."""
+        if not payload.get("stream"):
+            return await self._completions.create(**payload)
+        more = payload.pop("extra_body", None) or {}
+        plain = openai.AsyncStream[object]
+        body = payload | more
+        return await self._client.post("/chat/completions", body=body, cast_to=object, stream=True, stream_cls=plain)
 
 
 @contextmanager

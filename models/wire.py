@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from domain.ports import ChatReply
 from domain.turn import Call
 
+HELD = 32
+"""Events of a stream, a token each, that are joined at most before they pass: so much may be written and not be heard of."""
 LEAST_MASS = 0.1
 """Less probability than this on all choices together: the model was saying something else."""
 

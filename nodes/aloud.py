@@ -5,19 +5,16 @@ screen has passed the guards as one text. The first sentence that does not pass 
 sees the whole, decides then. What only a whole answer shows is left to it as well.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Iterator
 
 from domain.turn import Turn, language_of
+from domain.words import SENTENCE_END
 from guards import OutputCheck
 from nodes.deps import Deps
 from prompts import DONT_KNOW
 
 Say = Callable[[str], None]
 """Tells a checked piece of the answer, masked, to whoever reads along."""
-
-END = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s)|\n")
-"""A sentence is over when the blank behind it is there: "4." may go on "50", "mai." may go on "lan@shop.example"."""
 
 
 class Aloud:
@@ -49,7 +46,7 @@ class Aloud:
 
     def _ended(self) -> Iterator[str]:
         """The answer up to each sentence that has come to its end since the last time."""
-        while match := END.search(self._text, self._seen):
+        while match := SENTENCE_END.search(self._text, self._seen):
             self._seen = match.end()
             yield self._text[: self._seen].strip()
 
