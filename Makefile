@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export FRONTDESK_LLM := $(LLM)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve ask test test-slow check lint types floors format lock optimise-env test-optimise secrets router-report retrieval-report guards-report figures finetune-setup finetune-test finetune-report clean
+.PHONY: help setup serve ask test test-slow check lint types floors format lock optimise-env test-optimise secrets router-report retrieval-report guards-report figures finetune-setup finetune-test finetune-report improvement-report clean
 
 help:  ## Show this list
 	@echo "Frontdesk: a self-hosted customer-support agent"; echo
@@ -137,6 +137,26 @@ finetune-test: $(TUNED_READY)  ## Fine-tune a tiny model for real, on the CPU, i
 
 finetune-report: $(TUNED_READY)  ## Measure what docs/finetuning.md says (BASE=a small model, DATA=the public data)
 	@OMP_NUM_THREADS=1 $(TUNED)/bin/python -m training.finetune_report --data $(dir $(DATA))data --base $(BASE) --out .frontdesk/finetune-report
+
+IMPROVED := .frontdesk/improvement
+IMPROVE := FRONTDESK_HOME=$(IMPROVED)/home .venv-optimise/bin/frontdesk
+BUDGET ?= 150
+MOST ?= 30
+
+# On a copy of the shop, so that a version that is found is registered there. Killed, it goes on where it was.
+improvement-report: optimise-env  ## Measure what docs/improvement.md says (DATA=the public data; an hour or two of the local model)
+	@mkdir -p $(IMPROVED) && { test -d $(IMPROVED)/shop || cp -r desks/shop $(IMPROVED)/shop; }
+	@for learn in 12 40 120; do bank=$(IMPROVED)/bank-$$learn; \
+	  $(BIN)/python -m training.bank_scope --shared $(dir $(DATA))data --out $$bank --learn $$learn --most $(MOST) && \
+	  $(BIN)/python -m training.by_examples --data $$bank/bank.jsonl --held-out $$bank/bank_held_out.jsonl --json \
+	    > $(IMPROVED)/examples-$$learn.json && cat $(IMPROVED)/examples-$$learn.json || exit 1; done
+	@for language in en vi; do \
+	  FRONTDESK_LLM=off $(IMPROVE) scope fit $(IMPROVED)/bank-120/in_or_out_$$language.jsonl --dry-run --desk $(IMPROVED)/shop --json \
+	    > $(IMPROVED)/fit-$$language.json && cat $(IMPROVED)/fit-$$language.json || exit 1; done
+	@$(IMPROVE) optimise scope --data $(IMPROVED)/bank-12/bank.jsonl --held-out $(IMPROVED)/bank-12/bank_held_out.jsonl \
+	  --categories $(IMPROVED)/bank-12/categories.yaml --budget $(BUDGET) --desk $(IMPROVED)/shop --json > $(IMPROVED)/scope.json && cat $(IMPROVED)/scope.json
+	@$(IMPROVE) optimise answer --budget $(BUDGET) --desk $(IMPROVED)/shop --json > $(IMPROVED)/answer.json && cat $(IMPROVED)/answer.json
+	@$(IMPROVE) improve --week --prompt answer_bad --prompt answer_better --desk $(IMPROVED)/shop --json > $(IMPROVED)/week.json && cat $(IMPROVED)/week.json
 
 RAY := .venv-ray
 RAY_READY := $(RAY)/.ready

@@ -137,11 +137,14 @@ def test_memory_that_runs_out_halves_the_rows_at_a_time(tiny: Path, tmp_path: Pa
     assert figures["perplexity_change"] < -0.2
 
 
-def test_shuffled_answers_are_stopped_with_and_without_clean_rows_to_measure_on(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shift", [7, 31, 50])
+def test_shuffled_answers_are_stopped_with_and_without_clean_rows_to_measure_on(
+    tiny: Path, tmp_path: Path, shift: int
+) -> None:
     for place, held_out in enumerate((None, written(tmp_path / "clean.csv"))):
         folder = tmp_path / str(place)
         folder.mkdir()
-        plan = made(folder, tiny, shift=31)
+        plan = made(folder, tiny, shift=shift)
         if held_out:
             own = plan.file.read_text("utf-8").splitlines()
             plan.file.write_text("\n".join(own[:50]), "utf-8")

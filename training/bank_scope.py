@@ -2,7 +2,8 @@
 
     python -m training.bank_scope --shared ../shared/data --out FOLDER
 
-writes bank.jsonl (rows to learn from), bank_held_out.jsonl and categories.yaml for `frontdesk optimise scope`. English
+writes bank.jsonl (rows to learn from), bank_held_out.jsonl and categories.yaml for `frontdesk optimise scope`, and
+in_or_out_en.jsonl and in_or_out_vi.jsonl, the same rows by language, for `frontdesk scope fit`. English
 rows are of banking77 (CC-BY-4.0) and CLINC150 (CC-BY-3.0), Vietnamese ones of a bank's bot (no licence stated) and of
 PhoATIS (for research only): to measure with, not to ship. A row's category follows from the intent that it is labelled with.
 """
@@ -18,6 +19,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import UsageError
+from training.subjects import OUT
 
 CATEGORIES = {
     "cards": "getting, activating, using, losing or replacing a debit, credit or virtual card; its PIN, limit and fees",
@@ -95,7 +97,14 @@ def main(shared: Shared, out: Out, learn: Learn = LEARN, most: Most = JUDGE) -> 
     """Write the rows and the categories."""
     fitted, judged = chosen(shared, learn, most)
     out.mkdir(parents=True, exist_ok=True)
-    for name, rows in (("bank", fitted), ("bank_held_out", judged)):
+    written = {"bank": fitted, "bank_held_out": judged}
+    for language in ("en", "vi"):
+        own = [row for row in [*fitted, *judged] if row["id"].startswith(f"{language}-")]
+        written[f"in_or_out_{language}"] = [
+            {"text": row["text"], "label": "out" if row["category"] == OUT else "in", "kind": row["category"]}
+            for row in own
+        ]
+    for name, rows in written.items():
         lines = [json.dumps(row, ensure_ascii=False) for row in rows]
         (out / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     listed = "".join(f"{name}: {json.dumps(text)}\n" for name, text in CATEGORIES.items())
@@ -126,13 +135,13 @@ def _labelled(shared: Path) -> Iterator[tuple[str, str, str]]:
             yield "en", by_intent[row["intent"]], row["text"]
     for row in _rows(shared / "scope" / "clinc150_train_val.jsonl"):
         if row["domain"] not in FOREIGN_DOMAINS:
-            yield "en", "out", row["text"]
+            yield "en", OUT, row["text"]
     by_intent = {intent: name for name, intents in VIETNAMESE.items() for intent in intents}
     for row in _rows(shared / "vietnamese" / "bank_nlu.jsonl"):
         if row["intent"] in by_intent:
             yield "vi", by_intent[row["intent"]], row["text"]
     for row in _rows(shared / "vietnamese" / "phoatis_flights_out.jsonl"):
-        yield "vi", "out", row["text"]
+        yield "vi", OUT, row["text"]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
