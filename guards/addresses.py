@@ -55,6 +55,13 @@ STREET_FORMS = (
     r"(?<!\w)(?:PSC|CMR|Unit|USS|USNS|USNV|USCGC) [\w]{1,15},?(?: Box \d{1,5})?\s{1,3}(?:[AFD]PO) A[AEP] \d{5}",
 )
 STREETS = tuple([re.compile(form) for form in STREET_FORMS])
+GLUED = 3
+"""The form whose street is one word in front of its number: tried where a word that ends so is."""
+GLUED_ENDS = (
+    "strasse", "straße", "str.", "straat", "gatan", "gata", "gate", "gade", "vagen", "vägen", "vegen", "vej", "veien", "weg", "platz", "allee", "gasse",
+    "laan", "plein", "kade", "katu", "tie", "polku", "kuja", "utja", "útja", "utca",
+)  # fmt: skip
+NUMBERED = re.compile(r" (?=\d)")
 # Behind these a house number and whatever follows it is an address, in whatever case.
 ANNOUNCED = re.compile(
     r"(?:\b(?:new |home |my |billing |shipping |delivery |mailing |postal |street )?address(?: of [\w ]{1,40})?(?: (?:is|was|to|at|with|on it is|as))?(?: now)?|\b(?:lives?|living|reside[sd]?|stay(?:ing)?) (?:at|on)|"
@@ -129,8 +136,10 @@ def addresses(text: str) -> Iterator[Span]:
 
 
 def _starts(text: str) -> Iterator[tuple[int, int]]:
-    for pattern in STREETS:
-        for match in pattern.finditer(text):
+    lower = text.lower().replace("ſ", "s")
+    glued = any(lower.endswith(GLUED_ENDS, 0, blank.start()) for blank in NUMBERED.finditer(lower))
+    for form, pattern in enumerate(STREETS):
+        for match in pattern.finditer(text) if glued or form != GLUED else ():
             yield match.span()
     for cue in ANNOUNCED.finditer(text):
         body = ANNOUNCED_BODY.match(text, cue.end())

@@ -92,17 +92,17 @@ def days_between(dates: Sequence[Figure]) -> set[float]:
 
 def wrong_weekdays(text: str, said: Sequence[Figure], sources: Sequence[str]) -> list[str]:
     """Weekdays beside a date with its year that is none of them, unless a source says so itself."""
-    folded, told = fold(text), [fold(source) for source in sources]
+    days = {one.written: [day for day in _days(one) if day[0] is not None] for one in said if one.kind == "date"}
+    dated = {written: known for written, known in list(days.items())[:MOST] if known}
+    folded = fold(text) if dated else ""
     wrong: list[str] = []
-    for figure in list({figure.written: figure for figure in said if figure.kind == "date"}.values())[:MOST]:
-        days = [day for day in _days(figure) if day[0] is not None]
-        written = re.escape(figure.written.strip())
+    for name, known in dated.items():
+        written = re.escape(name.strip())
         for match in re.finditer(
             rf"\b({_WEEKDAY})\W{{1,3}}(?:the |ngay )?{written}|{written}\W{{1,3}}({_WEEKDAY})\b", folded
         ):
-            name = match[1] or match[2]
-            right = not days or any(_date(day, COMMON).weekday() == WEEKDAYS[name] for day in days)
-            if not right and not any(match[0] in source for source in told):
+            right = any(_date(day, COMMON).weekday() == WEEKDAYS[match[1] or match[2]] for day in known)
+            if not right and not any(match[0] in fold(source) for source in sources):
                 wrong.append(match[0])
     return wrong
 

@@ -54,15 +54,9 @@ class InventedNames:
         names = [name for name in _names(seen.original) if fold(name) not in GENERAL | NO_NAMES]
         if not names:
             return None
-        known = self._desk + _known(
-            " ".join(
-                [
-                    evidence.question,
-                    *(f"{fact['title']} {fact['text']}" for fact in evidence.facts),
-                    *(f"{passage.title} {passage.section} {passage.text}" for passage in evidence.passages),
-                ]
-            )
-        )
+        texts = [f"{fact['title']} {fact['text']}" for fact in evidence.facts]
+        texts += [f"{passage.title} {passage.section} {passage.text}" for passage in evidence.passages]
+        known = "".join([self._desk, *map(_known, [evidence.question, *texts])])
         translated = not any(VIETNAMESE.search(passage.text) for passage in evidence.passages)
         for name in names:
             stem = _letters(name.removesuffix("'s").removesuffix("’s"))
@@ -92,7 +86,7 @@ def _letters(text: str) -> str:
     return "".join(letter for letter in fold_each(text).lower() if letter.isalnum())
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _known(text: str) -> str:
-    """Kept for the turns under way, whose answers are checked sentence by sentence against the same texts."""
+    """Kept for the turns to come, which rest on the same passages."""
     return _letters(text)

@@ -16,7 +16,7 @@ from domain.turn import Passage
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
 from guards.dates import days_between, follows, spans, wrong_weekdays
 from guards.domain_rules import desk_texts
-from guards.figures import Figure, agree, figures
+from guards.figures import Figure, Kind, agree, figures
 
 MAX_OPERANDS = 120
 """Numbers that are combined; a longer source makes every small number a sum of two others."""
@@ -43,7 +43,7 @@ class Numbers:
     """Blocks answers with invented numbers."""
 
     def __init__(self, desk: DeskView) -> None:
-        self._desk = _source("\n".join(desk_texts(desk.profile)))
+        self._desk = "\n".join(desk_texts(desk.profile))
 
     def check(self, seen: Inspected) -> Finding | None:
         evidence = seen.evidence
@@ -52,18 +52,20 @@ class Numbers:
         said = figures(_bare(seen.text))
         if not said:
             return None
-        told = "\n".join([evidence.question, *(f"{fact['title']} {fact['text']}" for fact in evidence.facts)])
-        shown = "\n".join(f"{each.title}\n{each.section}\n{each.text}" for each in evidence.passages)
-        asked, read = _source(told), _source(shown)
-        known = [*asked, *read, *self._desk]
-        loose = [figure for figure in said if not any(agree(figure, other) for other in known)]
+        told = [evidence.question, *(f"{fact['title']} {fact['text']}" for fact in evidence.facts)]
+        shown = [f"{each.title}\n{each.section}\n{each.text}" for each in evidence.passages]
+        sources = [*told, *shown, self._desk]
+        loose = [figure for figure in said if not any(_holds(text, figure) for text in sources)]
+        asked = [figure for text in told for figure in _source(text)] if loose else []
+        read = [figure for text in shown for figure in _source(text)] if loose else []
         if loose:
             stated = [figure for figure in said if figure not in loose]
             sums = {*_combined(asked, [*asked, *read]), *_combined(stated, stated)}
             loose = [figure for figure in loose if figure.kind != "number" or figure.readings.isdisjoint(sums)]
         if loose:
-            loose = _not_reckoned(loose, [*asked, *stated], [*asked, *read], (told, shown, seen.text))
-        wrong = loose or wrong_weekdays(seen.text, said, (told, shown))
+            texts = ("\n".join(told), "\n".join(shown), seen.text)
+            loose = _not_reckoned(loose, [*asked, *stated], [*asked, *read], texts)
+        wrong = loose or wrong_weekdays(seen.text, said, (*told, *shown))
         return Finding("block", "ungrounded", 1.0) if wrong else None
 
 
@@ -87,10 +89,26 @@ def _not_reckoned(
     return list(islice(wrong, 1))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _source(text: str) -> tuple[Figure, ...]:
-    """Kept for the turns under way: an answer that is told sentence by sentence is held against its source each time."""
+    """Of one passage, fact or question: no figure spans two. Kept for the turns to come, which rest on the same passages."""
     return tuple(figures(NOT_FIGURES.sub(" ", text), source=True))
+
+
+@lru_cache(maxsize=1024)
+def _readings(text: str) -> dict[Kind, frozenset[object]]:
+    """Every reading of a source's figures, by their kind; dates are compared otherwise."""
+    kinds = {figure.kind for figure in _source(text)}
+    return {
+        kind: frozenset[object]().union(*(one.readings for one in _source(text) if one.kind == kind)) for kind in kinds
+    }
+
+
+def _holds(source: str, figure: Figure) -> bool:
+    """Whether a figure of a source agrees with this one."""
+    if figure.kind == "date":
+        return any(agree(figure, other) for other in _source(source))
+    return not figure.readings.isdisjoint(_readings(source).get(figure.kind, ()))
 
 
 def _bare(text: str) -> str:

@@ -32,6 +32,8 @@ SAID = (
     r"\bh[oọ] (?:v[aà] )?t[eê]n(?: [a-zà-ỹ]+){0,3}\s?(?:l[aà]|:)",
     r"\bt[eê]n (?:t[oô]i|em|m[iì]nh|anh|ch[iị]|ch[aá]u|m[eẹ]|b[oố]|v[oợ]|ch[oồ]ng|kh[aá]ch(?: h[aà]ng)?|ng[uư][oờ]i nh[aậ]n|ng[uư][oờ]i g[uử]i|ch[uủ] (?:th[eẻ]|t[aà]i kho[aả]n)|t[aà]i kho[aả]n)(?: c[uủ]a (?:t[oô]i|em|m[iì]nh))?\s?(?:l[aà]|:)",
 )
+# What a text must hold, in lower case, for the cue of the same place to be looked for.
+SAID_NEEDS = (("name",), ("name",), ("name",), ("under",), ("called", "named"), ("ten", "tên"), ("ten", "tên"))
 SAID_BODY = rf"[ \t]{{0,2}}[\"“']?(?P<name>{NAME}|{LOW}(?:[ \t]{LOW}){{0,2}})"
 # What follows is a name if it is written as one.
 BEFORE = (
@@ -109,13 +111,14 @@ class Names:
 
     def __call__(self, text: str) -> Iterator[Span]:
         """Names that something announces."""
-        for pattern in self._said:
-            for match in pattern.finditer(text):
+        lower = text.lower()
+        for pattern, needs in zip(self._said, SAID_NEEDS, strict=True):
+            for match in pattern.finditer(text) if any(need in lower for need in needs) else ():
                 yield from _trimmed(text, *match.span("name"), any_case=True)
         for pattern in self._before:
             for match in pattern.finditer(text):
                 yield from self._plausible(text, *match.span("name"))
-        for pattern in (SIGNED, DASHED, BLOCK, TITLED):
+        for pattern in (SIGNED, DASHED, BLOCK, TITLED) if "\n" in text else (TITLED,):
             for match in pattern.finditer(text):
                 yield from self._plausible(text, *match.span("name"))
         for match in LOWER_TITLED.finditer(text):

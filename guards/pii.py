@@ -69,6 +69,14 @@ PATTERNS = {
 }
 """By kind; one with a question mark counts only behind a cue. Case is ignored."""
 
+WORTH = re.compile(
+    r"@|[(\[{] ?at ?[)\]}]|\d(?:[ .()/-]{0,2}\d){5}|\d\d[ -]?[^\W\d_]{1,2}\d?[ .-]{0,3}\d{3}|\d\.\d{1,3}\.\d{1,3}\.\d|[^\W\d_]{2}\d\d|"
+    r":[0-9a-f]{0,4}:|[^\W_]{26}",
+    re.IGNORECASE,
+)
+"""What every find of Presidio's holds one of: an at, six digits near each other, the middle of a plate, four numbers
+with points, the head of an IBAN, two colons of an IP address, a long word. Where none is, it need not be asked."""
+
 CUES = {
     "PHONE?": r"phone|tele?phone|\btel\b|\bcell|mobile|\bcall\b|whatsapp|zalo|viber|\bfax\b|text me|\bsms\b|\bdial|\bring\b|answering|messages? to|reach (?:me|us|him|her)|contact|hotline|"
     r"dien thoai|\bdt\b|\bsdt\b|so may|di dong|goi (?:cho |lai |toi |em |minh )|lien he|lien lac",
@@ -139,7 +147,7 @@ class Finder:
         return sorted(Span(places[span.start], places[span.end], span.kind) for span in found)
 
     def _numbers(self, text: str) -> Iterator[Span]:
-        if not any(letter.isdigit() or letter in "@([{" for letter in text):
+        if not WORTH.search(text):
             return
         if self._engine is None:
             self.warm()
@@ -194,7 +202,7 @@ class Pii:
 
     def check(self, seen: Inspected) -> Finding | None:
         evidence = seen.evidence or Evidence()
-        public = self._said_by_desk + _public(" \n ".join(passage.text for passage in evidence.passages))
+        public = self._said_by_desk + "".join([_public(passage.text) for passage in evidence.passages])
         placeholders = {canonical(value): name for name, value in evidence.own.items()}
         pieces, end, removed = [], 0, list[str]()
         for span in _apart(self._find(seen.original), seen.original):
@@ -229,9 +237,9 @@ def canonical(value: str) -> str:
     return "".join(letter for letter in value.lower() if letter.isalnum() or letter == "@")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _public(text: str) -> str:
-    """Kept for the turns under way, whose answers are checked sentence by sentence against the same passages."""
+    """Kept for the turns to come, which rest on the same passages."""
     return canonical(text)
 
 
@@ -248,9 +256,10 @@ def _windowed(engine: "AnalyzerEngine", text: str) -> Iterator[Span]:
     no_tokens = engine.nlp_engine.process_text("", "en")
     for begin in range(0, len(text), WINDOW):
         left = max(0, begin - OVERLAP)
-        for each in engine.analyze(
-            text[left : begin + WINDOW + OVERLAP], "en", score_threshold=SCORE, nlp_artifacts=no_tokens
-        ):
+        window = text[left : begin + WINDOW + OVERLAP]
+        if not WORTH.search(window):
+            continue
+        for each in engine.analyze(window, "en", score_threshold=SCORE, nlp_artifacts=no_tokens):
             if begin <= left + each.start < begin + WINDOW:
                 yield Span(left + each.start, left + each.end, each.entity_type)
 

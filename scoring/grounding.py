@@ -49,7 +49,7 @@ class Support:
     capped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Read:
     """Texts as sentences are held against them: their pieces, the words of each, the pairs of words, the numbers."""
 
@@ -85,21 +85,37 @@ async def supports(answer: str, texts: Sequence[str], embedder: Embedder | None)
 def supported_in_words(answer: str, texts: Sequence[str]) -> list[tuple[float, int]]:
     """Each sentence's support by words alone (0..1), and how many words it has: as `supports` without an embedder."""
     read = _read(tuple(texts))
-    found = []
-    for sentence in answer_sentences(answer):
-        own = content_words(sentence)
-        share = _covered(own, read)
-        found.append((min(share, WITHOUT_ITS_NUMBER) if numbers(sentence) - read.values else share, len(own)))
-    return found
+    return [_in_words(sentence, read) for sentence in answer_sentences(answer)]
+
+
+@lru_cache(maxsize=1024)
+def _in_words(sentence: str, read: _Read) -> tuple[float, int]:
+    """Kept for the turns under way: the sentences of an answer that grows are asked about again and again."""
+    own = content_words(sentence)
+    share = _covered(own, read)
+    return min(share, WITHOUT_ITS_NUMBER) if numbers(sentence) - read.values else share, len(own)
 
 
 @lru_cache(maxsize=256)
 def _read(texts: tuple[str, ...]) -> _Read:
     """Kept for the turns under way: an answer that is told sentence by sentence is held against its texts each time."""
-    said = [piece.text for text in texts for piece in pieces(text)]
+    read = [_read_one(text) for text in texts]
+    return _Read(
+        [text for one in read for text in one.said],
+        [words for one in read for words in one.words],
+        [words for one in read for words in one.held],
+        frozenset[tuple[str, str]]().union(*(one.pairs for one in read)),
+        frozenset[str]().union(*(one.values for one in read)),
+    )
+
+
+@lru_cache(maxsize=512)
+def _read_one(text: str) -> _Read:
+    """Kept for the turns to come, which are answered from the same passages."""
+    said = [piece.text for piece in pieces(text)]
     words = [content_words(text) for text in said]
     pairs = frozenset(pair for own in words for pair in pairwise(own))
-    values = {number for text in texts for number in numbers(PARTED.sub(r"\1", text)) | spelled_numbers(text)}
+    values = numbers(PARTED.sub(r"\1", text)) | spelled_numbers(text)
     return _Read(said, words, [frozenset(own) for own in words], pairs, frozenset(values))
 
 
