@@ -2,8 +2,9 @@
 
 Starts the real `frontdesk serve` on the shop, over an upstream of its own that recites the first passage of each prompt, one
 word every 30 ms. The delay of a sentence: from the moment in which the upstream has sent the blank behind it, that is when
-it is known to be one, to its token event at the client. One reader at a time hears three sentences; of many at a time each
-hears the passage again and again for SECONDS, and they begin spread over SECONDS, so that at the end all are open together.
+it is known to be one, to its token event at the client. One reader at a time hears three sentences. Many are let in one
+after the other, and when all are there the upstream begins to speak to all of them, WORDS words to each. From the number
+on at which the server's core is full, more streams only wait longer: there the command stops.
 `python -m evals.streaming 50` measures 50 open streams and writes nothing.
 """
 
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,10 +32,18 @@ HOUSE = Path(__file__).resolve().parent.parent
 PAGE = HOUSE / "docs" / "http.md"
 BEGIN, END = "<!-- streaming -->", "<!-- /streaming -->"
 PAUSE = 0.03
-SECONDS = 12.0
-"""About 400 words: longer than nearly any answer of a support desk."""
+SLOTS = 30
+"""The streams are spoken to in turns, so that no burst of words comes every 30 ms."""
+WORDS = 150
+"""A long answer of a support desk: 900 characters."""
+ENTER = 0.15
+"""Seconds from one reader's question to the next one's."""
+LATE = 40.0
+"""Seconds after the last question in which all are to be there."""
 ROUNDS = 32
-OPEN = (10, 25, 50, 100, 200)
+OPEN = (10, 50, 100, 200)
+HOPELESS = 1.0
+"""Seconds that the latest sentences (p95) wait where the server takes in more words than it can do: there no more are tried."""
 READY_SECONDS = 300.0
 FIRST_PASSAGE = re.compile(r"\[1\] [^\n]*\n(.+)")
 SENTENCE = re.compile(r"(?<=[.!?])\s")
@@ -46,8 +55,10 @@ class Upstream:
 
     def __init__(self) -> None:
         self.ended: dict[str, list[float]] = defaultdict(list)
-        self.seconds = 0.0
-        self.open = self.most_open = 0
+        self.words = 0
+        self.open = self.most_open = self.begun = 0
+        self.speak, self.there = asyncio.Event(), asyncio.Semaphore(0)
+        self._slots: list[set[Recital]] = [set() for _ in range(SLOTS)]
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, then goodbye."""
@@ -66,24 +77,55 @@ class Upstream:
             self.open -= 1
             writer.close()
 
+    async def conduct(self) -> None:
+        """Give every open stream a word every 30 ms."""
+        due = time.perf_counter()
+        while True:
+            for slot in self._slots:
+                for recital in list(slot):
+                    if not recital.say():
+                        slot.discard(recital)
+                due += PAUSE / SLOTS
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+
     async def _recite(self, writer: asyncio.StreamWriter, prompt: str, number: str) -> None:
         match = FIRST_PASSAGE.search(prompt)
-        sentences = SENTENCE.split(match[1])[:3] if match else ["Nothing here."]
+        sentences = [one.split() for one in SENTENCE.split(match[1])[:3]] if match else [["Nothing", "here."]]
+        while self.words > sum(map(len, sentences)):
+            sentences += sentences[: len(sentences)]
         writer.write(HEAD)
-        began, again = time.perf_counter(), True
-        while again:
-            for sentence in sentences:
-                for word in sentence.split():
-                    _say(writer, {"content": f"{word} "})
-                    await writer.drain()
-                    last = time.perf_counter()
-                    await asyncio.sleep(PAUSE)
-                self.ended[number].append(last)
-            again = time.perf_counter() - began < self.seconds
-        self.ended[number].pop()  # of the last one only the end of the stream says that it is over
+        self.there.release()
+        await self.speak.wait()
+        recital = Recital(writer, sentences, self.ended[number])
+        self._slots[self.begun % SLOTS].add(recital)
+        self.begun += 1
+        await recital.over.wait()
         _say(writer, {}, "stop")
         writer.write(b"data: [DONE]\n\n")
         await writer.drain()
+
+
+class Recital:
+    """One answer, word by word; `ended` takes the moments in which its sentences are known to be ones."""
+
+    def __init__(self, writer: asyncio.StreamWriter, sentences: Sequence[Sequence[str]], ended: list[float]) -> None:
+        self.over = asyncio.Event()
+        self._writer, self._ended = writer, ended
+        # Of the last one only the end of the stream says that it is over.
+        ends = [*([False] * (len(one) - 1) + [True] for one in sentences[:-1]), [False] * len(sentences[-1])]
+        self._words = [pair for one, last in zip(sentences, ends, strict=True) for pair in zip(one, last, strict=True)]
+        self._words.reverse()
+
+    def say(self) -> bool:
+        """The next word; False where none is left."""
+        if not self._words or self._writer.is_closing():
+            self.over.set()
+            return False
+        word, last = self._words.pop()
+        _say(self._writer, {"content": f"{word} "})
+        if last:
+            self._ended.append(time.perf_counter())
+        return True
 
 
 def _say(writer: asyncio.StreamWriter, delta: dict[str, str], finish: str | None = None) -> None:
@@ -118,7 +160,7 @@ async def ask(http: httpx.AsyncClient, question: str, number: str) -> Heard:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; seconds, `cores` as the server's own processor time a second."""
+    """One line of the table; seconds. Processor time while the upstream speaks: of the server a sentence, of all a second."""
 
     streams: int
     open: int
@@ -126,7 +168,9 @@ class Row:
     first: Sequence[float]
     sentence: Sequence[float]
     later: Sequence[float]
+    work: float
     cores: float
+    clients: float
 
 
 @dataclass(slots=True)
@@ -148,18 +192,30 @@ class Bench:
 
     async def measure(self, streams: int) -> Row:
         """One after the other, or `streams` open together."""
-        self.upstream.seconds, self.upstream.most_open = (SECONDS if streams > 1 else 0.0), 0
-        before, began = _processor(self.server), time.perf_counter()
-        if streams == 1:
-            heard = [await self._ask(self._next()) for _ in range(ROUNDS)]
+        together = streams > 1
+        self.upstream.words, self.upstream.most_open = (WORDS if together else 0), 0
+        if together:
+            self.upstream.speak.clear()
+            self.upstream.there = asyncio.Semaphore(0)
+            pauses = [ENTER * place for place in range(streams)]
+            readers = [asyncio.create_task(_after(pause, lambda: self._ask(self._next()))) for pause in pauses]
+            with suppress(TimeoutError):  # a turn that asks no model is not waited for
+                async with asyncio.timeout(ENTER * streams + LATE):
+                    for _ in readers:
+                        await self.upstream.there.acquire()
+            clock = _Clock(self.server)
+            self.upstream.speak.set()
+            heard = [await reader for reader in readers]
         else:
-            pauses = [SECONDS * place / streams for place in range(streams)]
-            heard = await asyncio.gather(*(_after(pause, lambda: self._ask(self._next())) for pause in pauses))
-        cores = (_processor(self.server) - before) / (time.perf_counter() - began)
+            clock = _Clock(self.server)
+            heard = [await self._ask(self._next()) for _ in range(ROUNDS)]
+        work, server, clients = clock.stop()
         delays = [found for one in heard if (found := self._delays(one))]
         firsts = [one.first for one in heard]
         later = [delay for found in delays for delay in found]
-        return Row(streams, self.upstream.most_open, len(heard), firsts, [found[0] for found in delays], later, cores)
+        opened = self.upstream.most_open
+        first = [found[0] for found in delays]
+        return Row(streams, opened, len(heard), firsts, first, later, work / max(1, len(later)), server, clients)
 
     def _next(self) -> str:
         return self.questions[self.asked % len(self.questions)]
@@ -174,6 +230,20 @@ class Bench:
         return [told - known for told, known in zip(heard.tokens, ended, strict=False)] if heard.stood else []
 
 
+class _Clock:
+    """The processor time of the server, and of this process, from now on."""
+
+    def __init__(self, server: psutil.Process) -> None:
+        self._server, self._own, self._began = server, psutil.Process(), time.perf_counter()
+        self._before = (_processor(server), _processor(self._own))
+
+    def stop(self) -> tuple[float, float, float]:
+        """Seconds of the server's, then of both as a share of a core."""
+        wall = time.perf_counter() - self._began
+        server = _processor(self._server) - self._before[0]
+        return server, server / wall, (_processor(self._own) - self._before[1]) / wall
+
+
 async def main(streams: Sequence[int], *, write: bool) -> int:
     """Measure each number of streams, print, and write the page's table if told to; 1 if nothing was told."""
     async with bench() as made:
@@ -184,6 +254,11 @@ async def main(streams: Sequence[int], *, write: bool) -> int:
             _print(_line(rows[-1]))
             if write:  # row by row: the last ones take a while on a busy machine
                 _write(rows)
+            if number != streams[-1] and _percentiles(rows[-1].later)[1] > HOPELESS:
+                _print(
+                    f"at {number} streams the server falls behind: more would only wait longer, so none are measured"
+                )
+                break
     _print(_load())
     return 0 if all(row.sentence for row in rows) else 1
 
@@ -202,8 +277,8 @@ def _load() -> str:
 
 
 HEADING = (
-    "| streams | open at once | told while written | first event p50 / p95 | first sentence p50 / p95 | every sentence p50 / p95 | server's cores |",
-    "|---|---|---|---|---|---|---|",
+    "| streams | open at once | told while written | first event p50 / p95 | first sentence p50 / p95 | every sentence p50 / p95 | server's processor a sentence | its cores | those of upstream and readers |",
+    "|---|---|---|---|---|---|---|---|---|",
 )
 
 
@@ -211,13 +286,17 @@ def _line(row: Row) -> str:
     name = "one after the other" if row.streams == 1 else str(row.streams)
     told = f"{len(row.sentence)} of {row.asked}"
     figures = " | ".join(_ms(found) for found in (row.first, row.sentence, row.later))
-    return f"| {name} | {row.open} | {told} | {figures} | {row.cores:.2f} |"
+    return (
+        f"| {name} | {row.open} | {told} | {figures} | {1000 * row.work:.1f} ms | {row.cores:.2f} | {row.clients:.2f} |"
+    )
 
 
 @asynccontextmanager
 async def bench() -> AsyncIterator[Bench]:
     """Start all three, and end them."""
     upstream = Upstream()
+    upstream.speak.set()
+    conductor = asyncio.create_task(upstream.conduct())
     server = await asyncio.start_server(upstream.answer, "127.0.0.1", 0, backlog=1024)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     with tempfile.TemporaryDirectory() as home:
@@ -233,6 +312,7 @@ async def bench() -> AsyncIterator[Bench]:
         finally:
             desk.terminate()
             await desk.wait()
+            conductor.cancel()
     server.close()
 
 
@@ -276,11 +356,14 @@ def _environment(home: str, url: str) -> dict[str, str]:
 
 
 def _ms(seconds: Sequence[float]) -> str:
-    if not seconds:
-        return "–"
-    ordered = sorted(seconds)
-    p50, p95 = (1000 * ordered[int(len(ordered) * share)] for share in (0.5, 0.95))
-    return f"{p50:,.0f} / {p95:,.0f} ms"
+    p50, p95 = (1000 * each for each in _percentiles(seconds))
+    return f"{p50:,.0f} / {p95:,.0f} ms" if seconds else "–"
+
+
+def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    """The median and the 95th of a hundred; without any, endless."""
+    ordered = sorted(seconds) or [float("inf")]
+    return ordered[int(len(ordered) * 0.5)], ordered[int(len(ordered) * 0.95)]
 
 
 def _print(text: str) -> None:
