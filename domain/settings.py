@@ -96,7 +96,9 @@ class Settings(BaseSettings):
         SecretStr(""), description="Google Gemini key; its models join the catalog's choice, under the daily budget."
     )
     llm_timeout: float = Field(20.0, gt=0, description="Seconds one model call may take before the quoted answer.")
-    llm_threads: int = Field(0, ge=0, description="Threads of the local model; 0: one per physical core.")
+    llm_threads: int = Field(
+        0, ge=0, description="Threads of the local model; 0: one per core; 1 on cores that others use."
+    )
     weights_dir: Path | None = Field(None, description="Folder of downloaded weights; unset: the user's cache folder.")
     budget_usd_per_day: float = Field(1.0, ge=0, description="Hard limit on paid model calls per UTC day.")
 

@@ -35,6 +35,10 @@ def test_a_better_instruction_becomes_a_version_with_its_parent_and_figures(tmp_
     assert flat["before_right"] == pytest.approx(1 / 3, abs=0.1)
     assert flat["diff_right_ci"][0] > 0
     assert flat["after_f1"] == 1.0 > flat["before_f1"]
+    cards = next(row for row in flat["tables"]["by label"] if row["label"] == "cards")
+    assert (cards["precision"], cards["recall"], cards["F1 after"]) == ("-", "0.000", "1.000")
+    assert cards["interval"].startswith("0.00-0.")
+    assert cards["interval after"].endswith("-1.00")
     library = PromptLibrary.load()
     version = new_version(done, library.all(), result)
     back = parse_prompt(prompt_file(version), where="test")

@@ -7,6 +7,7 @@ from statistics import fmean
 from domain.receipt import MICRO
 from evals.paired import difference_interval, mcnemar_p
 from evals.run import Figure, Result, Table, share
+from evals.stats import wilson
 from prompts import Prompt
 from training.asking import Asking
 from training.optimise import Optimised, Plan, Tried
@@ -67,16 +68,19 @@ def by_language(before: Tried, after: Tried) -> dict[str, list[Figure]]:
 
 
 def by_label(before: Tried, after: Tried, labels: Sequence[str]) -> Table:
-    """Precision, recall and F1 of each label in each language, before and after."""
-    columns = ["language", "label", "n", "precision", "after", "recall", "after", "F1", "after"]
+    """Precision, recall with its 95 % interval, and F1 of each label in each language, before and after."""
+    measures = ("precision", "recall", "interval", "F1")
+    columns = ["language", "label", "n", *(f"{one}{when}" for one in measures for when in ("", " after"))]
     rows: list[list[object]] = []
     languages = sorted({row.language for row in before.rows})
     for language in [*languages, *(["all"] if len(languages) > 1 else [])]:
         counted = [told(tried, labels, language) for tried in (before, after)]
         for label in labels:
-            old, new = counted[0][label], counted[1][label]
-            pairs = [_shown(value) for one, other in zip(old[1:], new[1:], strict=True) for value in (one, other)]
-            rows.append([language, label, old[0], *pairs])
+            two = [counted[0][label], counted[1][label]]
+            pairs: list[list[object]] = [
+                [_shown(precision), _shown(recall), _between(recall, n), _shown(f1)] for n, precision, recall, f1 in two
+            ]
+            rows.append([language, label, two[0][0], *(value for both in zip(*pairs, strict=True) for value in both)])
     return "by label", columns, rows
 
 
@@ -122,6 +126,11 @@ def new_version(done: Optimised, known: Sequence[Prompt], result: Result) -> Pro
     return replace(
         best, version=newest + 1, author=AUTHOR, note=note, parent=parent.label, figures=figures, created_at=""
     )
+
+
+def _between(value: float | None, n: int) -> str:
+    ends = None if value is None else wilson(round(value * n), n)
+    return f"{ends[0]:.2f}-{ends[1]:.2f}" if ends else "-"
 
 
 def _shown(value: float | None) -> str:
