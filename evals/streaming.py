@@ -57,7 +57,7 @@ class Upstream:
         self.ended: dict[str, list[float]] = defaultdict(list)
         self.words = 0
         self.open = self.most_open = self.begun = 0
-        self.speak, self.there = asyncio.Event(), asyncio.Semaphore(0)
+        self.speak, self.there, self.fading = asyncio.Event(), asyncio.Semaphore(0), asyncio.Event()
         self._slots: list[set[Recital]] = [set() for _ in range(SLOTS)]
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,6 +76,11 @@ class Upstream:
         finally:
             self.open -= 1
             writer.close()
+
+    @property
+    def said(self) -> int:
+        """Sentences of all answers together."""
+        return sum(map(len, self.ended.values()))
 
     async def conduct(self) -> None:
         """Give every open stream a word every 30 ms."""
@@ -100,6 +105,7 @@ class Upstream:
         self._slots[self.begun % SLOTS].add(recital)
         self.begun += 1
         await recital.over.wait()
+        self.fading.set()
         _say(writer, {}, "stop")
         writer.write(b"data: [DONE]\n\n")
         await writer.drain()
@@ -160,7 +166,7 @@ async def ask(http: httpx.AsyncClient, question: str, number: str) -> Heard:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; seconds. Processor time while the upstream speaks: of the server a sentence, of all a second."""
+    """One line of the table; seconds. Processor time from the first word to the end of the first answer: of the server a sentence, of all a second."""
 
     streams: int
     open: int
@@ -203,19 +209,22 @@ class Bench:
                 async with asyncio.timeout(ENTER * streams + LATE):
                     for _ in readers:
                         await self.upstream.there.acquire()
-            clock = _Clock(self.server)
+            clock = _Clock(self.server, self.upstream.said)
+            self.upstream.fading.clear()
             self.upstream.speak.set()
+            await self.upstream.fading.wait()
+            work, server, clients = clock.stop(self.upstream.said)
             heard = [await reader for reader in readers]
         else:
-            clock = _Clock(self.server)
+            clock = _Clock(self.server, self.upstream.said)
             heard = [await self._ask(self._next()) for _ in range(ROUNDS)]
-        work, server, clients = clock.stop()
+            work, server, clients = clock.stop(self.upstream.said)
         delays = [found for one in heard if (found := self._delays(one))]
         firsts = [one.first for one in heard]
         later = [delay for found in delays for delay in found]
         opened = self.upstream.most_open
         first = [found[0] for found in delays]
-        return Row(streams, opened, len(heard), firsts, first, later, work / max(1, len(later)), server, clients)
+        return Row(streams, opened, len(heard), firsts, first, later, work, server, clients)
 
     def _next(self) -> str:
         return self.questions[self.asked % len(self.questions)]
@@ -233,15 +242,16 @@ class Bench:
 class _Clock:
     """The processor time of the server, and of this process, from now on."""
 
-    def __init__(self, server: psutil.Process) -> None:
-        self._server, self._own, self._began = server, psutil.Process(), time.perf_counter()
+    def __init__(self, server: psutil.Process, said: int) -> None:
+        """`said`: sentences so far."""
+        self._server, self._own, self._said, self._began = server, psutil.Process(), said, time.perf_counter()
         self._before = (_processor(server), _processor(self._own))
 
-    def stop(self) -> tuple[float, float, float]:
-        """Seconds of the server's, then of both as a share of a core."""
+    def stop(self, said: int) -> tuple[float, float, float]:
+        """Seconds of the server's for each sentence, then of both as a share of a core."""
         wall = time.perf_counter() - self._began
-        server = _processor(self._server) - self._before[0]
-        return server, server / wall, (_processor(self._own) - self._before[1]) / wall
+        server, own = _processor(self._server) - self._before[0], _processor(self._own) - self._before[1]
+        return server / max(1, said - self._said), server / wall, own / wall
 
 
 async def main(streams: Sequence[int], *, write: bool) -> int:

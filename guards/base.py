@@ -34,7 +34,8 @@ T = TypeVar("T")
 class Evidence:
     """What an answer rests on. `own` maps placeholders to the customer's own data.
 
-    `whole` False: the answer's end is not written yet, so that nothing can be missing in it.
+    `whole` False: the answer's end is not written yet, so that nothing can be missing in it. `passed`: so many of its
+    characters, up to a sentence's end, have passed all guards before, on the same evidence.
     """
 
     question: str = ""
@@ -43,6 +44,7 @@ class Evidence:
     own: Mapping[str, str] = field(default_factory=dict)
     language: Language = "en"
     whole: bool = True
+    passed: int = 0
 
     @property
     def grounds(self) -> bool:

@@ -196,12 +196,14 @@ class Guards:
         own: Mapping[str, str],
         language: Language,
         whole: bool = True,
+        passed: int = 0,
     ) -> OutputCheck:
         """Judge an answer against what it rests on; `own` are the placeholders of this customer's data.
 
-        `whole` False: only its beginning is written. What may still come is then not missed, nor appended.
+        `whole` False: only its beginning is written. What may still come is then not missed, nor appended. `passed`: so
+        many of its characters, up to a sentence's end, have passed before: personal data is looked for behind them.
         """
-        evidence = Evidence(question, passages, facts, own, language, whole)
+        evidence = Evidence(question, passages, facts, own, language, whole, passed)
         return await asyncio.to_thread(self._check_output, draft, evidence)
 
     async def mask(self, text: str) -> str:
@@ -243,7 +245,7 @@ class Guards:
             verdict, text = self._verdict(spec, made, seen)
             verdicts.append(verdict)
             if text is not None and text != seen.original:
-                seen = self._inspected(text, evidence=evidence)
+                seen = self._inspected(text, evidence=replace(evidence, passed=0))
         if seen is None:
             verdicts.append(failed(NORMALISING, "block"))
         blocked = _first_block(verdicts)

@@ -34,6 +34,10 @@ SCORE = 0.4
 CUE_WINDOW = 48
 """Characters before a number in which a cue word is looked for."""
 SHORTEST_IP = 7
+REACH = 400
+"""Characters before new words in which what is found there may begin, or be announced: an address has 160, cues have 48."""
+SENTENCE = re.compile(r"[.!?](?=\s)|\n")
+"""Ends of sentences that the model of names takes for ones as well."""
 WINDOW, OVERLAP = 600, 280
 """Presidio compares all finds of a text with each other: in windows its work grows with the text, not with its square."""
 
@@ -205,7 +209,7 @@ class Pii:
         public = self._said_by_desk + "".join([_public(passage.text) for passage in evidence.passages])
         placeholders = {canonical(value): name for name, value in evidence.own.items()}
         pieces, end, removed = [], 0, list[str]()
-        for span in _apart(self._find(seen.original), seen.original):
+        for span in _apart(self._found(seen.original, evidence.passed), seen.original):
             value = seen.original[span.start : span.end]
             known = canonical(value)
             pieces.append(seen.original[end : span.start])
@@ -221,6 +225,12 @@ class Pii:
         if removed:
             return Finding("mask", ", ".join(sorted(set(removed))), 1.0, text)
         return Finding("pass", text=text)
+
+    def _found(self, text: str, passed: int) -> list[Span]:
+        """Personal data in a text whose first `passed` characters hold none: what it can lean on of them is read again."""
+        ends = [match.end() for match in SENTENCE.finditer(text, 0, max(0, passed - REACH))]
+        start = ends[-1] if ends else 0
+        return [Span(start + span.start, start + span.end, span.kind) for span in self._find(text[start:])]
 
 
 def _apart(spans: Sequence[Span], text: str) -> list[Span]:

@@ -20,8 +20,8 @@ Say = Callable[[str], None]
 class Aloud:
     """Tells one answer. How the model's words were cut into pieces changes nothing of what is told."""
 
-    def __init__(self, passes: Callable[[str], Awaitable[bool]], say: Say) -> None:
-        """`passes`: whether the answer may be shown as far as it is given."""
+    def __init__(self, passes: Callable[[str, int], Awaitable[bool]], say: Say) -> None:
+        """`passes`: whether the answer may be shown as far as it is given, so many characters of which have passed."""
         self._passes = passes
         self._say = say
         self._text = ""
@@ -38,7 +38,7 @@ class Aloud:
             news = so_far[len(self._shown) :]
             if not any(letter.isalnum() for letter in news):
                 continue
-            if so_far.lower().startswith(DONT_KNOW.lower()) or not await self._passes(so_far):
+            if so_far.lower().startswith(DONT_KNOW.lower()) or not await self._passes(so_far, len(self._shown)):
                 self._over = True
                 continue
             self._say(news)
@@ -51,8 +51,8 @@ class Aloud:
             yield self._text[: self._seen].strip()
 
 
-async def check_answer(draft: str, turn: Turn, deps: Deps, *, whole: bool = True) -> OutputCheck:
-    """The output guards on an answer, or on its beginning."""
+async def check_answer(draft: str, turn: Turn, deps: Deps, *, whole: bool = True, passed: int = 0) -> OutputCheck:
+    """The output guards on an answer, or on its beginning, of which so many characters have passed before."""
     return await deps.guards.check_output(
         draft,
         question=turn["masked"],
@@ -61,12 +61,13 @@ async def check_answer(draft: str, turn: Turn, deps: Deps, *, whole: bool = True
         own=turn.get("secrets", {}),
         language=language_of(turn),
         whole=whole,
+        passed=passed,
     )
 
 
-async def passes(so_far: str, turn: Turn, deps: Deps) -> bool:
+async def passes(so_far: str, passed: int, turn: Turn, deps: Deps) -> bool:
     """Whether the beginning of an answer may be shown as it is; one that a guard would change may not."""
-    check = await check_answer(so_far, turn, deps, whole=False)
+    check = await check_answer(so_far, turn, deps, whole=False, passed=passed)
     return not check.blocked and check.text == so_far
 
 

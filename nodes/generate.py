@@ -225,7 +225,7 @@ async def _write(
 
 async def _aloud(request: ChatRequest, turn: Turn, deps: Deps, say: Say) -> ChatReply:
     """Ask the model, and tell what has passed while it still writes. Raises ModelError as `complete` does."""
-    aloud = Aloud(lambda so_far: passes(so_far, turn, deps), say)
+    aloud = Aloud(lambda so_far, passed: passes(so_far, passed, turn, deps), say)
     async with aclosing(deps.chat.stream(request)) as words:
         async for word in words:
             await aloud.hear(word)

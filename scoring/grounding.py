@@ -63,7 +63,7 @@ class _Read:
 def answer_sentences(answer: str) -> list[str]:
     """The sentences, list items and rows of an answer that say something."""
     found = [sentence for piece in pieces(answer) for sentence in sentences(piece.text)]
-    return [sentence for sentence in found if content_words(sentence)]
+    return [sentence for sentence in found if _words(sentence)]
 
 
 async def supports(answer: str, texts: Sequence[str], embedder: Embedder | None) -> list[Support]:
@@ -91,9 +91,15 @@ def supported_in_words(answer: str, texts: Sequence[str]) -> list[tuple[float, i
 @lru_cache(maxsize=1024)
 def _in_words(sentence: str, read: _Read) -> tuple[float, int]:
     """Kept for the turns under way: the sentences of an answer that grows are asked about again and again."""
-    own = content_words(sentence)
+    own = _words(sentence)
     share = _covered(own, read)
     return min(share, WITHOUT_ITS_NUMBER) if numbers(sentence) - read.values else share, len(own)
+
+
+@lru_cache(maxsize=1024)
+def _words(sentence: str) -> tuple[str, ...]:
+    """Kept for the same reason."""
+    return tuple(content_words(sentence))
 
 
 @lru_cache(maxsize=256)

@@ -321,7 +321,8 @@ def _told(pieces: list[str]) -> tuple[list[str], list[str]]:
     shown: list[str] = []
     checked: list[str] = []
 
-    async def passes(so_far: str) -> bool:
+    async def passes(so_far: str, passed: int) -> bool:
+        assert so_far[:passed] == "".join(shown)
         if "BAD" in so_far:
             return False
         checked.append(so_far)
