@@ -73,6 +73,28 @@ def test_a_proposal_without_its_placeholder_is_asked_for_again_and_never_used(tm
     assert "{{desk}} is missing" in wishes[1]["messages"][-1]["content"]
 
 
+def test_a_proposal_that_says_nothing_new_is_asked_for_again(tmp_path):
+    """Small teachers copy: the start with other marks, or what they said before."""
+    copied = (
+        PromptLibrary.load().get("scope").messages[0].text.replace('"', "'").upper().replace("{{DESK}}", "{{desk}}")
+    )
+
+    def twice(job):
+        job.ask(job.start, job.train[0])
+        assert [job.propose(job.start, job.train[:1]) for _ in range(2)] == [WORSE, job.start]
+        return job.start
+
+    with workshop(tmp_path / "a", copied) as shop:
+        done = asyncio.run(shop.run(subject(tmp_path)))
+        wishes = shop.models.asked("teacher")
+    assert (done.after, done.proposals, done.unusable) == (None, 2, 2)
+    assert "says what the instruction says already" in wishes[1]["messages"][-1]["content"]
+    with workshop(tmp_path / "b", WORSE) as shop:
+        done = asyncio.run(shop.run(subject(tmp_path), twice))
+        assert "was proposed before" in shop.models.asked("teacher")[-1]["messages"][-1]["content"]
+    assert (done.proposals, done.unusable) == (3, 2)
+
+
 def test_a_teacher_that_is_down_is_one_clear_line_before_anything_is_spent(tmp_path):
     with workshop(tmp_path) as shop:
         shop.models.down = "teacher"

@@ -97,6 +97,7 @@ class _Bench:
     proposals: int = 0
     unusable: int = 0
     last: dict[tuple[str, str], tuple[str, Mark]] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
     over: threading.Event = field(default_factory=threading.Event)
 
     async def mark(self, prompt: Prompt, row: Row) -> Mark:
@@ -129,7 +130,7 @@ class _Bench:
             said = await self.asking.ask(wish)
             self.proposals += 1
             text, fault = read_proposal(said.text, names)
-            if not fault:
+            if not (fault := fault or self._known(instruction, text)):
                 return text
             self.unusable += 1
             self.say(f"a proposal of {self.plan.teacher} cannot be used: {fault}")
@@ -139,6 +140,15 @@ class _Bench:
                 Message("user", f"This cannot be used: {fault}."),
             ]
         return instruction
+
+    def _known(self, instruction: str, text: str) -> str:
+        """What is wrong with a proposal that says nothing new; small teachers copy. Empty: it is new, and remembered."""
+        if _letters(text) == _letters(instruction):
+            return "it says what the instruction says already: add what the verdicts show to be missing"
+        if _letters(text) in self.read:
+            return "it was proposed before: propose something else"
+        self.read.add(_letters(text))
+        return ""
 
     def _example(self, instruction: str, row: Row) -> str:
         said, mark = self.last[instruction, row.id]
@@ -213,6 +223,10 @@ def read_proposal(text: str, names: Sequence[str]) -> tuple[str, str]:
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", 'it is no JSON object {"new_instruction": "..."}'
     return (found, _unusable(found, names)) if found else ("", "its new_instruction is empty")
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
 def _unusable(found: str, names: Sequence[str]) -> str:
