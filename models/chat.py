@@ -44,6 +44,7 @@ class _Attempts:
     calls: list[Call]
     written: str = ""
     first: float = 0.0
+    gone: bool = False
     endpoint_failed: bool = False
     reply: ChatReply | None = None
 
@@ -73,6 +74,16 @@ class _Attempts:
         """An upper bound of what `text` took, and so many tokens behind it, where nobody has counted."""
         written = min(self.max_tokens, estimate_tokens(text) + unheard + self.route.row.thinking_tokens)
         return Usage(estimate_request(self.request.messages), written, 0)
+
+    def lost(self) -> Usage:
+        """An upper bound of what an attempt took that went out and was not heard to the end."""
+        # A server stops writing where nobody reads its stream; an answer in one piece it may have written to the end.
+        whole = Usage(estimate_request(self.request.messages), self.max_tokens, 0)
+        return self.guess(self.written, HELD) if self.streamed else whole
+
+    def went_out(self) -> None:
+        """The whole request is at the server, which may charge for it."""
+        self.gone = True
 
     def probabilities(self, said: WireReply) -> dict[str, float]:
         """P(choice) where choices were asked, else empty. Raises ModelGarbageError for a useless reply."""
@@ -233,8 +244,8 @@ class ModelClient:
         """One request: held, made, judged, booked. Raises WireError, or a ModelError that ends the matter."""
         hold = await self._hold(attempts)
         began, at = self._clock.monotonic(), self._clock.now().timestamp()
-        attempts.first = 0.0
-        usage, error = Usage(0, 0, 0), "cancelled"
+        attempts.first, attempts.gone = 0.0, False
+        usage, error = None, "cancelled"
         self._pace(attempts.route).take()
         said = _ask(wire, attempts)
         try:
@@ -248,6 +259,7 @@ class ModelClient:
             probabilities = attempts.probabilities(piece)
         except WireError as fault:
             error = fault.what
+            usage = Usage(0, 0, 0) if fault.refused else None
             breaker.succeeded() if fault.rejected else breaker.failed()
             raise
         except TimeoutError as fault:
@@ -259,8 +271,8 @@ class ModelClient:
             error = fault.what
             raise
         finally:
-            if error and attempts.written and not usage.output:
-                usage = attempts.guess(attempts.written, HELD)
+            if usage is None:
+                usage = attempts.lost() if attempts.gone else Usage(0, 0, 0)
             await self._book(attempts, hold, usage, error, (began, at))
         attempts.reply = ChatReply(piece.text, attempts.calls, probabilities, attempts.route.card)
 
@@ -373,9 +385,11 @@ async def _ask(wire: "Wire", attempts: _Attempts) -> AsyncGenerator[str | WireRe
     """Words, then the whole; of an answer that is not streamed only the whole. Raises WireError."""
     said, limit = attempts.request.messages, attempts.max_tokens
     if not attempts.streamed:
-        yield await wire.ask(said, max_tokens=limit, logprobs=attempts.logprobs, schema=attempts.schema)
+        yield await wire.ask(
+            said, max_tokens=limit, gone=attempts.went_out, logprobs=attempts.logprobs, schema=attempts.schema
+        )
         return
-    async with aclosing(wire.stream(said, max_tokens=limit)) as pieces:
+    async with aclosing(wire.stream(said, max_tokens=limit, gone=attempts.went_out)) as pieces:
         async for piece in pieces:
             yield piece
 

@@ -4,8 +4,9 @@ Imported lazily by models/chat.py (the import costs 0.8 s). Nothing is retried, 
 """
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from math import exp
 from typing import Any
@@ -27,6 +28,8 @@ BAD_REQUEST = frozenset({400, 413, 422})
 BUSY = 429
 RETRYABLE = frozenset({408, 409, BUSY})
 FIRST_SERVER_ERROR = 500
+_GONE: ContextVar[Callable[[], None]] = ContextVar("gone")
+"""Who is to be told when the request of this task has gone out."""
 KINDS: dict[Role, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 
@@ -39,7 +42,7 @@ class Wire:
         self._http = httpx.AsyncClient(
             trust_env=not endpoint.private,
             timeout=None,  # noqa: S113 - the caller's deadline
-            event_hooks={"response": [Joiner()]},
+            event_hooks={"request": [_watched], "response": [Joiner()]},
         )
         self._legacy = endpoint.name != OPENAI
         self._chat = ChatOpenAI(
@@ -55,8 +58,20 @@ class Wire:
         )
         self._chat.async_client = _Plain(self._chat.root_async_client, self._chat.async_client)
 
-    async def ask(self, messages: Sequence[Message], *, max_tokens: int, logprobs: bool, schema: str = "") -> WireReply:
-        """One request, one response, of the JSON `schema` where there is one. Raises WireError."""
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        gone: Callable[[], None],
+        logprobs: bool = False,
+        schema: str = "",
+    ) -> WireReply:
+        """One request, one response, of the JSON `schema` where there is one. Raises WireError.
+
+        `gone` is called when the whole request is out: from then on it may be charged, whatever becomes of it.
+        """
+        _GONE.set(gone)
         options = self._limit(max_tokens)
         if schema:
             # Not as the library's own option: that parses the answer itself, and fails on one that was cut off.
@@ -69,11 +84,14 @@ class Wire:
             said = await self._chat.ainvoke([_shaped(message) for message in messages], **options)
             return WireReply(_text(said), _usage(said), _top(said))
 
-    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str | WireReply]:
+    async def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, gone: Callable[[], None]
+    ) -> AsyncGenerator[str | WireReply]:
         """One request; its first word, then its sentences as they end, then the whole with the usage. Raises WireError.
 
-        A stream that ends without saying why it ended was cut off.
+        A stream that ends without saying why it ended was cut off. `gone` as above.
         """
+        _GONE.set(gone)
         words, usage, ended = list[str](), None, False
         options = self._limit(max_tokens) | {"stream_usage": True}
         with _faults():
@@ -119,6 +137,17 @@ class _Plain:
         return await self._client.post("/chat/completions", body=body, cast_to=object, stream=True, stream_cls=plain)
 
 
+async def _watched(request: httpx.Request) -> None:
+    """Have the connection tell when the request's last byte is out."""
+    gone = _GONE.get()
+
+    async def tell(event: str, _details: object) -> None:
+        if event.endswith("send_request_body.complete"):
+            gone()
+
+    request.extensions["trace"] = tell
+
+
 @contextmanager
 def _faults() -> Iterator[None]:
     """What the libraries raise, as a WireError."""
@@ -156,6 +185,7 @@ def _refused(fault: openai.APIStatusError) -> WireError:
         retry=status in RETRYABLE or status >= FIRST_SERVER_ERROR,
         busy=status == BUSY,
         wait=_retry_after(fault.response.headers),
+        refused=True,
     )
 
 
