@@ -78,8 +78,8 @@ lock: $(READY)  ## Compile both locks from pyproject.toml (with hashes, without 
 secrets:  ## Write deploy/.env with fresh secrets, once (LANGFUSE=off: without Langfuse)
 	@LANGFUSE="$(LANGFUSE)" deploy/secrets.sh
 
-router-report: $(READY)  ## Measure the router and the answer cache for docs/routing.md (PUBLIC=FOLDER adds public data)
-	@$(BIN)/python -m evals.routing_report $(if $(PUBLIC),--public $(PUBLIC))
+router-report: $(READY)  ## Measure the router and the answer cache for docs/routing.md (PUBLIC=FOLDER, INTENTS=FILE add public data)
+	@$(BIN)/python -m evals.routing_report $(if $(PUBLIC),--public $(PUBLIC)) $(if $(INTENTS),--intents $(INTENTS))
 
 figures: $(READY)  ## Measure what docs/performance.md says, on this machine
 	@$(BIN)/python -m evals.performance

@@ -1,6 +1,8 @@
 """Pairs of questions that look alike and ask for something else: what an answer cache must never confuse.
 
-Every pair is one sentence with one thing swapped: a number, a date, a negation, a product or a place.
+Every pair is one sentence with one thing swapped: a number, a date, a negation, a product, a place, an action, the
+part that is asked about ("the price of", "the origin of"), how it is asked ("when", "where", "must I"); or with
+something more in one of them ("the warranty", "the warranty on the kettle").
 """
 
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from typing import Literal
 from domain.turn import Language
 from domain.words import fold
 
-Kind = Literal["number", "date", "negation", "product", "place"]
+Kind = Literal["number", "date", "negation", "product", "place", "action", "part", "asked", "added"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,20 @@ FILLERS: dict[Language, dict[Kind, tuple[str, ...]]] = {
         "date": ("Monday", "Friday", "3 March", "12 June", "December", "tomorrow"),
         "product": ("rice cooker", "air fryer", "kettle", "frying pan", "water filter", "Galaxy S24", "Galaxy S23"),
         "place": ("Hanoi", "Da Nang", "Singapore", "Laos", "the showroom", "Ho Chi Minh City"),
+        "action": ("return", "exchange", "cancel", "track", "repair", "pay for", "sell", "give away", "insure"),
+        "part": ("price", "origin", "weight", "purpose", "manual", "warranty", "colour", "guide"),
+        "asked": ("how", "when", "where", "why", "how often"),
+        "added": ("", "on the kettle", "in Laos", "on Sunday", "for members", "in the shop", "with a voucher"),
     },
     "vi": {
         "number": ("2", "3", "14", "30", "năm", "bốn", "1.200", "12"),
         "date": ("thứ hai", "thứ sáu", "ngày 3 tháng 3", "ngày 12 tháng 6", "tháng 12", "ngày mai"),
         "product": ("nồi cơm", "nồi chiên", "ấm đun", "chảo", "lõi lọc nước", "Galaxy S24", "Galaxy S23"),
         "place": ("Hà Nội", "Đà Nẵng", "Singapore", "Lào", "showroom", "Sài Gòn"),
+        "action": ("trả lại", "đổi", "hủy", "theo dõi", "sửa", "thanh toán", "bán", "tặng"),
+        "part": ("giá", "xuất xứ", "trọng lượng", "công dụng", "màu", "bảo hành", "kích thước"),
+        "asked": ("làm sao", "khi nào", "ở đâu", "tại sao", "bao lâu một lần"),
+        "added": ("", "ở Lào", "vào chủ nhật", "cho thành viên", "tại showroom", "bằng thẻ", "bằng mã giảm giá"),
     },
 }
 FRAMES: dict[Language, dict[Kind, tuple[str, ...]]] = {
@@ -64,6 +74,10 @@ FRAMES: dict[Language, dict[Kind, tuple[str, ...]]] = {
             "How long does a parcel to {} take?",
             "Can I pick my order up in {}?",
         ),
+        "action": ("How do I {} my order?", "Can I {} a lamp?", "I want to {} the kettle I bought"),
+        "part": ("What is the {} of the kettle?", "Where do I see the {} of my lamp?", "Tell me the {} of this fan"),
+        "asked": ("{} can I return a lamp?", "{} do you deliver?", "{} do I pay?"),
+        "added": ("How long is delivery {}?", "Do you repair lamps {}?", "Can I change the order {}?"),
     },
     "vi": {
         "number": (
@@ -90,6 +104,10 @@ FRAMES: dict[Language, dict[Kind, tuple[str, ...]]] = {
             "Gửi hàng đi {} mất mấy ngày?",
             "Tôi nhận hàng ở {} được không?",
         ),
+        "action": ("Tôi muốn {} đơn hàng", "{} cái đèn thì làm thế nào?", "Mình {} nồi cơm được không?"),
+        "part": ("Cho hỏi {} của nồi cơm?", "Xem {} cái quạt ở đâu?", "{} đèn này thế nào?"),
+        "asked": ("{} tôi đổi được cái đèn?", "Shop giao hàng {}?", "{} phải trả tiền?"),
+        "added": ("Giao hàng {} mất bao lâu?", "Shop sửa đèn {} không?", "Bảo hành {} thế nào?"),
     },
 }
 NEGATIONS: dict[Language, tuple[tuple[str, str], ...]] = {
@@ -119,10 +137,31 @@ NEGATIONS: dict[Language, tuple[tuple[str, str], ...]] = {
     ),
 }
 
+CONTRASTS: dict[Language, tuple[tuple[str, str], ...]] = {
+    "en": (
+        ("Can I create an account?", "Do I have to create an account?"),
+        ("Can I pay in advance?", "Must I pay in advance?"),
+        ("How can I return things?", "What can I return?"),
+        ("Can I exchange this?", "Which of these can I exchange?"),
+        ("Where is the guide for the kettle?", "Where is the kettle?"),
+        ("Can I open the box?", "What are the opening hours?"),
+    ),
+    "vi": (
+        ("Tôi đổi hàng được không?", "Tôi đổi hàng gì được?"),
+        ("Đèn bảo hành bao lâu?", "Bảo hành bao lâu?"),
+        ("Mua tủ có được giảm giá không?", "Mua có được giảm giá không?"),
+        ("Tôi đổi địa chỉ được không?", "Tôi đổi ở đâu được không?"),
+        ("Shop có bán hàng giả không?", "Shop có bán hàng giá bao nhiêu không?"),
+        ("Tôi trả phí được không?", "Tôi phải trả phí không?"),
+        ("Tôi dùng mã thế nào?", "Tôi dùng thế nào?"),
+    ),
+}
+"""Pairs that differ in what is asked, not in what is named; and words that lose their meaning without diacritics."""
+
 
 def near_misses() -> list[NearMiss]:
     """All of them, the same ones each time; Vietnamese also as it is typed without diacritics."""
-    pairs = [*_swapped(), *_negated()]
+    pairs = [*_swapped(), *_contrasted()]
     bare = [
         NearMiss(one.kind, one.language, fold(one.stored), fold(one.asked)) for one in pairs if one.language == "vi"
     ]
@@ -137,13 +176,18 @@ def _swapped() -> Iterator[NearMiss]:
                     yield NearMiss(kind, language, _filled(frame, one), _filled(frame, two))
 
 
-def _negated() -> Iterator[NearMiss]:
-    for language, pairs in NEGATIONS.items():
-        for one, two in pairs:
-            yield NearMiss("negation", language, one, two)
-            yield NearMiss("negation", language, two, one)
+def _contrasted() -> Iterator[NearMiss]:
+    kinds: tuple[tuple[Kind, dict[Language, tuple[tuple[str, str], ...]]], ...] = (
+        ("negation", NEGATIONS),
+        ("asked", CONTRASTS),
+    )
+    for kind, languages in kinds:
+        for language, pairs in languages.items():
+            for one, two in pairs:
+                yield NearMiss(kind, language, one, two)
+                yield NearMiss(kind, language, two, one)
 
 
 def _filled(frame: str, filler: str) -> str:
-    text = frame.format(filler)
+    text = " ".join(frame.format(filler).split()).replace(" ?", "?")
     return text[0].upper() + text[1:]

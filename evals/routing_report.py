@@ -1,6 +1,7 @@
 """Write the tables of docs/routing.md: `make router-report`, or `python -m evals.routing_report --public FOLDER`.
 
-FOLDER holds router_mmlu.jsonl and cache.jsonl; without it the rows on public data keep what they say.
+FOLDER holds router_mmlu.jsonl and cache.jsonl; `--intents FILE` is a log of customers, `{text, intent}` a line.
+Without them the rows on public data keep what they say.
 """
 
 import argparse
@@ -19,13 +20,17 @@ def main() -> None:
     """Measure and write; says on stderr what it does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--public", type=Path, help="folder of router_mmlu.jsonl and cache.jsonl")
-    folder: Path | None = parser.parse_args().public
+    parser.add_argument("--intents", type=Path, help="what customers said, by intent: {text, intent} a line")
+    given = parser.parse_args()
+    folder: Path | None = given.public
     page = PAGE.read_text(encoding="utf-8")
     page = _put(page, "router", [(split, _measure("router", None, split)) for split in SPLITS])
     page = _put(page, "near misses", [("near misses", _measure("cache", None, "dev"))])
     if folder:
         page = _put(page, "public router", [("router_mmlu", _measure("router", folder / "router_mmlu.jsonl", "dev"))])
         page = _put(page, "public cache", [("suites/cache", _measure("cache", folder / "cache.jsonl", "dev"))])
+    if given.intents:
+        page = _put(page, "public intents", [("customers", _measure("cache", given.intents, "dev"))])
     PAGE.write_text(page, encoding="utf-8")
 
 

@@ -127,7 +127,7 @@ def test_every_bound_of_an_answer_separates(tmp_path, field):
 def test_no_near_miss_is_taken_for_the_same():
     pairs = near_misses()
     assert len(pairs) >= 1000
-    assert {one.kind for one in pairs} == {"number", "date", "negation", "product", "place"}
+    assert {"number", "date", "negation", "product", "place", "action", "added"} <= {one.kind for one in pairs}
     assert [one for one in pairs if one.stored == one.asked] == []
     assert [one for one in pairs if same_question(one.stored, one.asked, one.language)] == []
 
@@ -138,6 +138,12 @@ def test_no_near_miss_is_taken_for_the_same():
         ("en", "How do I return my order?", "how can i return an order please"),
         ("en", "How much is shipping to Hanoi?", "What does delivery to Hanoi cost?"),
         ("en", "Can I pay in two instalments?", "Can I pay in 2 instalments?"),
+        ("en", "I don't know what I need to do to change my address", "could you help me with editing my address"),
+        ("en", "I have a question about the cancellation fee", "How much is the penalty for canceling?"),
+        ("en", "How do I close my account?", "I want to delete the account"),
+        ("en", "Where's my order?", "i would like to track an order"),
+        ("vi", "Tôi muốn hủy đơn hàng", "Mình cần huỷ đơn thì làm sao ạ?"),
+        ("vi", "Làm sao để trả hàng?", "em muon gui tra lai hang thi lam the nao"),
         ("vi", "Shop có giao hàng tới Đà Nẵng không?", "shop co giao hang toi da nang khong vay"),
         ("vi", "Cho mình hỏi phí ship đi Hà Nội bao nhiêu ạ?", "Phí ship đi Hà Nội bao nhiêu?"),
     ],
@@ -153,6 +159,9 @@ def test_the_same_question_is_known_in_other_words(language, one, two):
         ("en", "How long is the warranty?", "How long is the warranty on the kettle?"),
         ("en", "Can I ship from Laos to Vietnam?", "Can I ship from Vietnam to Laos?"),
         ("en", "Do you ship to Hanoi?", "When do you ship to Hanoi?"),
+        ("en", "I do not know how to return a lamp", "I do not know where to return a lamp"),
+        ("en", "Can I change my order?", "Can I change my account?"),
+        ("vi", "Tủ có bảo hành không?", "Từ đó có bảo hành không?"),
         ("vi", "Chảo bảo hành bao lâu?", "Cháo bảo hành bao lâu?"),
         ("vi", "Tôi đổi hàng được không?", "Tôi trả hàng được không?"),
     ],

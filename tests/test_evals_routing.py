@@ -116,6 +116,22 @@ def test_the_cache_is_measured_on_hits_that_are_right_and_wrong(tmp_path):
     assert (result.about["unscored"], len(result.misses)) == (1, 1)
 
 
+def test_a_labelled_log_is_made_into_pairs_and_replayed_as_a_stream(tmp_path):
+    texts = {
+        "return": ("How do I return it?", "I want to return it", "I don't know how to send it back", "my fan is noisy"),
+        "where": ("Where is the showroom?", "tell me where the showroom is", "i want to return it!"),
+    }
+    said = [{"text": text, "intent": intent} for intent, these in texts.items() for text in these]
+    result = run("cache", rows(tmp_path / "log.jsonl", *said, {"text": "", "intent": "return"}))
+    found = figures(result)
+    assert result.about["unscored"] == 1
+    assert 0 < found["true_hit_rate"] < 1
+    assert 0 < found["false_hit_rate"] < 1, "the same words stand under two intents"
+    assert 2 / 7 <= found["stream_hit_rate"] <= 4 / 7
+    assert found["stream_wrong_hit_rate"] >= 1 / 7
+    assert {"return", "where"} <= set(result.by_kind)
+
+
 def test_the_generated_near_misses_all_miss():
     found = figures(run("cache", None))
     assert (found["true_hit_rate"], found["false_hit_rate"]) == (None, 0.0)
