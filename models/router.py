@@ -48,9 +48,11 @@ FEATURES: Mapping[str, Feature] = {
     "figures": Feature(0.10, 2, "names several figures"),
     "shouting": Feature(0.10, 1, "shouts"),
     "length": Feature(0.06, 3, "is long"),
+    # Facts of a case that have to be held together.
+    "story": Feature(0.10, 2, "tells several things"),
     "history": Feature(0.04, 2, "goes on from earlier turns"),
 }
-MEDIUM, COMPLEX = 0.20, 0.43
+MEDIUM, COMPLEX = 0.20, 0.45
 """One feature makes a question medium, two strong ones or three weak ones complex."""
 
 WORDS_OF_A_SIMPLE_QUESTION = 14
@@ -58,10 +60,13 @@ WORDS_PER_LENGTH_STEP = 12
 VIETNAMESE_WORDS_PER_ENGLISH = 1.3
 """Vietnamese writes a space between syllables: the same sentence has about 1.3 times as many."""
 TURNS_PER_HISTORY_STEP = 4
+WORDS_OF_A_FACT, FACTS_FREE = 2, 3
+"""Clauses of so many words that a message may have before it is a story."""
 
 _CLAUSE = re.compile(r"[.,;:?!\n]+|\b(?:and|va)\b(?=\s)")
 """Where one question may end and the next begin; "va" is folded "và"."""
-_FIGURES = re.compile(r"(?<![\w#-])\d[\d.,/:]*(?:%|k|\b)")
+_FIGURES = re.compile(r"(?<![\w#-])(?<!tháng )(?<!thang )\d[\d.,/:]*(?:%|k|st|nd|rd|th|\b)")
+"""Figures; a Vietnamese month is one by its name, as an English one."""
 _SHOUTED = re.compile(r"\b[A-ZÀ-Ỹ]{3,}\b")
 _EXCLAIMED = re.compile(r"!!|\?\?|\?!|!\?")
 SHOUTED_WORDS = 3
@@ -106,7 +111,9 @@ def signals(question: str, language: Language) -> dict[str, int]:
             counts[name] = sum(bool(pattern.search(clause)) for clause in clauses) - 1
         else:
             counts[name] = sum(1 for _ in pattern.finditer(words))
-    return counts
+    # Friendly words around a plain question are no story.
+    plain_question = not any(counts[name] > 0 for name in _lexicon()[language])
+    return counts | ({"story": 0} if plain_question else {})
 
 
 def _signs(question: str, language: Language) -> dict[str, int]:
@@ -121,6 +128,7 @@ def _signs(question: str, language: Language) -> dict[str, int]:
         "length": (words - WORDS_OF_A_SIMPLE_QUESTION) // WORDS_PER_LENGTH_STEP + 1
         if words > WORDS_OF_A_SIMPLE_QUESTION
         else 0,
+        "story": sum(len(clause.split()) >= WORDS_OF_A_FACT for clause in _CLAUSE.split(fold(question))) - FACTS_FREE,
     }
 
 
