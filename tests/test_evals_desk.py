@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fakes import ScriptedChat
+from house import open_house
 
 from domain.errors import StoreError, UsageError
+from domain.ports import ChatReply, ModelCard
 from domain.receipt import Receipt, Reply, ReplyReceipt
 from domain.settings import read_settings
 from domain.turn import Call, Passage, Pins, Source
@@ -16,7 +19,7 @@ from evals.cases import Case, Unscored, read_cases
 from evals.matching import runs
 from evals.run import Run
 from evals.runner import Kept
-from evals.suites.desk import drawn, pins_of, summed_up
+from evals.suites.desk import Taken, drawn, held_against, pins_of, summed_up
 
 INTERNAL = "The warehouse manager may grant a credit of up to ninety dollars without asking anybody."
 
@@ -214,6 +217,40 @@ def test_the_figures_are_those_of_the_cases():
     assert (flat["ms_p50"], flat["ms_p95"]) == (35.0, 57.5)
     assert flat["by_kind"]["direct"]["outcome_right"] == 0.5
     assert [miss["id"] for miss in flat["misses"]] == ["c2", "c4", "c6"]
+
+
+class TwoTiers(ScriptedChat):
+    """A cheap model that knows one rule and a dear one that knows them all, at 1 and at 10 a call."""
+
+    def choose(self, tier, confidence):
+        del confidence
+        return ModelCard("dear" if tier == "complex" else "cheap", "remote", tier)
+
+    async def complete(self, request):
+        dear, hard = request.model == "dear", "unless" in request.messages[-1].text
+        text = "You can return a lamp within 30 days." if dear or not hard else "The lamp must be unused."
+        cost = 10_000 if dear else 1_000
+        return ChatReply(text, [Call(request.purpose, request.model, ok=True, cost_microusd=cost)])
+
+
+def test_what_routing_saves_and_loses_is_measured_by_asking_both(tmp_path):
+    asked = ["How long can I return a lamp?", "How long can I return a lamp unless it is used?"]
+    cases = [case(f"c{number}", text, facts=[["30 days"]]) for number, text in enumerate(asked)]
+
+    async def story():
+        async with open_house(tmp_path, chat=TwoTiers(), judge_rate=0.0) as house:
+            bench = Bench(house.desk, [], house.store.ledger.get, by_model=True)
+            sides = []
+            for pins in (pins_of("tier=complex"), pins_of("prompt=answer")):
+                found, unscored = await put_through(bench, cases, run(), pins)
+                assert unscored == []
+                sides.append(Taken(found, [], summed_up(found, [], {}, secret=False)))
+            return held_against(("tier=complex", "prompt=answer"), *sides).as_json()
+
+    flat = asyncio.run(story())
+    assert (flat["a_answered_right"], flat["b_answered_right"]) == (1.0, 0.5)
+    assert (flat["diff_answered_right"], flat["saved"]) == (-0.5, 0.9)
+    assert [miss["id"] for miss in flat["misses"]] == ["c1"]
 
 
 def test_shown_internal_text_fails_the_suite():

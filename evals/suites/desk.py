@@ -186,12 +186,15 @@ def pins_of(text: str) -> Pins:
 
 
 async def _compared(run: Run, service: Service, variants: Sequence[Pins]) -> Result:
-    """Both variants on the same cases; `diff_…` is the second less the first."""
     first, second = [await take(run, service, pins) for pins in variants]
+    return held_against(run.compare or ("", ""), first, second)
+
+
+def held_against(names: tuple[str, str], first: Taken, second: Taken) -> Result:
+    """Both variants on the same cases; `diff_…` is the second less the first, `saved` the share of the first's money."""
     held = pair(first.right(), second.right())
     changes = [-1] * len(held.lost) + [1] * len(held.won) + [0] * (held.both - len(held.lost) - len(held.won))
     secret = not first.result.by_kind
-    names = run.compare or ("", "")
     misses = [Miss(one, "lost", f"right only with {names[0]}") for one in held.lost]
     misses += [Miss(one, "won", f"right only with {names[1]}") for one in held.won]
     about = {"a": names[0], "b": names[1], **first.result.about}
@@ -203,6 +206,7 @@ async def _compared(run: Run, service: Service, variants: Sequence[Pins]) -> Res
             *(replace(figure, name=f"b_{figure.name}") for figure in second.result.figures),
             Figure("diff_answered_right", held.difference, held.both, difference_interval(changes)),
             Figure("mcnemar_p", mcnemar_p(len(held.lost), len(held.won)), held.both),
+            Figure("saved", _saved(first.scored, second.scored), held.both),
         ],
         {},
         [] if secret else misses,
@@ -215,6 +219,13 @@ async def _compared(run: Run, service: Service, variants: Sequence[Pins]) -> Res
             for name, value in one.result.config.items()
         },
     )
+
+
+def _saved(first: Sequence[Scored], second: Sequence[Scored]) -> float | None:
+    """The share of the first's money that the second did without, on the cases that both have scored; None for nothing spent."""
+    both = {one.case.id for one in first} & {one.case.id for one in second}
+    spent, less = (sum(one.reply.cost_usd for one in side if one.case.id in both) for side in (first, second))
+    return 1 - less / spent if spent else None
 
 
 def summed_up(
