@@ -143,11 +143,12 @@ def _wired(
     return graph
 
 
-def _after_guard_input(turn: Turn) -> Literal["route", "refuse"]:
+# Awaited, though they wait for nothing: LangGraph sends a plain function to a thread.
+async def _after_guard_input(turn: Turn) -> Literal["route", "refuse"]:
     return "refuse" if turn["outcome"] else "route"
 
 
-def _after_route(turn: Turn) -> Literal["retrieve", "generate", "refuse", "handoff"]:
+async def _after_route(turn: Turn) -> Literal["retrieve", "generate", "refuse", "handoff"]:
     match turn["outcome"]:
         case "handoff":
             return "handoff"
@@ -157,7 +158,7 @@ def _after_route(turn: Turn) -> Literal["retrieve", "generate", "refuse", "hando
             return "refuse"
 
 
-def _after_generate(turn: Turn) -> Literal["guard_output", "refuse", "handoff"]:
+async def _after_generate(turn: Turn) -> Literal["guard_output", "refuse", "handoff"]:
     match turn["outcome"]:
         case "handoff":
             return "handoff"
@@ -167,14 +168,14 @@ def _after_generate(turn: Turn) -> Literal["guard_output", "refuse", "handoff"]:
             return "refuse"
 
 
-def _after_guard_output(turn: Turn, runtime: Runtime[Pins]) -> Literal["judge", "refuse", "__end__"]:
+async def _after_guard_output(turn: Turn, runtime: Runtime[Pins]) -> Literal["judge", "refuse", "__end__"]:
     if turn["outcome"] != "answer":
         return "refuse"
     judged = turn["passages"] and (runtime.context or Pins()).judge
     return "judge" if judged else "__end__"
 
 
-def _after_refuse(turn: Turn) -> Literal["handoff", "__end__"]:
+async def _after_refuse(turn: Turn) -> Literal["handoff", "__end__"]:
     return "handoff" if turn["outcome"] == "handoff" else "__end__"
 
 

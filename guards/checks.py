@@ -180,6 +180,8 @@ class Guards:
         self, facts: Sequence[Fact], known: Mapping[str, str]
     ) -> tuple[list[Fact], dict[str, str], list[Verdict]]:
         """Facts masked and without instructions to a model, all placeholders, and what was done."""
+        if not facts:
+            return [], dict(known), []
         return await asyncio.to_thread(self._check_facts, facts, known)
 
     async def check_passages(self, passages: Sequence[Passage]) -> PassageCheck:
@@ -286,7 +288,7 @@ class Guards:
         verdicts: list[Verdict] = []
         for passage in passages:
             text = f"{passage.title}\n{passage.section}\n{passage.text}"
-            carries = self._watch.run(retrieved.NAME, lambda text=text: self._retrieved.carries_orders(text))  # type: ignore[misc]
+            carries = self._watch.run(retrieved.NAME, lambda text=text: self._retrieved.passage_carries_orders(text))  # type: ignore[misc]
             if carries is None:
                 verdicts.append(replace(failed(retrieved.NAME, "block"), guard=f"{retrieved.NAME}:{passage.id}"))
             elif carries[0]:

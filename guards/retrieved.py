@@ -6,6 +6,7 @@ A passage that carries an instruction is dropped; of a fact only the sentence is
 """
 
 import re
+from functools import lru_cache
 
 from guards.base import Example
 from guards.injection_families import FAMILIES, WORDS
@@ -17,6 +18,8 @@ from guards.rules import RuleSet
 NAME = "retrieved"
 REASON = "instructions in retrieved text"
 DEFUSED = "[…]"
+KEPT = 4_096
+"""Passages whose verdict is remembered: the same ones are found for one customer after the other."""
 SENTENCE = re.compile(r"(?:[^.!?\n。]|[.!?](?![\"”'’)\]]*(?:\s|$)))+(?:[.!?。]+[\"”'’)\]]*|\n)?\s*")
 """A mark inside of a word (help.example) ends none."""
 # What an article may well say to its reader: act as the contact person, answer with your number, share your password with nobody.
@@ -39,6 +42,8 @@ class Retrieved:
     def __init__(self) -> None:
         self._rules = RuleSet([family for family in FAMILIES if family.name not in FOR_PEOPLE], WORDS)
         self._planted = RuleSet(PLANTED, PLANTED_WORDS)
+        self.passage_carries_orders = lru_cache(maxsize=KEPT)(self.carries_orders)
+        """`carries_orders` of an article's text. A customer's own facts are remembered by nobody."""
 
     def carries_orders(self, text: str) -> bool:
         """Whether one of the families stands in the text, as written or encoded."""
