@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scoring.text import sentences
 
@@ -50,6 +51,12 @@ def clean(text: str) -> str:
 
 def pieces(text: str, heading: str = "") -> list[Piece]:
     """The pieces of a passage in order; `heading` is the one above it."""
+    return list(_pieces(text, heading))
+
+
+@lru_cache(maxsize=2_048)
+def _pieces(text: str, heading: str) -> tuple[Piece, ...]:
+    """Remembered, as `content_words` are: the passages of a desk come again and again."""
     found: list[Piece] = []
     lead = ""
     for block, (kind, lines) in enumerate(_blocks(text)):
@@ -65,7 +72,7 @@ def pieces(text: str, heading: str = "") -> list[Piece]:
             found += [Piece(clean(line), lead or heading, heading, block, kind) for line in lines]
     # A lead is said with what it introduces, not alone.
     leads = {piece.lead for piece in found if piece.kind != "sentence"}
-    return [piece for piece in found if not (piece.text.endswith(":") and piece.text in leads)]
+    return tuple(piece for piece in found if not (piece.text.endswith(":") and piece.text in leads))
 
 
 def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from domain.errors import WeightsError
 from domain.ports import Embedder
@@ -85,6 +86,17 @@ class Ranked:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A piece as every question sees it: its words, those around it, and what it says, folded."""
+
+    piece: Piece
+    words: frozenset[str]
+    around: frozenset[str]
+    said: str
+    points_elsewhere: bool
+
+
 async def rank_pieces(question: str, passages: Sequence[Passage], embedder: Embedder | None) -> list[Ranked]:
     """Every piece of the passages (best first) in their order. Without an embedder's weights words decide alone."""
     ranked = _by_words(question, passages)
@@ -112,30 +124,40 @@ def _in_context(one: Ranked, passages: Sequence[Passage]) -> str:
 
 def _by_words(question: str, passages: Sequence[Passage]) -> list[Ranked]:
     """Every piece of the passages, scored without its meaning."""
-    asked = set(content_words(question))
+    asked = frozenset(content_words(question))
     wanted = [answer for asks, answer in KINDS if asks.search(fold(question))]
     found = [
-        (rank, order, piece)
+        (rank, order, read)
         for rank, passage in enumerate(passages)
-        for order, piece in enumerate(pieces(passage.text, passage.section.rpartition(" > ")[2]))
+        for order, read in enumerate(_read(passage.title, passage.section, passage.text))
     ]
-    held = [set(content_words(f"{passages[rank].title} {piece.text}")) & asked for rank, _, piece in found]
+    held = [read.words & asked for _, _, read in found]
     rarity = _rarity(asked, held)
     weight = (ACROSS if len({passage.language for passage in passages}) > 1 else 1.0) / (sum(rarity.values()) or 1.0)
     top = max((passage.score for passage in passages), default=0.0) or 1.0
     scored = []
-    for (rank, order, piece), own in zip(found, held, strict=True):
-        around = asked & set(content_words(f"{piece.lead} {passages[rank].section}")) - own
+    for (rank, order, read), own in zip(found, held, strict=True):
+        around = asked & read.around - own
         told = weight * (sum(rarity[word] for word in own) + CONTEXT * sum(rarity[word] for word in around))
-        said = fold(piece.text)
-        kind = KIND if any(answer.search(said) for answer in wanted) else 0.0
+        kind = KIND if any(answer.search(read.said) for answer in wanted) else 0.0
         place = PLACE * passages[rank].score / top - STEP * rank
-        place -= ELSEWHERE_LOSS if ELSEWHERE.search(said) else 0.0
-        scored.append(Ranked(rank, order, piece, frozenset(own | around), told, WORDS * told + kind + place))
+        place -= ELSEWHERE_LOSS if read.points_elsewhere else 0.0
+        scored.append(Ranked(rank, order, read.piece, own | around, told, WORDS * told + kind + place))
     return scored
 
 
-def _rarity(asked: set[str], held: Sequence[set[str]]) -> dict[str, float]:
+@lru_cache(maxsize=2_048)
+def _read(title: str, section: str, text: str) -> tuple[_Read, ...]:
+    """The pieces of a passage. Remembered: a desk's passages are read for one question after the other."""
+    read = []
+    for piece in pieces(text, section.rpartition(" > ")[2]):
+        said = fold(piece.text)
+        words, around = content_words(f"{title} {piece.text}"), content_words(f"{piece.lead} {section}")
+        read.append(_Read(piece, frozenset(words), frozenset(around), said, bool(ELSEWHERE.search(said))))
+    return tuple(read)
+
+
+def _rarity(asked: frozenset[str], held: Sequence[frozenset[str]]) -> dict[str, float]:
     """How far a word of the question tells these pieces apart; a word in none of them, hardly."""
     count = Counter(word for own in held for word in own)
     return {word: math.log(1 + len(held) / (0.5 + count[word])) if count[word] else 0.1 for word in asked}

@@ -42,7 +42,7 @@ STOP = STOP_EN | STOP_VI
 
 def content_words(text: str) -> list[str]:
     """Folded words without grammar words, English endings cut; numbers are words too."""
-    return [stem for word in WORD.findall(fold(text)) if (stem := _content(word))]
+    return list(_content_words(text))
 
 
 def numbers(text: str) -> set[str]:
@@ -81,6 +81,12 @@ def _ends(before: str, after: str) -> bool:
     initial = len(last) == len("x.") and last[0].isalpha() and last[1] == "." and not UNIT.search(before)
     numbered = last.rstrip(".").isdigit() and len(before.split()) == 1
     return not (last in ABBREVIATIONS or initial or numbered)
+
+
+@lru_cache(maxsize=4_096)
+def _content_words(text: str) -> tuple[str, ...]:
+    """Remembered, as the same pieces of articles are read for every question that they may answer."""
+    return tuple(stem for word in WORD.findall(fold(text)) if (stem := _content(word)))
 
 
 @lru_cache(maxsize=65_536)
