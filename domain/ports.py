@@ -198,7 +198,7 @@ class Cache(Protocol):
 
 
 class Budget(Protocol):
-    """Settled + reserved never exceeds the limit. Amounts are micro-dollars."""
+    """Settled + reserved never exceeds the limit. Amounts are micro-dollars. Blocking, but where they are 0."""
 
     def reserve(self, model: str, amount: int, payer: Payer) -> str:
         """Hold `amount` for one attempt on the account of `payer`; the hold's id. Raises BudgetError."""

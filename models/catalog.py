@@ -48,6 +48,11 @@ class Prices(_Strict):
     cached_input: int = Field(ge=0)
     output: int = Field(ge=0)
 
+    @property
+    def free(self) -> bool:
+        """Whether nothing can come of any number of tokens."""
+        return not (self.input or self.cached_input or self.output)
+
     def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> int:
         """What a call costs in micro-dollars, rounded up. `cached_tokens` are part of `input_tokens`."""
         fresh = input_tokens - cached_tokens

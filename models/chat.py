@@ -99,6 +99,8 @@ class _Attempts:
     @property
     def bound(self) -> int:
         """What the next attempt can cost at most, in micro-dollars."""
+        if self.prices.free:
+            return 0
         return self.prices.cost(estimate_request(self.request.messages), self.max_tokens)
 
 
@@ -284,6 +286,8 @@ class ModelClient:
     async def _hold(self, attempts: _Attempts) -> str:
         """Reserve the next attempt's upper bound. Raises BudgetError."""
         name, bound = attempts.route.row.name, attempts.bound
+        if not bound:
+            return self._budget.reserve(name, 0, attempts.request.payer)
         reserving = asyncio.ensure_future(asyncio.to_thread(self._budget.reserve, name, bound, attempts.request.payer))
         try:
             return await asyncio.shield(reserving)
@@ -319,7 +323,10 @@ class ModelClient:
                 prompt=attempts.request.prompt,
             )
         )
-        await asyncio.shield(asyncio.to_thread(self._budget.settle, hold, cost))
+        if attempts.prices.free:
+            self._budget.settle(hold, cost)
+        else:
+            await asyncio.shield(asyncio.to_thread(self._budget.settle, hold, cost))
 
     def _pause(self, fault: WireError, number: int, attempts: _Attempts) -> float:
         """Seconds until the next attempt. Raises a ModelError when there shall be none."""
