@@ -270,7 +270,13 @@ class Desk:
             )
 
     def _book(self, record: TurnRecord, serving: Serving, started: float) -> Receipt:
-        """Write down what happened: owner, placeholders, ticket, receipt. Blocking."""
+        """Write down what happened: owner, placeholders, ticket, receipt; all or nothing. Blocking."""
+        with self._store.together():
+            receipt = self._booked(record, serving, started)
+        self._metrics.observe(receipt)
+        return receipt
+
+    def _booked(self, record: TurnRecord, serving: Serving, started: float) -> Receipt:
         self._store.threads.claim(record.thread_id, record.user)
         self._store.vault.write(record.thread_id, record.secrets)
         if handoff := record.turn.get("handoff"):
@@ -289,7 +295,6 @@ class Desk:
         latency = (self._clock.monotonic() - started) * MS
         receipt = record.receipt(serving.labels, serving.knowledge(), latency)
         self._store.ledger.save(receipt)
-        self._metrics.observe(receipt)
         return receipt
 
     async def _remember(self, record: TurnRecord, receipt: Receipt) -> None:

@@ -20,8 +20,9 @@ CANDIDATES = 20
 class AnswerShelf(Protocol):
     """Where answers lie; blocking."""
 
-    def exact(self, key: CacheKey, form: str) -> CachedAnswer | None: ...
-    def near(self, key: CacheKey, vector: Vector, least: float, k: int) -> Sequence[CachedAnswer]: ...
+    def find(
+        self, key: CacheKey, form: str, vector: Vector, least: float, k: int
+    ) -> tuple[CachedAnswer | None, Sequence[CachedAnswer]]: ...
     def used(self, answer: CachedAnswer) -> None: ...
     def put(self, key: CacheKey, form: str, vector: Vector, answer: CachedAnswer) -> None: ...
 
@@ -35,9 +36,10 @@ class AnswerCache:
 
     async def find(self, question: str, key: CacheKey) -> CachedAnswer | None:
         """The answer to this question, or to one that asks the same; None where there is none that is fresh."""
-        found = await asyncio.to_thread(self._shelf.exact, key, exact_form(question))
-        if found is None:
-            found = await self._alike(question, key)
+        vector = await self._embedder.query(question)
+        find = self._shelf.find
+        exact, near = await asyncio.to_thread(find, key, exact_form(question), vector, self._least, CANDIDATES)
+        found = exact or next((one for one in near if same_question(one.question, question, key.language)), None)
         if found is not None:
             await asyncio.to_thread(self._shelf.used, found)
         return found
@@ -46,8 +48,3 @@ class AnswerCache:
         """Keep an answer that has passed every check; it takes the place of an older one."""
         vector = await self._embedder.query(question)
         await asyncio.to_thread(self._shelf.put, key, exact_form(question), vector, answer)
-
-    async def _alike(self, question: str, key: CacheKey) -> CachedAnswer | None:
-        vector = await self._embedder.query(question)
-        near = await asyncio.to_thread(self._shelf.near, key, vector, self._least, CANDIDATES)
-        return next((one for one in near if same_question(one.question, question, key.language)), None)

@@ -6,20 +6,24 @@ import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, RowMapping, delete, func, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, select, update
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.sql.dml import ReturningInsert
 
 from domain.ports import CachedAnswer, CacheKey, Clock, Vector
 from domain.turn import Source
-from store.engine import Database, upsert
+from store.engine import Database
+from store.kept_vectors import KeptVectors
 from store.tables import cached_answers as table
-
-FLOAT = 4
-"""Bytes of one number of a vector."""
 
 MOST = 5_000
 """Answers of one scope that are looked through; more have hardly anything to do with each other."""
+SWEEP = timedelta(minutes=1)
+"""How often answers past their time are removed: they are given to nobody meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +40,27 @@ class AnswerTable:
 
     def __init__(self, database: Database, clock: Clock, ttl: timedelta) -> None:
         self._database, self._clock, self._ttl = database, clock, ttl
+        self._vectors = KeptVectors(MOST, clock)
+        self._swept = clock.now() - SWEEP
 
-    def exact(self, key: CacheKey, form: str) -> CachedAnswer | None:
-        """The fresh answer to a question in this form."""
-        wanted = select(table).where(table.c.scope == _scope(key), table.c.form == _hash(form), *self._fresh())
+    def find(
+        self, key: CacheKey, form: str, vector: Vector, least: float, k: int
+    ) -> tuple[CachedAnswer | None, Sequence[CachedAnswer]]:
+        """The fresh answer to a question in this form; without one those whose questions are near, the nearest first."""
+        scope, since = _scope(key), self._clock.now() - self._ttl
         with self._database.read() as connection:
-            row = connection.execute(wanted).mappings().one_or_none()
-        return _answer(row) if row else None
-
-    def near(self, key: CacheKey, vector: Vector, least: float, k: int) -> Sequence[CachedAnswer]:
-        """Fresh answers whose questions are at least that near, the nearest first."""
-        wanted = (
-            select(table.c.id, table.c.vector)
-            .where(table.c.scope == _scope(key), *self._fresh())
-            .order_by(table.c.made_at.desc())
-            .limit(MOST)
-        )
-        with self._database.read() as connection:
-            best = _nearest(connection.execute(wanted).all(), vector, least, k)
-            rows = connection.execute(select(table).where(table.c.id.in_(best))).mappings().all()
-        return sorted((_answer(row) for row in rows), key=lambda answer: best.index(answer.id))
+            asked = {"scope": scope, "form": _hash(form), "since": since}
+            row = connection.execute(_exact(), asked).mappings().one_or_none()
+            if row:
+                return _answer(row), []
+            self._look(connection, scope)
+            best = self._vectors.nearest(scope, vector, least)
+            rows: Sequence[RowMapping] = []
+            # What has gone since, or is past its time, leaves room for what is a little less near.
+            while best and len(rows) < k:
+                few, best = best[:k], best[k:]
+                rows = [*rows, *_in_order(connection, few, since)][:k]
+        return None, [_answer(row) for row in rows]
 
     def used(self, answer: CachedAnswer) -> None:
         """Count a hit."""
@@ -66,8 +71,10 @@ class AnswerTable:
         """Keep an answer in place of an older one; those past their time go. A ttl of zero keeps nothing."""
         if not self._ttl:
             return
+        now = self._clock.now()
+        scope = _scope(key)
         row = {
-            "scope": _scope(key),
+            "scope": scope,
             "form": _hash(form),
             "question": answer.question,
             "vector": struct.pack(f"<{len(vector)}f", *vector),
@@ -76,19 +83,14 @@ class AnswerTable:
             "model": answer.model,
             "cost_microusd": answer.cost_microusd,
             "hits": 0,
-            "made_at": self._clock.now(),
+            "made_at": now,
         }
         with self._database.write() as connection:
-            connection.execute(delete(table).where(table.c.made_at <= self._clock.now() - self._ttl))
-            fresh = {
-                name: row[name]
-                for name in ("question", "vector", "answer", "sources", "model", "cost_microusd", "made_at")
-            }
-            connection.execute(
-                upsert(connection, table)
-                .values(row)
-                .on_conflict_do_update(index_elements=[table.c.scope, table.c.form], set_=fresh)
-            )
+            if now - self._swept >= SWEEP:
+                self._swept = now
+                connection.execute(delete(table).where(table.c.made_at <= now - self._ttl))
+            place = connection.execute(_put(connection.dialect.name), row).scalar_one()
+        self._vectors.written(scope, place)
 
     def books(self) -> CacheBooks:
         """What is kept now, and what it has saved since it was made."""
@@ -101,8 +103,11 @@ class AnswerTable:
             answers, hits, saved = connection.execute(sums.select_from(table)).one()
         return CacheBooks(int(answers), int(hits), int(saved))
 
-    def _fresh(self) -> list[ColumnElement[bool]]:
-        return [table.c.made_at > self._clock.now() - self._ttl]
+    def _look(self, connection: Connection, scope: str) -> None:
+        """Take in the vectors of the scope that have come since the last look."""
+        since = self._vectors.newest(scope)
+        rows = connection.execute(_since(), {"wanted": scope, "since": since}).all()
+        self._vectors.add(scope, since, [(row.id, row.vector) for row in reversed(rows)])
 
 
 def _scope(key: CacheKey) -> str:
@@ -113,16 +118,41 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
-def _nearest(rows: Sequence[Row[Any, Any]], vector: Vector, least: float, k: int) -> list[int]:
-    """Ids of the rows that are near enough. A vector of another embedder has another length, and is passed over."""
-    import numpy as np  # noqa: PLC0415 - most questions need none of it
+# The statements of every question are built once: to build one takes longer than the database takes to run it.
 
-    fitting = [row for row in rows if len(row.vector) == FLOAT * len(vector)]
-    if not fitting:
-        return []
-    kept = np.frombuffer(b"".join(row.vector for row in fitting), "<f4").reshape(len(fitting), -1)
-    likeness = kept @ np.asarray(vector, dtype=np.float32)
-    return [int(fitting[place].id) for place in np.argsort(-likeness)[:k] if likeness[place] >= least]
+
+@cache
+def _exact() -> Select[Any]:
+    fits = (table.c.scope == bindparam("scope"), table.c.form == bindparam("form"))
+    return select(table).where(*fits, table.c.made_at > bindparam("since"))
+
+
+@cache
+def _since() -> Select[Any]:
+    """The newest rows of a scope behind an id, the newest first."""
+    # The sum keeps SQLite from the index of scopes: few rows are behind the id, many may be of the scope.
+    fits = (table.c.id > bindparam("since"), table.c.scope + "" == bindparam("wanted"))
+    return select(table.c.id, table.c.vector).where(*fits).order_by(table.c.id.desc()).limit(MOST)
+
+
+@cache
+def _among() -> Select[Any]:
+    fits = table.c.id.in_(bindparam("ids", expanding=True))
+    return select(table).where(fits, table.c.made_at > bindparam("since"))
+
+
+@cache
+def _put(dialect: str) -> ReturningInsert[int]:
+    new = postgresql_dialect.insert(table) if dialect == "postgresql" else sqlite_dialect.insert(table)
+    names = ("question", "vector", "answer", "sources", "model", "cost_microusd", "made_at")
+    return new.on_conflict_do_update(
+        index_elements=[table.c.scope, table.c.form], set_={name: new.excluded[name] for name in names}
+    ).returning(table.c.id)
+
+
+def _in_order(connection: Connection, ids: Sequence[int], since: Any) -> list[RowMapping]:
+    rows = connection.execute(_among(), {"ids": list(ids), "since": since}).mappings().all()
+    return sorted(rows, key=lambda row: ids.index(row["id"]))
 
 
 def _answer(row: RowMapping) -> CachedAnswer:

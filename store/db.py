@@ -1,6 +1,7 @@
 """The door to everything that a desk remembers: one database and the rooms' views of it."""
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -129,6 +130,10 @@ class Store:
             database.close()
             raise
         return store
+
+    def together(self) -> AbstractContextManager[None]:
+        """What this thread keeps meanwhile is kept whole or not at all, in one transaction. Raises StoreError."""
+        return self._database.together()
 
     def answers(self, ttl: timedelta) -> AnswerTable:
         """Answers that may be given again for that long."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, Table
@@ -16,11 +17,15 @@ from store import postgres, sqlite
 
 
 class Database:
-    """A database that may be used from many threads: a file, or a Postgres server. Transactions must not be nested."""
+    """A database that may be used from many threads: a file, or a Postgres server.
+
+    Transactions must not be nested, but in `together`.
+    """
 
     def __init__(self, target: Path | str) -> None:
         """Take a path for SQLite, a postgresql:// URL for Postgres. Nothing is connected yet."""
         self._closed = False
+        self._under_way = threading.local()
         if isinstance(target, Path):
             self.where, self.shared = str(target), False
             self._engine = sqlite.open_engine(target)
@@ -37,6 +42,9 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a transaction that sees one state of the data. Raises StoreError."""
+        if joined := self._joined():
+            yield joined
+            return
         with self._faults(), self._connected() as connection:
             if self.shared:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -50,6 +58,11 @@ class Database:
         In SQLite it is alone in writing. In Postgres it is alone only among those that gave the same `alone`,
         for which it waits `patience` seconds: name what is looked at before it is written.
         """
+        if joined := self._joined():
+            if self.shared and alone:
+                postgres.lock(joined, alone, patience)
+            yield joined
+            return
         with self._faults(), self._writing, self._connected() as connection:
             if not self.shared:
                 connection.execution_options(immediate=True)
@@ -57,6 +70,19 @@ class Database:
                 if self.shared and alone:
                     postgres.lock(connection, alone, patience)
                 yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that this thread writes and reads meanwhile: all of it is kept, or nothing.
+
+        Raises StoreError. Each transaction of its own would wait for the disk's lock, and be committed, by itself.
+        """
+        with self.write() as connection:
+            self._under_way.connection = connection
+            try:
+                yield
+            finally:
+                self._under_way.connection = None
 
     def truncate_log(self) -> None:
         """Empty SQLite's write-ahead log into the database; Postgres looks after its own."""
@@ -69,6 +95,10 @@ class Database:
         """Close every connection; one that is at work, when it has done."""
         self._closed = True
         self._engine.dispose()
+
+    def _joined(self) -> Connection | None:
+        """The transaction of `together` that this thread is in."""
+        return getattr(self._under_way, "connection", None)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -89,6 +119,17 @@ class Database:
             raise StoreError(postgres.one_line(fault.orig), where=self.where, fix=self._fix_of(fault.orig)) from fault
         except PoolTimeoutError as fault:
             raise StoreError("every connection is taken", where=self.where, fix="ask less at once") from fault
+
+
+@cache
+def new_row(dialect: str, table: Table) -> sqlite_dialect.Insert | postgresql_dialect.Insert:
+    """Give an INSERT, for a row that `execute` is handed beside it, that does nothing where there is one already.
+
+    Built once: to build it takes longer than the database takes to run it.
+    """
+    if dialect == "postgresql":
+        return postgresql_dialect.insert(table).on_conflict_do_nothing()
+    return sqlite_dialect.insert(table).on_conflict_do_nothing()
 
 
 def upsert(connection: Connection, table: Table) -> sqlite_dialect.Insert | postgresql_dialect.Insert:

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from domain.errors import NotFoundError, StoreError
 from domain.receipt import Receipt
 from domain.turn import Call, Handoff, Passage, Score, Source, Step, Verdict
-from store.engine import Database, upsert
+from store.engine import Database, new_row
 from store.outbox import note
 from store.tables import calls, receipts, scores
 
@@ -69,7 +69,7 @@ class Ledger:
         """Keep a receipt; a second one of the same turn takes the place of the first."""
         row = _row(receipt)
         with self._database.write() as connection:
-            added = connection.execute(upsert(connection, receipts).values(row).on_conflict_do_nothing())
+            added = connection.execute(new_row(connection.dialect.name, receipts), row)
             if not added.rowcount:
                 _replace(connection, receipt.turn_id, row)
             _add_calls(connection, row, receipt.calls)
@@ -176,19 +176,24 @@ class Ledger:
 
 
 def _row(receipt: Receipt) -> dict[str, Any]:
-    body = {name: value for name, value in asdict(receipt).items() if name not in {"calls", "scores"}}
+    body = {name: value for name, value in _parts(receipt).items() if name not in {"calls", "scores"}}
     row = {name: getattr(receipt, name) for name in _PLAIN}
     return {**row, "user_hash": receipt.user, "key": receipt.key or None, "at": _moment(receipt), "body": _json(body)}
 
 
 def _json(body: Mapping[str, object]) -> str:
     # Readable letters are smaller, and a search of the file for leaked text finds them.
-    plain = json.dumps(body, ensure_ascii=False)
+    plain = json.dumps(body, ensure_ascii=False, default=_parts)
     try:
         plain.encode()
     except UnicodeEncodeError:
-        return json.dumps(body)
+        return json.dumps(body, default=_parts)
     return plain
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """A value of ours by the names of its fields, without a copy of what they hold, as `asdict` makes one."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def _moment(receipt: Receipt) -> datetime:
@@ -222,7 +227,7 @@ def _replace(connection: Connection, turn_id: str, row: Mapping[str, Any]) -> No
 def _add_calls(connection: Connection, row: Mapping[str, Any] | RowMapping, made: Sequence[Call]) -> None:
     if made:
         of_turn = {name: row[name] for name in _OF_TURN}
-        connection.execute(insert(calls), [{**of_turn, **asdict(call)} for call in made])
+        connection.execute(insert(calls), [{**of_turn, **_parts(call)} for call in made])
 
 
 def _add_step(connection: Connection, row: RowMapping, step: Step) -> None:

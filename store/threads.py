@@ -6,7 +6,7 @@ from sqlalchemy import delete, select, update
 
 from domain.errors import NotFoundError
 from domain.ports import Clock
-from store.engine import Database, upsert
+from store.engine import Database, new_row
 from store.replays import forget_thread
 from store.tables import threads
 
@@ -26,7 +26,8 @@ class Threads:
         now = self._clock.now()
         row = {"id": thread, "user_hash": user, "claimed_at": now, "touched_at": now}
         with self._database.write() as connection:
-            connection.execute(upsert(connection, threads).values(row).on_conflict_do_nothing())
+            if connection.execute(new_row(connection.dialect.name, threads), row).rowcount:
+                return
             own = update(threads).where(threads.c.id == thread, threads.c.user_hash == user)
             if not connection.execute(own.values(touched_at=now)).rowcount:
                 raise NotFoundError("no such thread", where=thread)

@@ -5,9 +5,10 @@ import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, insert, select, update
 
 from domain.errors import NotFoundError
 from domain.ports import Clock
@@ -176,8 +177,13 @@ def _get(connection: Connection, ticket: str) -> RowMapping:
 
 
 def _of_thread(connection: Connection, thread: str) -> RowMapping | None:
-    waiting = select(tickets).where(tickets.c.thread == thread, tickets.c.closed_at.is_(None))
-    return connection.execute(waiting).mappings().one_or_none()
+    return connection.execute(_waiting(), {"of": thread}).mappings().one_or_none()
+
+
+@cache
+def _waiting() -> Select[Any]:
+    """The open ticket of a thread: asked for at every turn, so built once."""
+    return select(tickets).where(tickets.c.thread == bindparam("of"), tickets.c.closed_at.is_(None))
 
 
 def _of_turn(connection: Connection, turn_id: str) -> RowMapping | None:
