@@ -4,14 +4,22 @@ import asyncio
 import json
 import re
 import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 from domain.errors import StoreError
 from domain.turn import Call, Handoff, Message, Passage, Score, Source, Step, Verdict
@@ -28,10 +36,68 @@ CONNECT_SECONDS = 10.0
 SETUP_LOCK = 5_042_137_713
 """The number of the advisory lock under which one process at a time makes the saver's tables."""
 PAUSE = 0.1
+AT_ONCE = 100
+"""Checkpoints that are read in one go."""
 
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 Saver = BaseCheckpointSaver[str]
+
+
+class FileSaver(SqliteSaver):
+    """LangGraph's saver for one file, each of its calls in a thread.
+
+    Its own asynchronous one sends every statement to a thread by itself, seven a turn, and packs what is kept in the
+    event loop.
+    """
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The newest checkpoint of a thread, or the one that `config` names."""
+        return await asyncio.to_thread(self.get_tuple, config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  # the library's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Checkpoints, newest first. Nothing else is read or written until the last has been taken."""
+        every: Iterator[CheckpointTuple] = self.list(config, filter=filter, before=before, limit=limit)
+        while some := await asyncio.to_thread(lambda: list(islice(every, AT_ONCE))):
+            for one in some:
+                yield one
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Keep a checkpoint."""
+        return await asyncio.to_thread(self.put, config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Keep what a step has written."""
+        await asyncio.to_thread(self.put_writes, config, writes, task_id, task_path)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Forget a thread."""
+        await asyncio.to_thread(self.delete_thread, thread_id)
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log into the file. Blocking."""
+        with self.lock:
+            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close the file, after what is being kept at this moment. Blocking."""
+        with self.lock:
+            self.conn.close()
 
 
 async def open_saver(folder: Path, opened: AsyncExitStack, url: str = "") -> Saver:
@@ -45,19 +111,24 @@ async def open_saver(folder: Path, opened: AsyncExitStack, url: str = "") -> Sav
 
 async def scrub(saver: Saver) -> None:
     """Overwrite on the disk what was deleted; a Postgres server does so by itself."""
-    if isinstance(saver, AsyncSqliteSaver):
-        await saver.conn.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    if isinstance(saver, FileSaver):
+        await asyncio.to_thread(saver.scrub)
 
 
 async def _in_file(path: Path, opened: AsyncExitStack, serializer: JsonPlusSerializer) -> Saver:
+    saver = await asyncio.to_thread(_open_file, path, serializer)
+    opened.push_async_callback(asyncio.to_thread, saver.close)
+    return saver
+
+
+def _open_file(path: Path, serializer: JsonPlusSerializer) -> FileSaver:
     try:
-        connection = await aiosqlite.connect(path)
-        opened.push_async_callback(connection.close)
-        await connection.execute("PRAGMA journal_mode=WAL")
-        await connection.execute("PRAGMA synchronous=NORMAL")
-        await connection.execute("PRAGMA secure_delete=ON")  # what a user has removed must not lie on in free pages
-        saver = AsyncSqliteSaver(connection, serde=serializer)
-        await saver.setup()
+        connection = sqlite3.connect(path, check_same_thread=False)
+        saver = FileSaver(connection, serde=serializer)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA secure_delete=ON")  # what a user has removed must not lie on in free pages
+        saver.setup()
     except sqlite3.Error as fault:
         raise StoreError(
             f"the conversations cannot be opened: {fault}",
