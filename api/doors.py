@@ -40,7 +40,7 @@ class Doors:
     gauge: Gauge = field(default_factory=Gauge)
 
 
-def doors_of(request: Request) -> Doors:
+async def doors_of(request: Request) -> Doors:  # awaited: FastAPI sends a plain function to a thread
     """The doors that `create_app` was given."""
     return cast("Doors", request.app.state.doors)
 

@@ -154,10 +154,11 @@ class _Spelling:
         held = Counter(gram for each in counts for gram in each)
         self._size = len(texts)
         self._rarity = {gram: math.log((1 + self._size) / (1 + number)) + 1 for gram, number in held.items()}
-        self._postings: dict[str, list[tuple[int, float]]] = {}
+        postings: dict[str, list[tuple[int, float]]] = {}
         for place, count in enumerate(counts):
             for gram, weight in self._weighed(count).items():
-                self._postings.setdefault(gram, []).append((place, weight))
+                postings.setdefault(gram, []).append((place, weight))
+        self._postings = {gram: _columns(found) for gram, found in postings.items()}
 
     def likeness(self, text: str) -> "Vectors":
         """The cosine to each reference."""
@@ -165,8 +166,8 @@ class _Spelling:
 
         found = np.zeros(self._size)
         for gram, weight in self._weighed(Counter(_grams(text[:LONGEST]))).items():
-            for place, other in self._postings.get(gram, ()):
-                found[place] += weight * other
+            places, others = self._postings[gram]  # only grams of the references are weighed
+            found[places] += weight * others
         return found
 
     def _weighed(self, counts: Counter[str]) -> dict[str, float]:
@@ -175,6 +176,14 @@ class _Spelling:
         }
         norm = math.sqrt(sum(weight * weight for weight in weights.values())) or 1.0
         return {gram: weight / norm for gram, weight in weights.items()}
+
+
+def _columns(postings: Sequence[tuple[int, float]]) -> "tuple[NDArray[np.intp], Vectors]":
+    """Places and weights: no place stands there twice."""
+    import numpy as np  # noqa: PLC0415  # as above
+
+    places, weights = zip(*postings, strict=True)
+    return np.asarray(places, dtype=np.intp), np.asarray(weights)
 
 
 def _grams(text: str) -> Iterator[str]:
