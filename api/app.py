@@ -23,6 +23,7 @@ from api.identity import Doorkeeper, UserTokens
 from api.limits import RateHeaders, RateLimits
 from api.replays import Replays
 from api.server import address_of, listen, open_listener
+from api.server import run as run_loop
 from api.turns import Turns
 from domain.errors import FrontdeskError, UsageError
 from domain.ports import Clock, Ids, Progress
@@ -34,7 +35,7 @@ from graph.recall import recall
 from graph.rooms import Say
 from graph.service import Service
 from graph.system import Uuid7
-from graph.warming import start_model, warm
+from graph.warming import settle_memory, start_model, warm
 from store import Store
 from tracing import configure_logging
 
@@ -135,7 +136,7 @@ def run_server(settings: Settings, say: Say = to_stderr, progress: Progress | No
     """Serve a desk until SIGINT or SIGTERM. Raises UsageError, HomeInUseError and what opening a desk raises."""
     # A Ctrl+C before the server listens.
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(settings, say=say, progress=progress))
+        run_loop(serve(settings, say=say, progress=progress))
 
 
 async def serve(settings: Settings, *, say: Say = to_stderr, progress: Progress | None = None) -> None:
@@ -199,6 +200,7 @@ def fit_for_others(settings: Settings, store: Store) -> None:
 async def _beside(service: Service) -> None:
     """What goes on while the desk already answers: warming up, then the local model."""
     await warm(service)
+    settle_memory()
     await start_model(service)
 
 
