@@ -109,7 +109,8 @@ class ChatRequest:
     `payer`: on whose account; without one it counts against the total and the model only.
     `prompt`: the label of the prompt that the messages were made from. `schema`: a JSON schema (as text) that the
     answer should follow, where the model can; the answer is to be checked all the same. `seconds`: how long it may take
-    with all its retries, where that is less than the client's own limit; 0: as long as that.
+    with all its retries, where that is less than the client's own limit; 0: as long as that. `temperature`: above 0 for
+    one who is to have ideas, where the model takes one; of a stream it stays 0.
     """
 
     purpose: str
@@ -121,6 +122,7 @@ class ChatRequest:
     prompt: str = ""
     schema: str = ""
     seconds: float = 0.0
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

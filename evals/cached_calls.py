@@ -81,6 +81,7 @@ def key_of(request: ChatRequest) -> str:
         list(request.choices),
         request.prompt,
         request.schema,
+        *([request.temperature] if request.temperature else []),
     ]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 

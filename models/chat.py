@@ -319,7 +319,7 @@ class ModelClient:
                 began=began[1],
                 first_ms=attempts.first,
                 max_tokens=attempts.max_tokens,
-                temperature=0.0 if "temperature" in row.abilities else None,
+                temperature=attempts.request.temperature if "temperature" in row.abilities else None,
                 prompt=attempts.request.prompt,
             )
         )
@@ -390,13 +390,12 @@ class ModelClient:
 
 async def _ask(wire: "Wire", attempts: _Attempts) -> AsyncGenerator[str | WireReply]:
     """Words, then the whole; of an answer that is not streamed only the whole. Raises WireError."""
-    said, limit = attempts.request.messages, attempts.max_tokens
+    said, limit, gone = attempts.request.messages, attempts.max_tokens, attempts.went_out
     if not attempts.streamed:
-        yield await wire.ask(
-            said, max_tokens=limit, gone=attempts.went_out, logprobs=attempts.logprobs, schema=attempts.schema
-        )
+        odds, schema, warmth = attempts.logprobs, attempts.schema, attempts.request.temperature
+        yield await wire.ask(said, max_tokens=limit, gone=gone, logprobs=odds, schema=schema, temperature=warmth)
         return
-    async with aclosing(wire.stream(said, max_tokens=limit, gone=attempts.went_out)) as pieces:
+    async with aclosing(wire.stream(said, max_tokens=limit, gone=gone)) as pieces:
         async for piece in pieces:
             yield piece
 

@@ -82,13 +82,17 @@ class Wire:
         gone: Callable[[], None],
         logprobs: bool = False,
         schema: str = "",
+        temperature: float = 0.0,
     ) -> WireReply:
         """One request, one response, of the JSON `schema` where there is one. Raises WireError.
 
+        `temperature` above 0 is left out for a model that takes none.
         `gone` is called when the whole request is out: from then on it may be charged, whatever becomes of it.
         """
         _GONE.set(gone)
         options = self._limit(max_tokens)
+        if temperature and self._chat.temperature is not None:
+            options["temperature"] = temperature
         if schema:
             # Not as the library's own option: that parses the answer itself, and fails on one that was cut off.
             shape = {"name": "answer", "strict": True, "schema": json.loads(schema)}

@@ -71,6 +71,8 @@ def test_a_proposal_without_its_placeholder_is_asked_for_again_and_never_used(tm
         wishes = shop.models.asked("teacher")
     assert (done.after, done.proposals, done.unusable) == (None, 2, 2)
     assert "{{desk}} is missing" in wishes[1]["messages"][-1]["content"]
+    assert [wish["temperature"] for wish in wishes] == [1.0, 1.0]
+    assert {wish["temperature"] for wish in shop.models.asked("student")} == {0}
 
 
 def test_a_proposal_that_says_nothing_new_is_asked_for_again(tmp_path):

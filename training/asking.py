@@ -40,7 +40,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One question. `tag` tells two that read the same apart (a second try)."""
+    """One question. `tag` tells two that read the same apart (a second try); `temperature` as in ChatRequest."""
 
     model: str
     messages: list[Message]
@@ -48,12 +48,14 @@ class Wish:
     choices: tuple[str, ...] = ()
     prompt: str = ""
     tag: str = ""
+    temperature: float = 0.0
 
     @property
     def key(self) -> str:
         """What an answer is kept under."""
         lines = [(line.role, line.text) for line in self.messages]
-        plain = json.dumps([self.model, lines, self.max_tokens, self.choices, self.tag], ensure_ascii=False)
+        warmth = [self.temperature] if self.temperature else []
+        plain = json.dumps([self.model, lines, self.max_tokens, self.choices, self.tag, *warmth], ensure_ascii=False)
         return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
 
 
@@ -75,7 +77,16 @@ class Asking:
         if wish.key in self._kept:
             return self._kept[wish.key]
         payer = Payer(key=self._work, turn=self._work)
-        request = ChatRequest(OPTIMISE, wish.model, wish.messages, wish.max_tokens, wish.choices, payer, wish.prompt)
+        request = ChatRequest(
+            OPTIMISE,
+            wish.model,
+            wish.messages,
+            wish.max_tokens,
+            wish.choices,
+            payer,
+            wish.prompt,
+            temperature=wish.temperature,
+        )
         try:
             reply = await self._models.complete(request)
         except ModelGarbageError as fault:

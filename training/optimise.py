@@ -29,6 +29,8 @@ PROPOSAL_TOKENS = 1_500
 LONGEST = 6_000
 """Characters of an instruction; a longer one is a collection of cases."""
 TRIES = 2
+IDEAS = 1.0
+"""The teacher's temperature, as DSPy advises: at 0 a small one copies what it is to mend."""
 CASE_TOKENS = 300
 SAID = 300
 """Characters of an answer that the teacher is shown."""
@@ -126,7 +128,7 @@ class _Bench:
             examples="\n".join(self._example(instruction, row) for row in rows),
         )
         for attempt in range(TRIES):
-            wish = Wish(self.plan.teacher, messages, PROPOSAL_TOKENS, (), self.teacher.label, f"{attempt}")
+            wish = Wish(self.plan.teacher, messages, PROPOSAL_TOKENS, (), self.teacher.label, f"{attempt}", IDEAS)
             said = await self.asking.ask(wish)
             self.proposals += 1
             text, fault = read_proposal(said.text, names)
