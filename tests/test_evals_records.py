@@ -176,7 +176,14 @@ def test_neither_a_failure_nor_the_word_of_a_stand_in_is_kept(tmp_path):
 
 @pytest.mark.parametrize(
     "other",
-    [request("bye"), request(model="n"), request(choices=("yes", "no")), request(prompt="a@2"), request(schema="{}")],
+    [
+        request("bye"),
+        request(model="n"),
+        request(choices=("yes", "no")),
+        request(prompt="a@2"),
+        request(schema="{}"),
+        request(temperature=1.0),
+    ],
 )
 def test_every_part_of_a_request_counts(other):
     assert key_of(request()) == key_of(request())

@@ -169,10 +169,12 @@ class Bench:
     clock: FrozenClock
     pauses: list[float]
 
-    def ask(self, *choices: str, max_tokens: int = 50, model: str = "m") -> ChatReply:
+    def ask(self, *choices: str, max_tokens: int = 50, model: str = "m", temperature: float = 0.0) -> ChatReply:
+        request = ChatRequest("answer", model, MESSAGES, max_tokens, choices, temperature=temperature)
+
         async def once() -> ChatReply:
             try:
-                return await self.client.complete(ChatRequest("answer", model, MESSAGES, max_tokens, choices))
+                return await self.client.complete(request)
             finally:
                 await self.client.aclose()
 
@@ -526,12 +528,18 @@ def test_requests_at_once_never_pass_the_limit(upstream):
     assert made.budget.settled == COST_OF_USAGE * len(replies) <= made.budget.limit
 
 
+def test_who_is_to_have_ideas_is_asked_at_a_temperature_that_the_books_keep(upstream):
+    upstream.script = [said("Perhaps.")]
+    (call,) = bench(upstream.url).ask(temperature=0.7).calls
+    assert upstream.requests[0]["temperature"] == call.temperature == 0.7
+
+
 def test_reasoning_models_are_sent_no_temperature_and_openai_one_limit(upstream):
     catalog = load_catalog()
     picked = next(each for each in catalog.models if "temperature" not in each.abilities)
     endpoint = Endpoint("openai", upstream.url, "remote", "k", private=True)
     made = bench(upstream.url, routes=[Route(picked, endpoint)])
-    made.ask(model=picked.name)
+    made.ask(model=picked.name, temperature=1.0)
     (sent,) = upstream.requests
     assert "temperature" not in sent
     assert "max_tokens" not in sent
