@@ -7,17 +7,16 @@ as a Call whether it worked or not.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain.errors import BudgetError, ModelDownError, ModelError, ModelGarbageError
 from domain.ports import Budget, ChatReply, ChatRequest, Clock, ModelCard
 from domain.turn import Call, Tier
+from models.attempts import Attempts
 from models.breaker import Breaker
-from models.catalog import LOCAL, TIERS, Endpoint, ModelRow, Prices, Route
+from models.catalog import LOCAL, TIERS, Endpoint, ModelRow, Route
 from models.pace import Pace
-from models.tokens import estimate_request, estimate_tokens
-from models.wire import HELD, StreamedReply, Usage, WireError, WireReply, choice_probabilities
+from models.wire import StreamedReply, Usage, WireError, WireReply
 
 if TYPE_CHECKING:
     from models.openai_wire import Wire
@@ -27,81 +26,6 @@ BACKOFF_SECONDS = 0.25
 """Before the second attempt; doubles, and the same again at most is added at random."""
 WEAK_RETRIEVAL = 0.5
 """Below this confidence the passages may not hold the answer: telling so takes a better reader."""
-CHOICE_TOKENS = 4  # room for one choice in words, for a server that gives no probabilities
-
-
-@dataclass(slots=True)
-class _Attempts:
-    """What one request has led to so far at one model. `calls` are those of the whole request."""
-
-    route: Route
-    request: ChatRequest
-    deadline: float
-    logprobs: bool
-    schema: str
-    streamed: bool
-    prices: Prices
-    calls: list[Call]
-    written: str = ""
-    first: float = 0.0
-    gone: bool = False
-    endpoint_failed: bool = False
-    reply: ChatReply | None = None
-
-    @property
-    def where(self) -> str:
-        return f"{self.route.row.name} ({self.route.endpoint.name})"
-
-    @property
-    def max_tokens(self) -> int:
-        """What is sent as the limit: the words asked for, and room for the thinking that is billed before them."""
-        row = self.route.row
-        if self.request.choices:
-            return 1 if self.logprobs else CHOICE_TOKENS + row.thinking_tokens
-        return min(self.request.max_tokens + row.thinking_tokens, row.max_output)
-
-    def down(self, what: str, *, fix: str = "") -> ModelDownError:
-        """The error that ends the matter."""
-        return ModelDownError(what, where=self.where, fix=fix)
-
-    def usage(self, said: WireReply) -> Usage:
-        """The server's count where it gives a plausible one, else an upper bound of our own."""
-        if said.usage is not None and said.usage.plausible(self.route.row.context):
-            return said.usage
-        return self.guess(said.text)
-
-    def guess(self, text: str, unheard: int = 0) -> Usage:
-        """An upper bound of what `text` took, and so many tokens behind it, where nobody has counted."""
-        written = min(self.max_tokens, estimate_tokens(text) + unheard + self.route.row.thinking_tokens)
-        return Usage(estimate_request(self.request.messages), written, 0)
-
-    def lost(self) -> Usage:
-        """An upper bound of what an attempt took that went out and was not heard to the end."""
-        # A server stops writing where nobody reads its stream; an answer in one piece it may have written to the end.
-        whole = Usage(estimate_request(self.request.messages), self.max_tokens, 0)
-        return self.guess(self.written, HELD) if self.streamed else whole
-
-    def went_out(self) -> None:
-        """The whole request is at the server, which may charge for it."""
-        self.gone = True
-
-    def probabilities(self, said: WireReply) -> dict[str, float]:
-        """P(choice) where choices were asked, else empty. Raises ModelGarbageError for a useless reply."""
-        if self.request.choices:
-            found = choice_probabilities(said, self.request.choices)
-            if not found:
-                raise ModelGarbageError("answered none of the choices", where=self.where)
-            return found
-        if not said.text.strip():
-            raise ModelGarbageError("answered with no text", where=self.where)
-        return {}
-
-    @property
-    def bound(self) -> int:
-        """What the next attempt can cost at most, in micro-dollars."""
-        if self.prices.free:
-            return 0
-        return self.prices.cost(estimate_request(self.request.messages), self.max_tokens)
 
 
 class ModelClient:
@@ -206,7 +130,7 @@ class ModelClient:
             can = route.row.abilities
             logprobs, schema = bool(request.choices) and "logprobs" in can, request.schema * ("json_schema" in can)
             prices = route.row.prices_on(self._clock.now().date())
-            attempts = _Attempts(route, request, deadline, logprobs, schema, streamed, prices, calls)
+            attempts = Attempts(route, request, deadline, logprobs, schema, streamed, prices, calls)
             try:
                 async with aclosing(self._persist(await self._wire(route), attempts)) as words:
                     async for word in words:
@@ -224,7 +148,7 @@ class ModelClient:
         assert fault is not None  # the chain holds one route at least
         raise fault
 
-    async def _persist(self, wire: "Wire", attempts: _Attempts) -> AsyncGenerator[str]:
+    async def _persist(self, wire: "Wire", attempts: Attempts) -> AsyncGenerator[str]:
         for number in range(ATTEMPTS):
             breaker = self._breaker(attempts.route.endpoint)
             if not breaker.admit():
@@ -242,7 +166,7 @@ class ModelClient:
             await self._sleep(pause)
         raise attempts.down("out of retries")
 
-    async def _attempt(self, wire: "Wire", attempts: _Attempts, breaker: Breaker) -> AsyncGenerator[str]:
+    async def _attempt(self, wire: "Wire", attempts: Attempts, breaker: Breaker) -> AsyncGenerator[str]:
         """One request: held, made, judged, booked. Raises WireError, or a ModelError that ends the matter."""
         hold = await self._hold(attempts)
         began, at = self._clock.monotonic(), self._clock.now().timestamp()
@@ -278,12 +202,12 @@ class ModelClient:
             await self._book(attempts, hold, usage, error, (began, at))
         attempts.reply = ChatReply(piece.text, attempts.calls, probabilities, attempts.route.card)
 
-    async def _piece(self, said: AsyncIterator[str | WireReply], attempts: _Attempts) -> str | WireReply:
+    async def _piece(self, said: AsyncIterator[str | WireReply], attempts: Attempts) -> str | WireReply:
         """The next word, or the whole at the end. The deadline holds for each: no timer runs while others work."""
         async with asyncio.timeout(max(0.0, attempts.deadline - self._clock.monotonic())):
             return await anext(said)
 
-    async def _hold(self, attempts: _Attempts) -> str:
+    async def _hold(self, attempts: Attempts) -> str:
         """Reserve the next attempt's upper bound. Raises BudgetError."""
         name, bound = attempts.route.row.name, attempts.bound
         if not bound:
@@ -298,7 +222,7 @@ class ModelClient:
                 await asyncio.to_thread(self._budget.settle, reserving.result(), 0)
             raise
 
-    async def _book(self, attempts: _Attempts, hold: str, usage: Usage, error: str, began: tuple[float, float]) -> None:
+    async def _book(self, attempts: Attempts, hold: str, usage: Usage, error: str, began: tuple[float, float]) -> None:
         """Settle the hold and append the Call. Not to be interrupted: the money is spent already.
 
         `began` on the monotonic clock and in seconds since 1970.
@@ -328,7 +252,7 @@ class ModelClient:
         else:
             await asyncio.shield(asyncio.to_thread(self._budget.settle, hold, cost))
 
-    def _pause(self, fault: WireError, number: int, attempts: _Attempts) -> float:
+    def _pause(self, fault: WireError, number: int, attempts: Attempts) -> float:
         """Seconds until the next attempt. Raises a ModelError when there shall be none."""
         attempts.endpoint_failed = fault.retry and not fault.busy
         if attempts.written:
@@ -388,7 +312,7 @@ class ModelClient:
         return self._paces.setdefault(key, Pace(self._clock, route.row.requests_per_minute))
 
 
-async def _ask(wire: "Wire", attempts: _Attempts) -> AsyncGenerator[str | WireReply]:
+async def _ask(wire: "Wire", attempts: Attempts) -> AsyncGenerator[str | WireReply]:
     """Words, then the whole; of an answer that is not streamed only the whole. Raises WireError."""
     said, limit, gone = attempts.request.messages, attempts.max_tokens, attempts.went_out
     if not attempts.streamed:
