@@ -11,6 +11,8 @@ HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*#*\s*$")
 ITEM = re.compile(r"^\s*(?:[-*+•]|(\d{1,3})[.)])\s+(.*)$")
 ROW = re.compile(r"^\s*\|(.*?)\|?\s*$")
 RULE = re.compile(r"^[\s|:\-]+$")
+NAME = re.compile(r"^[^\W_][^.!?:;,|…]{0,48}[^\W_)\"”]\??$")
+"""The heading of a short section that retrieval has joined to the one before: a short line that ends as no sentence does."""
 FENCE = re.compile(r"^\s*(```|~~~)")
 MARKS = (
     (re.compile(r"!\[([^\]]*)\]\([^)]*\)"), r"\1"),
@@ -78,8 +80,11 @@ def _pieces(text: str, heading: str) -> tuple[Piece, ...]:
 def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
     """Neighbouring lines of one kind: heading, table, item, steps, sentence (= a paragraph)."""
     kind, lines = "", list[str]()
-    for line in text.splitlines():
+    written = text.splitlines()
+    for place, line in enumerate(written):
         now, said = _kind(line, kind)
+        if now == "sentence" and _names(written, place):
+            now = "heading"
         if now == "more":
             lines[-1] += f" {said}"
         elif now and now == kind != "heading":
@@ -90,6 +95,18 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
             kind, lines = (now, [said]) if now else ("", [])
     if lines:
         yield kind, lines
+
+
+def _names(written: list[str], place: int) -> bool:
+    """Whether a line is the bare heading of what follows: after an empty line, with a text right below it."""
+    after_nothing = place > 0 and not written[place - 1].strip()
+    below = written[place + 1] if place + 1 < len(written) else ""
+    return (
+        after_nothing
+        and below[:1].strip() != ""
+        and not below[:1].islower()
+        and bool(NAME.match(written[place].strip()))
+    )
 
 
 def _kind(line: str, before: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from fakes import WordEmbedder
@@ -143,6 +144,25 @@ def test_a_table_row_carries_its_columns_and_an_item_its_introduction() -> None:
         ("the item, from above", "Send us these photos:"),
     ]
     assert [piece.text for piece in pieces("| E2 | wet |\n| E3 | hot |")] == ["E2 — wet", "E3 — hot"]
+
+
+@pytest.mark.parametrize("name", ["First use", "Trước lần dùng đầu", "How long does it last?"])
+def test_the_heading_of_a_section_that_was_joined_is_no_part_of_a_sentence(name: str) -> None:
+    text = f"It holds 1.7 L and\nweighs little.\n\n{name}\nBoil it twice. Pour the water away.\n\nNothing else\n\nis needed."
+    found = [(piece.text, piece.heading) for piece in pieces(text, "Facts")]
+    assert found == [
+        ("It holds 1.7 L and weighs little.", "Facts"),
+        ("Boil it twice.", name),
+        ("Pour the water away.", name),
+        ("Nothing else", name),
+        ("is needed.", name),
+    ]
+
+
+def test_where_words_do_not_tell_meaning_is_asked_of_every_passage_that_is_looked_at() -> None:
+    shop = [replace(RETURNS, id=f"idle#{n}", article=f"idle{n}", text="Ask. Wait. Rest.") for n in range(4)]
+    japan = replace(RETURNS, id="far#0", article="far", text="We ship to Japan.")
+    assert quoted("Nhật?", *shop, japan, embedder=Countries())[0] == ("far#0", "We ship to Japan.")
 
 
 def test_the_row_that_is_asked_for_is_quoted() -> None:
