@@ -85,8 +85,9 @@ class Words:
         self._begun = False
 
     def heard(self, data: bytes) -> Iterator[bytes]:
-        """The events that pass now that `data` is there."""
+        """The events that pass now that `data` is there: several sentences that came at once are one event too."""
         *events, self._unread = EVENT_END.split(self._unread + data)
+        due = False
         for raw in events:
             word = self._same(raw)
             if not word:
@@ -99,9 +100,10 @@ class Words:
                 self._event, self._around = event, _around(raw, event, word)
             self._held.append(word)
             # The first word passes at once: how long a model took to it is a figure of its own.
-            if self._over(word) or not self._begun:
-                self._begun = True
-                yield self._told()
+            due = self._over(word) or due or not self._begun
+            self._begun = True
+        if due and self._held:
+            yield self._told()
 
     def rest(self) -> bytes:
         """What is left at the end."""

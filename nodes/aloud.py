@@ -6,6 +6,7 @@ sees the whole, decides then. What only a whole answer shows is left to it as we
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 
 from domain.turn import Turn, language_of
 from domain.words import SENTENCE_END
@@ -18,7 +19,7 @@ Say = Callable[[str], None]
 
 
 class Aloud:
-    """Tells one answer. How the model's words were cut into pieces changes nothing of what is told."""
+    """Tells one answer. How the model's words were cut into pieces changes how many sentences are told at once, no more."""
 
     def __init__(self, passes: Callable[[str, int], Awaitable[bool]], say: Say) -> None:
         """`passes`: whether the answer may be shown as far as it is given, so many characters of which have passed."""
@@ -32,17 +33,31 @@ class Aloud:
     async def hear(self, words: str) -> None:
         """Take the next words; tell the sentences that they end, as far as they pass."""
         self._text += words
-        for so_far in self._ended():
-            if self._over or _opens_dont_know(so_far):
+        ended = list(self._ended())
+        beginnings = [so_far for before, so_far in pairwise([self._shown, *ended]) if _says(so_far[len(before) :])]
+        if len(beginnings) > 1 and self._is_news(beginnings[-1]) and await self._holds(beginnings[-1]):
+            # They came faster than they could be judged: the longest holds all that the others would show.
+            self._show(beginnings[-1])
+            return
+        for so_far in beginnings:
+            if not self._is_news(so_far):
                 continue
-            news = so_far[len(self._shown) :]
-            if not any(letter.isalnum() for letter in news):
-                continue
-            if so_far.lower().startswith(DONT_KNOW.lower()) or not await self._passes(so_far, len(self._shown)):
+            if await self._holds(so_far):
+                self._show(so_far)
+            else:
                 self._over = True
-                continue
-            self._say(news)
-            self._shown = so_far
+
+    def _is_news(self, so_far: str) -> bool:
+        return not self._over and not _opens_dont_know(so_far)
+
+    async def _holds(self, so_far: str) -> bool:
+        if so_far.lower().startswith(DONT_KNOW.lower()):
+            return False
+        return await self._passes(so_far, len(self._shown))
+
+    def _show(self, so_far: str) -> None:
+        self._say(so_far[len(self._shown) :])
+        self._shown = so_far
 
     def _ended(self) -> Iterator[str]:
         """The answer up to each sentence that has come to its end since the last time."""
@@ -69,6 +84,10 @@ async def passes(so_far: str, passed: int, turn: Turn, deps: Deps) -> bool:
     """Whether the beginning of an answer may be shown as it is; one that a guard would change may not."""
     check = await check_answer(so_far, turn, deps, whole=False, passed=passed)
     return not check.blocked and check.text == so_far
+
+
+def _says(news: str) -> bool:
+    return any(letter.isalnum() for letter in news)
 
 
 def _opens_dont_know(so_far: str) -> bool:

@@ -111,15 +111,16 @@ def test_no_sentence_that_is_over_is_held_and_nothing_for_long(events, chance):
         assert waiting < HELD
 
 
-def test_ordinary_words_become_one_event_a_sentence():
+def test_ordinary_words_become_one_event_a_sentence_and_what_comes_at_once_one_event():
     text = "You have 30 days to return it. We pay the money back within five days. The card is the one"
-    events = [chunk(f"{word} ") for word in text.split()]
+    events = [b"data: " + json.dumps(chunk(f"{word} ")).encode() + b"\n\n" for word in text.split()]
     words = Words()
-    body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
-    told = b"".join(words.heard(body)) + words.rest()
+    told = b"".join(part for event in events for part in words.heard(event)) + words.rest()
     assert [json.loads(raw[5:])["choices"][0]["delta"]["content"] for raw in told.split(b"\n\n") if raw] == [
         "You ",
         "have 30 days to return it. ",
         "We pay the money back within five days. ",
         "The card is the one ",
     ]
+    (whole,) = Words().heard(b"".join(events))
+    assert json.loads(whole[5:])["choices"][0]["delta"]["content"] == f"{text} "
