@@ -1,4 +1,4 @@
-"""Tells the operator's own systems that a customer waits for a person: one signed message a new ticket."""
+"""Tells the operator's own systems that a customer waits for a person, or does no longer: one signed message each time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ class Bell:
         self._ringing: set[asyncio.Task[None]] = set()
 
     def ring(self, ticket: Ticket) -> None:
-        """Tell of a new ticket: its summary is masked, the user is not named."""
+        """Tell of a new ticket, or of one that its customer has withdrawn: its summary is masked, the user is not named."""
         if self._webhook is None:
             return
         task = asyncio.create_task(self._tell(self._webhook, ticket), name=f"bell {ticket.id}")
@@ -42,16 +42,18 @@ class Bell:
             task.cancel()
 
     async def _tell(self, webhook: Webhook, ticket: Ticket) -> None:
+        closed = ticket.closed_at
+        waits = "was withdrawn by its customer" if closed else f"waits for {ticket.department or 'a person'}"
         body = {
-            "text": f"Frontdesk, desk {self._desk}: ticket {ticket.id} waits for {ticket.department or 'a person'}",
-            "event": "handoff.opened",
+            "text": f"Frontdesk, desk {self._desk}: ticket {ticket.id} {waits}",
+            "event": "handoff.withdrawn" if closed else "handoff.opened",
             "desk": self._desk,
             "ticket": ticket.id,
             "department": ticket.department,
             "reason": ticket.reason,
             "summary": ticket.summary,
             "opened_at": ticket.opened_at.isoformat(),
-        }
+        } | ({"closed_at": closed.isoformat()} if closed else {})
         for pause in (*PAUSES, None):
             try:
                 await webhook.send(body)

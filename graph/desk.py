@@ -101,7 +101,7 @@ class Desk:
         """`graph` reads and continues threads, which all releases share; `choose` says on what a turn runs."""
         self._graph = graph
         self._choose = choose
-        self._bell = bell
+        self.bell = bell
         self._cache = cache
         self._judging = judging
         self._saver = saver
@@ -150,7 +150,7 @@ class Desk:
             receipt = await asyncio.to_thread(self._book, record, serving, started)
             await self._remember(record, receipt)
             if record.opened:
-                self._bell.ring(record.opened)
+                self.bell.ring(record.opened)
         for event in self._speak(record, receipt):
             yield event
         if record.turn.get("outcome") == "answer" and record.turn.get("passages") and (pins or Pins()).judge:
@@ -204,7 +204,7 @@ class Desk:
     async def close(self) -> None:
         """Stop judging. Turns in flight are their callers' to finish first."""
         await self._judging.close()
-        await self._bell.close()
+        await self.bell.close()
 
     async def _admit(self, question: Question) -> TurnRecord:
         """Check who asks where, before anything is spent."""

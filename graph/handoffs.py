@@ -53,22 +53,27 @@ async def close(service: Service, *, ticket: str, who: str) -> Json:
 async def withdraw(service: Service, *, thread: str, user: str, who: str) -> str | None:
     """Close the ticket of a user's own thread, as they want no person any more: its id; None where none is open.
 
-    Whatever an agent says in it from then on is refused. Raises NotFoundError for anyone else's thread.
+    Whatever an agent says in it from then on is refused; the webhook is told. Raises NotFoundError for anyone else's thread.
     """
-    return await asyncio.to_thread(_withdrawn, service, thread, user, who)
+    ticket = await asyncio.to_thread(_withdrawn, service, thread, user, who)
+    if ticket is None:
+        return None
+    service.desk.bell.ring(ticket)
+    return ticket.id
 
 
-def _withdrawn(service: Service, thread: str, user: str, who: str) -> str | None:
+def _withdrawn(service: Service, thread: str, user: str, who: str) -> Ticket | None:
     store = service.store
     if store.threads.owner(thread) != store.vault.user_hash(user):
         raise NotFoundError("no such thread", where=thread)
     ticket = store.tickets.of_thread(thread)
     if ticket is None:
         return None
-    if store.tickets.close(ticket.id, "customer").closed_by != "customer":
+    closed = store.tickets.close(ticket.id, "customer")
+    if closed.closed_by != "customer":
         return None  # an agent was quicker
     _logged(service, who, "handoffs.withdraw", ticket.id)
-    return ticket.id
+    return closed
 
 
 def _listed(service: Service) -> list[Json]:

@@ -20,6 +20,7 @@ from domain.profile import DeskProfile
 from domain.receipt import Receipt, Reply
 from domain.settings import Settings
 from domain.turn import Message, Outcome, Passage, Source, Step
+from graph.bell import Bell
 from graph.desk import Done, Retract, Sources, StepDone, Token
 from store.replays import KEPT, Standing
 from tracing import Metrics
@@ -89,6 +90,7 @@ class ScriptedDesk:
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     finished: int = 0
+    bell: Bell = field(default_factory=lambda: Bell("lamps"))
     ratings: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)

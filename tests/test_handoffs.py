@@ -205,6 +205,29 @@ def test_each_new_ticket_is_told_once_signed_and_masked(tmp_path: Path) -> None:
     assert len(pauses) == 2
 
 
+def test_a_withdrawn_ticket_is_told_once_too(tmp_path: Path) -> None:
+    receiver = Receiver()
+    made, _ = bell(receiver)
+
+    async def story() -> str | None:
+        async with open_house(tmp_path, bell=made) as house:
+            thread = (await house.desk.ask(Question(PERSON, "ann"))).thread_id
+            ticket = await withdraw(service_of(house), thread=thread, user="ann", who="the user")
+            assert await withdraw(service_of(house), thread=thread, user="ann", who="the user") is None
+            return ticket
+
+    try:
+        ticket = asyncio.run(story())
+    finally:
+        receiver.close()
+    told = sorted((json.loads(body) for _, body in receiver.got), key=lambda body: str(body["event"]))
+    assert [(one["event"], one["ticket"], bool(one.get("closed_at"))) for one in told] == [
+        ("handoff.opened", ticket, False),
+        ("handoff.withdrawn", ticket, True),
+    ]
+    assert all("X-Frontdesk-Signature" in headers and b"ann@mail.example" not in body for headers, body in receiver.got)
+
+
 def test_a_webhook_into_the_own_network_is_refused_and_said() -> None:
     receiver = Receiver()
     made, pauses = bell(receiver, private=False)
