@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
@@ -206,8 +207,11 @@ async def made_ready(service: Service, progress: Progress) -> str:
 
 
 @asynccontextmanager
-async def opened(run: Run) -> AsyncIterator[Service]:
-    """The desk of the settings; closed when the block ends. Raises HomeInUseError while a server owns it."""
+async def opened(run: Run, *, purse: Path | None = None) -> AsyncIterator[Service]:
+    """The desk of the settings; closed when the block ends. Raises HomeInUseError while a server owns it.
+
+    `purse`: the home folder whose budgets pay, where the settings name a folder that goes.
+    """
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
 
     try:
@@ -217,6 +221,7 @@ async def opened(run: Run) -> AsyncIterator[Service]:
             say=run.say,
             progress=run.progress,
             wrapped=run.calls.around if run.calls else None,
+            purse=purse,
         )
     except HomeInUseError as fault:
         fix = "stop it, or measure in a folder of its own: FRONTDESK_HOME=FOLDER"

@@ -1,7 +1,8 @@
 """The gate of a release: the desk's dev cases under what serves and under the release, case against case.
 
 Both answer over the articles in the desk's folder, each in a state folder of its own that is removed afterwards, so
-that a desk that serves is neither stopped nor written to. A version of the knowledge that is pinned is not there.
+that a desk that serves is neither stopped nor written to, but for its budgets, which pay. A version of the knowledge
+that is pinned is not there.
 """
 
 import tempfile
@@ -43,7 +44,8 @@ async def answering(run: Run, release: Release) -> AsyncIterator[Service]:
     """
     with tempfile.TemporaryDirectory(prefix="frontdesk-gate-") as folder:
         alone = {"home": Path(folder), "rag_config": release.rag_config.partition("@")[0]}
-        async with opened(replace(run, settings=run.settings.model_copy(update=alone))) as service:
+        there = run.settings.model_copy(update=alone)
+        async with opened(replace(run, settings=there), purse=run.settings.home) as service:
             if not service.knowledge.version:
                 fix = "put the articles into the desk's folder knowledge/"
                 raise UsageError("there are no articles to answer from", where=str(service.desk_folder), fix=fix)

@@ -101,6 +101,11 @@ def held_back(features: Array, labels: Sequence[int], groups: Sequence[str], cla
     return said
 
 
+def learned(features: Array, labels: Sequence[int], others: Array, classes: int) -> Array:
+    """P(class) of each of `others`, by a logistic regression fitted to `features`. Shape (others, classes)."""
+    return _predict(others, *_fit(features, np.eye(classes)[np.asarray(labels)]))
+
+
 def _fit(features: Array, wanted: Array) -> tuple[Array, Array, Array]:
     """Weights, means and scales: one ridge-penalised logistic regression a class, by Newton's steps."""
     mean, scale = features.mean(0), features.std(0) + 1e-6

@@ -68,6 +68,7 @@ async def open_service(
     wrapped: Wrapped | None = None,
     among: Path | None = None,
     hands: Hands | None = None,
+    purse: Path | None = None,
 ) -> Service:
     """Open one desk with everything it needs; at its very first start, read its knowledge.
 
@@ -75,12 +76,13 @@ async def open_service(
     `wrapped` puts something around the model that turns ask: for measuring.
     `among`: the folder (graph/crew.py) of processes that serve this desk together; this one is one of them.
     `hands`: what the articles of a first start are embedded by.
+    `purse`: the home folder whose budgets pay for the models, where this desk is a copy beside another.
     Raises HomeInUseError when another process owns the desk's state, DeskError, StoreError, KnowledgeError.
     What was opened before a failure is closed again. Close the service with `close_service`.
     """
     keep_text_at_home()
     async with AsyncExitStack() as opened:
-        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among, hands))
+        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among, hands, purse))
         service.closing.push_async_callback(opened.pop_all().aclose)
     return service
 
@@ -125,7 +127,7 @@ async def open_studio(settings: Settings) -> Graph:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """How whoever opens a service wants it: told what, checked by whom, with what around its model, among whom, with whom."""
+    """How whoever opens a service wants it: told what, checked by whom, what around its model, among whom, with whom, paid by whom."""
 
     say: Say
     progress: Progress | None
@@ -133,6 +135,7 @@ class _Ways:
     wrapped: Wrapped | None
     among: Path | None
     hands: Hands | None
+    purse: Path | None
 
 
 async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Service:
@@ -144,8 +147,12 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
     rooms = await _rooms(settings, desk_folder, state, clock, opened, ways=ways)
-    store.budget.default_to(_desk_budgets(settings, rooms.profile))
-    chat, local = _models(settings, store, clock, ids, opened, alone=not ways.among, canary=rooms.canary)
+    paying = store
+    # A database that is shared holds the one budget already.
+    if ways.purse and not store.shared:
+        paying = await _vetted_store(settings, ways.purse / desk_folder.name, clock, opened, trust)
+    paying.budget.default_to(_desk_budgets(settings, rooms.profile))
+    chat, local = _models(settings, paying, clock, ids, opened, alone=not ways.among, canary=rooms.canary)
     asked = ways.wrapped(chat) if ways.wrapped else chat
     # The receipts are the traces, whether or not an exporter sends them on.
     tracer, metrics = NoTracer(), Metrics(counts_in(ways.among) if ways.among else None)

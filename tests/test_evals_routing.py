@@ -10,7 +10,7 @@ import pytest
 
 from domain.errors import UsageError
 from domain.settings import Settings
-from evals.routing import curve, held_back
+from evals.routing import curve, held_back, learned
 from evals.run import Result, Run, find_suite
 
 CASES = Path(__file__).resolve().parent.parent / "desks" / "shop" / "cases"
@@ -52,6 +52,7 @@ def test_what_is_learned_is_judged_on_groups_that_were_never_seen():
     said = held_back(telling, labels, groups, 2)
     assert said.shape == (200, 2)
     assert np.mean(said.argmax(1) == labels) > 0.95
+    assert (learned(telling[:150], labels[:150], telling[150:], 2).argmax(1) == np.array(labels[150:])).mean() > 0.95
     by_group = np.eye(20)[[int(group) for group in groups]]
     constant = [int(int(group) % 2) for group in groups]
     assert np.mean(held_back(by_group, constant, groups, 2).argmax(1) == constant) < 0.8, (

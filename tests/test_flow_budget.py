@@ -12,8 +12,13 @@ from house import PROFILE, RETURNS, open_house
 from domain.errors import BudgetError
 from domain.ports import ChatReply, ChatRequest, ModelCard
 from domain.receipt import Receipt, Reply
-from domain.turn import Payer
+from domain.settings import Settings
+from domain.turn import Message, Payer
+from graph.bootstrap import close_service, open_service
 from graph.record import Question
+from graph.system import SystemClock
+from store import Store
+from store.limits import Slot
 
 QUESTION = "How do I return a lamp?"
 RESET = datetime(2026, 11, 22, tzinfo=UTC)
@@ -83,3 +88,23 @@ def test_every_call_of_a_turn_is_on_its_payers_account(tmp_path: Path) -> None:
     assert {request.payer for request in chat.requests} == {Payer(receipt.user, "key-9", reply.turn_id)}
     assert {request.purpose for request in chat.requests} >= {"answer", "judge"}
     assert receipt.key == "key-9"
+
+
+@pytest.mark.slow
+def test_a_copy_of_a_desk_is_paid_from_the_purse_of_the_desk_beside_it(tmp_path: Path) -> None:
+    """A gate answers in a folder that goes: its calls must not have a fresh budget each time."""
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    store = Store.open(home / "clinic", SystemClock())
+    store.budget.change(Slot(), 0, "test")
+    store.close()
+    settings = Settings(desk="clinic", home=copy, llm_base_url="http://127.0.0.1:9/v1", llm_model="gpt-4.1", llm="auto")
+
+    async def story() -> None:
+        service = await open_service(settings, purse=home)
+        try:
+            with pytest.raises(BudgetError, match=r"daily budget of \$0"):
+                await service.chat.complete(ChatRequest("answer", "gpt-4.1", [Message("user", "Hello?")], 50))
+        finally:
+            await close_service(service)
+
+    asyncio.run(story())

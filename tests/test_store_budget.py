@@ -237,6 +237,29 @@ def test_many_threads_never_pass_the_limit(bench: Bench) -> None:
     assert LIMIT - 90 < spent <= LIMIT
 
 
+def test_two_that_settle_the_same_call_at_once_book_it_once(bench: Bench) -> None:
+    """As two processes do: each has a store of its own over the one database."""
+    other = bench.place.open(FrozenClock(START), daily_limit=LIMIT)
+    for cost in (40, 7):
+        hold = bench.budget.reserve("m", 50, NOBODY)
+        before = bench.books()[0]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda one, hold=hold, cost=cost: one.settle(hold, cost), [bench.budget, other.budget] * 4))
+        assert bench.books() == (before + cost, 0, False)
+
+
+def test_a_clock_that_is_set_back_frees_no_room(bench: Bench) -> None:
+    bench.budget.reserve("m", LIMIT - 10, NOBODY)
+    bench.clock.moment -= timedelta(hours=2)
+    with pytest.raises(BudgetError):
+        bench.budget.reserve("m", 11, NOBODY)
+    late = bench.budget.reserve("m", 10, NOBODY)
+    bench.clock.moment += timedelta(hours=2)
+    assert bench.books() == (0, LIMIT - 10, False), "the lease that began on the early clock is over"
+    bench.budget.settle(late, 10)
+    assert bench.books() == (10, LIMIT - 10, False)
+
+
 HAMMER = """
 import sys
 from datetime import UTC, datetime

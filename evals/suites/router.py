@@ -9,6 +9,7 @@ on frozen vectors and surface features that never saw the group it judges.
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -17,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from domain.errors import UsageError
 from domain.turn import Language, Tier
-from evals.routing import Curve, curve, held_back, surface
+from evals.routing import Curve, curve, held_back, learned, surface
 from evals.run import Figure, Miss, Result, Run, share
 from evals.stats import percentile
 from graph.profiles import find_desk
@@ -173,8 +174,16 @@ async def _learned_tiers(rows: Sequence[Row], run: Run) -> list[Figure]:
         return []
     features = await _features(rows, run, EMBEDDER)
     labels = [TIERS.index(row.tier) for row in rows if row.tier]
-    said = held_back(features, labels, [row.pair for row in rows], len(TIERS)).argmax(1)
-    return [share("learned_accuracy", [bool(one == label) for one, label in zip(said, labels, strict=True)])]
+    if run.split == "held_out" and run.data is None:
+        # As the rules: made from the other half, run on this one.
+        dev, _ = _read([find_desk(run.settings.desk) / "cases" / name for name in FILES["dev"]], run)
+        theirs = [TIERS.index(row.tier) for row in dev if row.tier]
+        said = learned(await _features(dev, run, EMBEDDER), theirs, features, len(TIERS)).argmax(1)
+    else:
+        said = held_back(features, labels, [row.pair for row in rows], len(TIERS)).argmax(1)
+    right = [bool(one == label) for one, label in zip(said, labels, strict=True)]
+    pairs = _pairs(rows, [TIERS[tier] for tier in said])
+    return [share("learned_accuracy", right), *(replace(one, name=f"learned_{one.name}") for one in pairs)]
 
 
 async def _features(rows: Sequence[Row], run: Run, name: str) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
@@ -202,8 +211,8 @@ async def _against_models(rows: list[Row], run: Run, about: dict[str, object]) -
         features = await _features(rows, run, "bge-small-en-v1.5")
         # What the weak model gets wrong is easier to foresee than where the strong one would help.
         said = held_back(features, [int(not ok) for ok in weak], [row.subject for row in rows], 2)[:, 1]
-        learned = curve([float(one) for one in said], weak, strong)
-        figures += _of_curve(learned, "learned_", len(rows)) if learned else []
+        foreseen = curve([float(one) for one in said], weak, strong)
+        figures += _of_curve(foreseen, "learned_", len(rows)) if foreseen else []
     return Result(NAME, about, figures)
 
 
