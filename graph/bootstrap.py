@@ -147,10 +147,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
     rooms = await _rooms(settings, desk_folder, state, clock, opened, ways=ways)
-    paying = store
-    # A database that is shared holds the one budget already.
-    if ways.purse and not store.shared:
-        paying = await _vetted_store(settings, ways.purse / desk_folder.name, clock, opened, trust)
+    paying = await _paying(settings, store, ways.purse, desk_folder.name, opened)
     paying.budget.default_to(_desk_budgets(settings, rooms.profile))
     chat, local = _models(settings, paying, clock, ids, opened, alone=not ways.among, canary=rooms.canary)
     asked = ways.wrapped(chat) if ways.wrapped else chat
@@ -283,6 +280,13 @@ async def _vetted_store(settings: Settings, state: Path, clock: Clock, opened: A
     opened.callback(store.close)
     await asyncio.to_thread(vet, store)
     return store
+
+
+async def _paying(settings: Settings, store: Store, purse: Path | None, name: str, opened: AsyncExitStack) -> Store:
+    """The store whose budgets pay for the models: of a desk beside, where a purse is given and no database is shared."""
+    if purse is None or store.shared:
+        return store
+    return await _vetted_store(settings, purse / name, SystemClock(), opened, trust)
 
 
 def _open_store(settings: Settings, state: Path, clock: Clock) -> Store:
