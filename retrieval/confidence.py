@@ -12,7 +12,8 @@ class Features:
     """What a search saw. Cosines are absolute, lexical figures shares of the question's idf mass.
 
     `…_top`: the best chunk by meaning, by words, or by both (fused) · `…_gap`: its lead over the best chunk of another
-    article · `…_lead`: its lead over the mean of the ten best chunks of other articles · lexical_of_best: BM25 of the
+    article · `…_lead`: its lead over the mean of the ten best chunks of other articles · dense_above: how far the best
+    cosine lies above that of any two chunks of its language, the same on texts alike and unlike · lexical_of_best: BM25 of the
     passage ranked first · coverage: of the question's words by the first three passages, or by the first alone ·
     length: log of 1 + content words of the question.
     Where there is no other article, a gap and a lead are 0: nothing stands out from nothing.
@@ -21,6 +22,7 @@ class Features:
     dense_top: float
     dense_gap: float
     dense_lead: float
+    dense_above: float
     lexical_top: float
     lexical_of_best: float
     lexical_gap: float

@@ -15,6 +15,7 @@ Feature = Literal[
     "dense_top",
     "dense_gap",
     "dense_lead",
+    "dense_above",
     "lexical_top",
     "lexical_of_best",
     "lexical_gap",

@@ -153,6 +153,7 @@ def _features(
         dense_top=cosine[0],
         dense_gap=cosine[1],
         dense_lead=cosine[2],
+        dense_above=cosine[0] - shelf.likeness(shelf.chunks[places[0]].language),
         lexical_top=by_words[0],
         lexical_of_best=lexical[places[0]],
         lexical_gap=by_words[1],

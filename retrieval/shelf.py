@@ -49,8 +49,9 @@ class Shelf:
         counts = Counter(chunk.language for chunk in self.chunks)
         languages = sorted(language for language, count in counts.items() if count >= FEWEST)
         held = len(self.chunks) <= at_hand
-        matrix = self._matrix() if self.chunks and (held or len(languages) > 1) else None
+        matrix = self._matrix() if self.chunks else None
         self._held = matrix if held else None
+        self._likeness = {} if matrix is None else self._measure_likeness(matrix, languages)
         self._pull = _Pull({}, {}) if matrix is None or len(languages) <= 1 else self._measure_pull(matrix, languages)
 
     def nearest(self, question: Vector, k: int, centring: float) -> dict[int, float]:
@@ -78,6 +79,13 @@ class Shelf:
                 found[place] = cosine * length - float(shift) + centring * lacking
         return found
 
+    def likeness(self, language: Language) -> float:
+        """Mean cosine of two chunks of this language, of different articles: what is near among these texts begins above it.
+
+        Of all chunks for a language with few. 0 where there are no two articles.
+        """
+        return self._likeness.get(language, self._likeness.get("", 0.0))
+
     def _near(self, vector: Array, k: int) -> dict[int, float]:
         """Cosine by place of the `k` nearest chunks."""
         if self._held is None:
@@ -91,7 +99,24 @@ class Shelf:
         by_id = self._vectors.vectors()
         return np.asarray([by_id[chunk.id] for chunk in self.chunks], dtype=np.float32)
 
+    def _measure_likeness(self, matrix: Held, languages: Sequence[Language]) -> dict[str, float]:
+        written = np.asarray([chunk.language for chunk in self.chunks])
+        articles = np.unique([chunk.article for chunk in self.chunks], return_inverse=True)[1]
+        parts = {"": np.ones(len(written), dtype=bool)} | {language: written == language for language in languages}
+        told = {part: _likeness_apart(matrix[held], articles[held]) for part, held in parts.items()}
+        return {part: value for part, value in told.items() if value is not None}
+
     def _measure_pull(self, matrix: Held, languages: Sequence[Language]) -> _Pull:
         written = np.asarray([chunk.language for chunk in self.chunks])
         means = {language: matrix[written == language].mean(axis=0, dtype=np.float64) for language in languages}
         return _Pull(means, {language: matrix @ mean for language, mean in means.items()})
+
+
+def _likeness_apart(vectors: Held, groups: npt.NDArray[np.intp]) -> float | None:
+    """Mean product of two vectors of different groups; None where there is but one group."""
+    counts = np.bincount(groups).astype(np.float64)
+    sums = np.zeros((len(counts), vectors.shape[1]))
+    np.add.at(sums, groups, vectors)
+    pairs = counts.sum() ** 2 - (counts**2).sum()
+    whole = sums.sum(axis=0)
+    return float(((whole * whole).sum() - (sums * sums).sum()) / pairs) if pairs else None

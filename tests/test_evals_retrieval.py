@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from fakes import WordEmbedder
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from cli.main import build
 from domain.errors import KnowledgeError, UsageError
 from domain.settings import read_settings
 from evals.bench_kb import Asked, opened_bench, plain_embedding, read_article_rows, titled
-from evals.calibration import fit, left_out, said, seen
+from evals.calibration import Seen, fit, left_out, said, seen
 from evals.kept_vectors import KeptVectors
 from evals.ranking import PlainBm25, Ranked, differences, figures, values
 from evals.report import page
@@ -24,6 +25,8 @@ from evals.run import Run
 from evals.suites.retrieval import Measured, compared, languages, read_material, reliability, summed_up, trust
 from retrieval import load_rag_config
 from retrieval.confidence import FEATURES, Features
+from training.confidence import threshold
+from training.confidence import told as report_of_confidence
 
 CONFIG = load_rag_config("english")
 
@@ -243,6 +246,23 @@ def test_a_fit_tells_apart_what_can_be_told_apart():
     one = given["one"]
     told = (one.weight * said(one, names, found)).sum() / one.weight.sum()
     assert told == pytest.approx((one.weight * one.answerable).sum() / one.weight.sum(), abs=0.03)
+    lines = report_of_confidence(given, names, lost=0.1)
+    assert f"bias {found.bias}, weights {dict(found.weights)}" in lines[0]
+    assert lines[-1] == "don't-know begins below 0.5"  # they are apart: nothing is lost up to the last one tried
+    with pytest.raises(UsageError, match="cannot be left out"):
+        report_of_confidence({"one": one}, names, lost=0.1)
+
+
+def test_dont_know_begins_where_the_worst_set_allows_it():
+    def heard(*of_answerable):
+        told = np.asarray([*of_answerable, 0.1])
+        return Seen(np.zeros((len(told), 1)), np.asarray([1.0] * (len(told) - 1) + [0.0]), np.ones(len(told))), told
+
+    sets = {"easy": heard(0.9, 0.9, 0.9, 0.9), "hard": heard(0.32, 0.9, 0.9, 0.9)}
+    rows, said_of = {name: one[0] for name, one in sets.items()}, {name: one[1] for name, one in sets.items()}
+    assert threshold(rows, said_of, 0.0) == 0.3
+    assert threshold(rows, said_of, 0.25) == 0.5
+    assert threshold(rows, {"easy": np.zeros(5), "hard": np.zeros(5)}, 0.25) == 0.0
 
 
 def test_the_pictures_are_those_of_the_pages_tables():

@@ -200,6 +200,18 @@ def test_nothing_stands_out_from_nothing():
     assert min(two.fused_gap, two.lexical_lead, two.fused_lead) > 0
 
 
+def test_how_near_is_near_is_measured_by_how_alike_the_texts_are_apart_from_their_own_article():
+    def above(*vectors):
+        rows = [(f"{n}", "kettle", unit(*vector)) for n, vector in enumerate(vectors)]
+        own = shelf(*rows)
+        return rank(own, "kettle", unit(1, 0.1), config()).features.dense_above, own.likeness("en")
+
+    unlike, alike = above((1, 0), (0, 1), (-1, 0)), above((1, 0), (1, 0.2), (1, -0.2))
+    assert unlike[1] < 0 < alike[1] < alike[0] + alike[1] <= 1
+    assert alike[0] < unlike[0] / 2
+    assert (above((1, 0), (0, 1))[1], above((1, 0))[1]) == (pytest.approx(0), 0)
+
+
 class Reader:
     """A reranker that likes texts with a word in them; it may wait for ever, or fail."""
 
