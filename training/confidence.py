@@ -29,7 +29,7 @@ from retrieval import RagConfig, load_rag_config
 from retrieval.config import Calibration, Feature
 
 SETS = "WHO,tv"
-THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(7))
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 LOST = 0.1
 BINS = 5
 
