@@ -109,7 +109,8 @@ async def open_rooms(
         canary=canary,
     )
     head = read_scope_head(desk_folder, embedder.name)
-    scope = ScopeFilter(profile, embedder, topics=lambda: _topics(knowledge), head=head)
+    topics = lru_cache(maxsize=1)(lambda _version: _topics(knowledge))
+    scope = ScopeFilter(profile, embedder, topics=lambda: topics(knowledge.version), head=head)
     return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter(), prompts, canary)
 
 

@@ -5,7 +5,8 @@ domain.ports.Cache over store/cache.py, which it knows by the protocol below onl
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from domain.ports import CachedAnswer, CacheKey, Embedder, Vector
@@ -21,8 +22,8 @@ class AnswerShelf(Protocol):
     """Where answers lie; blocking."""
 
     def find(
-        self, key: CacheKey, form: str, vector: Vector, least: float, k: int
-    ) -> tuple[CachedAnswer | None, Sequence[CachedAnswer]]: ...
+        self, key: CacheKey, form: str, vector: Vector, *, least: float, most: int, same: Callable[[str], bool]
+    ) -> CachedAnswer | None: ...
     def used(self, answer: CachedAnswer) -> None: ...
     def put(self, key: CacheKey, form: str, vector: Vector, answer: CachedAnswer) -> None: ...
 
@@ -37,9 +38,12 @@ class AnswerCache:
     async def find(self, question: str, key: CacheKey) -> CachedAnswer | None:
         """The answer to this question, or to one that asks the same; None where there is none that is fresh."""
         vector = await self._embedder.query(question)
-        find = self._shelf.find
-        exact, near = await asyncio.to_thread(find, key, exact_form(question), vector, self._least, CANDIDATES)
-        found = exact or next((one for one in near if same_question(one.question, question, key.language)), None)
+
+        def same(stored: str) -> bool:
+            return same_question(stored, question, key.language)
+
+        find = partial(self._shelf.find, least=self._least, most=CANDIDATES, same=same)
+        found = await asyncio.to_thread(find, key, exact_form(question), vector)
         if found is not None:
             await asyncio.to_thread(self._shelf.used, found)
         return found

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from domain.turn import Message
 
-PIECE = re.compile(r"(?P<word>[A-Za-z]+)|(?P<gap>\s+)|(?P<other>[^A-Za-z\s]+)")
-HARD = re.compile(r"[bcdfghjklmnpqrstvwxz]{4,}", re.IGNORECASE)
+WORD, GAP = re.compile(r"[A-Za-z]+"), re.compile(r"\s+")
+HARD = re.compile(r"[bcdfghjklmnpqrstvwxz]{4,}", re.IGNORECASE | re.ASCII)
 """No word holds these runs: vocabularies have few pairs of them, so each letter counts."""
 MESSAGE_TOKENS = 8
 """Role and separators of one message: 3-5 in the known chat templates."""
@@ -24,16 +24,9 @@ def estimate_tokens(text: str) -> int:
     Byte-pair vocabularies hold nearly every pair of ASCII letters, so a word has at most half its letters;
     digits, signs and other letters have at most one token a byte; a single space joins its word.
     """
-    total = 0
-    for match in PIECE.finditer(text):
-        piece = match.group()
-        if match.lastgroup == "word":
-            total += -(-len(piece) // 2) + sum(-(-len(run) // 2) for run in HARD.findall(piece))
-        elif match.lastgroup == "gap":
-            total += 0 if piece == " " else len(piece.encode())
-        else:
-            total += len(piece.encode())
-    return total
+    words = WORD.findall(text)
+    halves = sum((len(letters) + 1) // 2 for letters in (*words, *HARD.findall(text)))
+    return len(text.encode()) - sum(map(len, words)) - GAP.findall(text).count(" ") + halves
 
 
 def estimate_request(messages: Iterable[Message]) -> int:

@@ -3,9 +3,9 @@
 import hashlib
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -44,23 +44,26 @@ class AnswerTable:
         self._swept = clock.now() - SWEEP
 
     def find(
-        self, key: CacheKey, form: str, vector: Vector, least: float, k: int
-    ) -> tuple[CachedAnswer | None, Sequence[CachedAnswer]]:
-        """The fresh answer to a question in this form; without one those whose questions are near, the nearest first."""
+        self, key: CacheKey, form: str, vector: Vector, *, least: float, most: int, same: Callable[[str], bool]
+    ) -> CachedAnswer | None:
+        """The fresh answer to a question in this form, else to the nearest that is the `same`, if there is one.
+
+        Of those whose vectors are at least so near, `most` are held against it, the nearest first.
+        """
         scope, since = _scope(key), self._clock.now() - self._ttl
         with self._database.read() as connection:
             asked = {"scope": scope, "form": _hash(form), "since": since}
             row = connection.execute(_exact(), asked).mappings().one_or_none()
-            if row:
-                return _answer(row), []
-            self._look(connection, scope)
-            best = self._vectors.nearest(scope, vector, least)
-            rows: Sequence[RowMapping] = []
-            # What has gone since, or is past its time, leaves room for what is a little less near.
-            while best and len(rows) < k:
-                few, best = best[:k], best[k:]
-                rows = [*rows, *_in_order(connection, few, since)][:k]
-        return None, [_answer(row) for row in rows]
+            if row is None:
+                self._look(connection, scope)
+                best, looked = self._vectors.nearest(scope, vector, least), 0
+                # What has gone since, or is past its time, leaves room for what is a little less near.
+                while row is None and best and looked < most:
+                    few, best = best[:most], best[most:]
+                    fresh = _questions(connection, few, since)[: most - looked]
+                    looked += len(fresh)
+                    row = next((_whole(connection, place) for place, question in fresh if same(question)), None)
+        return _answer(row) if row else None
 
     def used(self, answer: CachedAnswer) -> None:
         """Count a hit."""
@@ -138,7 +141,7 @@ def _since() -> Select[Any]:
 @cache
 def _among() -> Select[Any]:
     fits = table.c.id.in_(bindparam("ids", expanding=True))
-    return select(table).where(fits, table.c.made_at > bindparam("since"))
+    return select(table.c.id, table.c.question).where(fits, table.c.made_at > bindparam("since"))
 
 
 @cache
@@ -150,9 +153,15 @@ def _put(dialect: str) -> ReturningInsert[int]:
     ).returning(table.c.id)
 
 
-def _in_order(connection: Connection, ids: Sequence[int], since: Any) -> list[RowMapping]:
-    rows = connection.execute(_among(), {"ids": list(ids), "since": since}).mappings().all()
-    return sorted(rows, key=lambda row: ids.index(row["id"]))
+def _questions(connection: Connection, ids: Sequence[int], since: datetime) -> list[tuple[int, str]]:
+    """The fresh ones of these, with their questions, in this order."""
+    rows = connection.execute(_among(), {"ids": list(ids), "since": since}).all()
+    found = {int(row.id): str(row.question) for row in rows}
+    return [(place, found[place]) for place in ids if place in found]
+
+
+def _whole(connection: Connection, place: int) -> RowMapping | None:
+    return connection.execute(select(table).where(table.c.id == place)).mappings().one_or_none()
 
 
 def _answer(row: RowMapping) -> CachedAnswer:

@@ -8,7 +8,7 @@ from places import Place
 
 from domain.errors import NotFoundError
 from domain.ports import CachedAnswer, CacheKey
-from store import Store
+from store.cache import AnswerTable
 from store.kept_vectors import KeptVectors
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -21,15 +21,19 @@ def answer(text: str) -> CachedAnswer:
     return CachedAnswer(f"What is {text}?", text, [], "m", 1)
 
 
-def said(store: Store, *, form: str = "?", vector: list[float] | None = None, k: int = 3) -> list[str]:
-    """What a reader finds who has not looked before."""
-    return texts(store.answers(DAY).find(KEY, form, vector or ASKED, 0.5, k))
+def found(
+    answers: AnswerTable, *, form: str = "?", vector: list[float] | None = None, most: int = 3, same: str = ""
+) -> list[str]:
+    """The answers that are held against a question, the nearest first; up to the one that is the `same`."""
+    seen = []
 
+    def is_same(question: str) -> bool:
+        seen.append(question.removeprefix("What is ").removesuffix("?"))
+        return seen[-1] == same
 
-def texts(found: tuple[CachedAnswer | None, object]) -> list[str]:
-    exact, near = found
-    assert isinstance(near, list)
-    return [exact.text] if exact else [one.text for one in near]
+    one = answers.find(KEY, form, vector or ASKED, least=0.5, most=most, same=is_same)
+    assert (one.text if one else "") == (same if same in seen else "")
+    return seen
 
 
 def test_the_nearest_come_first_and_none_that_is_too_far(place: Place) -> None:
@@ -37,32 +41,35 @@ def test_the_nearest_come_first_and_none_that_is_too_far(place: Place) -> None:
     mine = store.answers(DAY)
     for form, vector in (("a", [0.6, 0.8]), ("b", [1.0, 0.0]), ("c", [0.8, 0.6]), ("d", [0.0, 1.0])):
         mine.put(KEY, form, vector, answer(form))
-        assert form not in texts(mine.find(KEY, "?", [-1.0, 0.0], 0.5, 3))
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 3)) == ["b", "c", "a"] == said(store)
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 1)) == ["b"]
-    assert texts(mine.find(KEY, "d", ASKED, 0.5, 3)) == ["d"]
+        assert found(mine, vector=[-1.0, 0.0]) == []
+    assert found(mine) == ["b", "c", "a"] == found(store.answers(DAY))
+    assert found(mine, most=1) == ["b"]
+    assert found(mine, same="c") == ["b", "c"]
+    exact = mine.find(KEY, "d", ASKED, least=0.5, most=3, same=lambda _: False)
+    assert exact
+    assert exact.text == "d"
 
 
 def test_what_another_process_has_kept_or_removed_is_seen_at_once(place: Place) -> None:
     store = place.open()
     mine, theirs = store.answers(DAY), store.answers(DAY)
     mine.put(KEY, "a", ASKED, answer("a"))
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 3)) == ["a"]
+    assert found(mine) == ["a"]
     theirs.put(KEY, "b", [0.8, 0.6], answer("b"))
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 1)) == ["a"]
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 3)) == ["a", "b"]
+    assert found(mine, most=1) == ["a"]
+    assert found(mine) == ["a", "b"]
     place.sql("DELETE FROM cached_answers WHERE answer = 'a'")
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 1)) == ["b"]
+    assert found(mine, most=1) == ["b"]
 
 
 def test_an_answer_in_place_of_an_older_one_is_found_by_its_own_vector(place: Place) -> None:
     store = place.open()
     mine = store.answers(DAY)
     mine.put(KEY, "a", ASKED, answer("old"))
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 3)) == ["old"]
+    assert found(mine) == ["old"]
     mine.put(KEY, "a", [0.0, 1.0], answer("new"))
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 3)) == []
-    assert texts(mine.find(KEY, "?", [0.0, 1.0], 0.5, 3)) == ["new"]
+    assert found(mine) == []
+    assert found(mine, vector=[0.0, 1.0]) == ["new"]
 
 
 def test_what_is_past_its_time_makes_room_for_what_is_less_near(place: Place) -> None:
@@ -72,9 +79,9 @@ def test_what_is_past_its_time_makes_room_for_what_is_less_near(place: Place) ->
     mine.put(KEY, "a", ASKED, answer("a"))
     clock.advance(DAY.total_seconds() - 60)
     mine.put(KEY, "b", [0.8, 0.6], answer("b"))
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 1)) == ["a"]
+    assert found(mine, most=1) == ["a"]
     clock.advance(60)
-    assert texts(mine.find(KEY, "?", ASKED, 0.5, 1)) == ["b"]
+    assert found(mine, most=1) == ["b"]
 
 
 def test_the_oldest_vectors_go_and_a_scope_is_read_anew_in_time() -> None:
