@@ -53,7 +53,8 @@ def check(say: Callable[[str], None], desk: Path | None = None, asked: Iterator[
         for name, (folder, questions_there) in desks.items():
             say(f"a start: {folder}")
             running[name] = opened.enter_context(bench.running(str(folder), questions_there))[1]
-            bench.seen.take(running[name].load("/v1/chat", CLIENTS, TURNS))
+            # Each article once: what is remembered of passages would else be compared with what is read for the first time.
+            bench.seen.take(running[name].load("/v1/chat", CLIENTS, max(TURNS, SIZES.get(name, 0))))
         (bare, process), texts = (
             opened.enter_context(program("evals.bare", upstream)),
             bodies(questions(SIZES["small"])),
