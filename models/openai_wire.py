@@ -58,6 +58,7 @@ class Wire:
         self._http = httpx.AsyncClient(
             trust_env=not endpoint.private,
             timeout=None,  # noqa: S113 - the caller's deadline
+            limits=httpx.Limits(max_connections=None),  # turns in flight are limited at the door
             event_hooks={"request": [_watched], "response": [Joiner()]},
         )
         self._legacy = endpoint.name != OPENAI
