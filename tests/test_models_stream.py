@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,20 @@ class Streaming(Upstream):
             return
 
 
+class Crowd(Streaming):
+    """Answers nobody before so many have asked."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.server.socket.listen(size)
+        self.full = threading.Barrier(size)
+
+    def act(self, handler: BaseHTTPRequestHandler, what: Any) -> None:
+        with suppress(threading.BrokenBarrierError):
+            self.full.wait(20)
+        super().act(handler, what)
+
+
 @pytest.fixture
 def server() -> Iterator[Streaming]:
     upstream = Streaming()
@@ -104,6 +119,29 @@ def test_the_first_word_comes_then_sentences_and_a_reply_at_the_servers_count(se
     assert made.balanced(said.calls)
     (sent,) = server.requests
     assert (sent["stream"], sent["stream_options"]) == (True, {"include_usage": True})
+
+
+@pytest.mark.slow
+def test_more_than_a_hundred_answers_are_written_at_a_time():
+    crowd = Crowd(size := 110)
+    crowd.script = [WHOLE] * size
+    made = bench(crowd.url, timeout=30.0)
+
+    async def ask() -> str:
+        said = made.client.stream(ChatRequest("answer", "m", MESSAGES, 50))
+        return "".join([word async for word in said])
+
+    async def everybody() -> list[str]:
+        try:
+            return await asyncio.gather(*(ask() for _ in range(size)))
+        finally:
+            await made.client.aclose()
+
+    try:
+        assert asyncio.run(everybody()) == ["In five days."] * size
+    finally:
+        crowd.close()
+    assert not crowd.full.broken
 
 
 def test_a_word_is_handed_on_before_the_next_is_written(server):
