@@ -92,6 +92,7 @@ def test_the_key_opens_the_figures_and_a_turn_its_waterfall(tmp_path: Path, sche
         await photograph(page, f"ops-turn-{scheme}")
         linked = await page.evaluate("location.hash")
         await page.keyboard.press("Escape")
+        await page.wait_for_url("**/ops")  # the turn is out of the address when its dialog is told that it is shut
         await page.reload()
         await page.wait_for_selector("#figures:not([hidden])")
         kept = await page.evaluate("sessionStorage.length")
