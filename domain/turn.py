@@ -243,7 +243,6 @@ class Turn(TypedDict, total=False):
     reranked: Reranked
     # generate
     draft: str
-    quoted: str
     sources: list[Source]
     mode: Mode
     model: str

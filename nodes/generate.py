@@ -2,7 +2,7 @@
 
 The hybrid form that makes a small model usable: (1) a gate on retrieval confidence, in the grey band the
 model's own P(yes); (2) only what matters of the passages near the best one; (3) a few-shot prompt. What it
-then writes is checked in guard_output, which falls back to the quotation made here.
+then writes is checked in guard_output, which falls back to a quotation.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,10 @@ from domain.turn import Call, Message, Mode, Outcome, Passage, Pins, Reason, Sou
 from nodes.aloud import Aloud, Say, passes
 from nodes.deps import Deps
 from nodes.history import answered, trimmed
+from nodes.quotation import near_the_best, quotation, sources_of
 from prompts import DONT_KNOW
-from scoring import cut, quote
+from scoring import cut
 
-NEAR_THE_BEST = 0.4
-"""Passages below this share of the best score only distract a model (measured: facts on the small model)."""
 READ, READ_BY_A_WEAK_MODEL = 2_400, 800
 """Characters of passages that a model is given (docs/retrieval.md): a small one reads 55 tokens a second on two cores."""
 SURE_ENOUGH = 0.5
@@ -33,10 +32,9 @@ LANGUAGE_NAMES = {"en": "English", "vi": "Vietnamese"}
 
 
 class GenerateUpdate(TypedDict):
-    """The draft, the quotation that stands behind it, and the sources of either."""
+    """The draft and its sources."""
 
     draft: NotRequired[str]
-    quoted: NotRequired[str]
     sources: NotRequired[list[Source]]
     mode: Mode
     model: NotRequired[str]
@@ -73,31 +71,26 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
     if turn["confidence"] < deps.grey[0]:
         return _does_not_know(turn, [], deps)
 
-    passages = near_the_best(turn["passages"])
-    pairs = await quote(turn["standalone"], passages, embedder=deps.embedder)
-    quoted: GenerateUpdate = {
-        "draft": "\n\n".join(text for _, text in pairs),
-        "quoted": "\n\n".join(text for _, text in pairs),
-        "sources": _sources(pairs),
-        "mode": "quote",
-    }
     if card is None:
-        return quoted
+        return await _quoted(turn, deps)
     # Only who reads along needs the words as they come: of an answer that is waited for, a failed attempt can be made again.
     say = runtime.stream_writer if turn.get("live") else None
-    return await _by_model(turn, pins, card, quoted, deps, say=say)
+    return await _by_model(turn, pins, card, deps, say=say)
 
 
-async def _by_model(
-    turn: Turn, pins: Pins, card: ModelCard, quoted: GenerateUpdate, deps: Deps, *, say: Say | None
-) -> GenerateUpdate:
+async def _quoted(turn: Turn, deps: Deps) -> GenerateUpdate:
+    text, sources = await quotation(turn, deps)
+    return {"draft": text, "sources": sources, "mode": "quote"}
+
+
+async def _by_model(turn: Turn, pins: Pins, card: ModelCard, deps: Deps, *, say: Say | None) -> GenerateUpdate:
     """The answer that was given before to the same question, else the model's, else the quotation."""
     passages = near_the_best(turn["passages"])
     prompt = deps.prompts.get(pins.prompt or "answer")
     key = _cache_key(turn, pins, card, prompt.label, deps)
     if key and deps.cache and (known := await deps.cache.find(turn["standalone"], key)):
         again: GenerateUpdate = {"draft": known.text, "sources": known.sources, "mode": "cache", "model": known.model}
-        return quoted | again | {"prompt": prompt.label}
+        return again | {"prompt": prompt.label}
     limit = READ_BY_A_WEAK_MODEL if card.weak else READ
     read = await cut(turn["standalone"], passages, limit, embedder=deps.embedder)
     messages, calls = prompt.render(**_variables(turn, read, deps)), list[Call]()
@@ -111,10 +104,11 @@ async def _by_model(
     if not written.knows:
         return _does_not_know(turn, written.calls, deps)
     if not written.text:
+        quoted = await _quoted(turn, deps)
         return quoted | {"calls": written.calls} if quoted["draft"] or not written.short else _over_budget(written)
-    return quoted | {
+    return {
         "draft": written.text,
-        "sources": _sources(await quote(written.text, passages, embedder=deps.embedder)),
+        "sources": await sources_of(written.text, turn, deps),
         "mode": (written.card or card).mode,
         "model": (written.card or card).name,
         "prompt": prompt.label,
@@ -152,21 +146,6 @@ def _over_budget(written: _Written) -> GenerateUpdate:
         "reason": "budget",
         "resets_at": reset.isoformat() if reset else "",
     }
-
-
-def near_the_best(passages: Sequence[Passage]) -> list[Passage]:
-    """What is quoted from, and read by a model."""
-    best = max((passage.score for passage in passages), default=0.0)
-    return [passage for passage in passages if passage.score >= NEAR_THE_BEST * best]
-
-
-def _sources(pairs: Sequence[tuple[Passage, str]]) -> list[Source]:
-    """One source an article, in the order of use."""
-    sources: dict[str, Source] = {}
-    for passage, text in pairs:
-        where = Source(passage.article, passage.title, text, passage.url, passage.section, passage.id)
-        sources.setdefault(passage.article, where)
-    return list(sources.values())
 
 
 def numbered(passages: Sequence[Passage]) -> list[str]:

@@ -52,7 +52,6 @@ class GuardInputUpdate(TypedDict):
     confidence: float
     reranked: Reranked
     draft: str
-    quoted: str
     sources: list[Source]
     mode: Mode
     model: str
@@ -104,7 +103,6 @@ def fresh_turn() -> GuardInputUpdate:
         "confidence": 0.0,
         "reranked": "",
         "draft": "",
-        "quoted": "",
         "sources": [],
         "mode": "quote",
         "model": "",

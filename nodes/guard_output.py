@@ -1,11 +1,12 @@
-"""Nothing reaches a customer before this step has passed it: the draft, else the quotation behind it."""
+"""Nothing reaches a customer before this step has passed it: the draft, else a quotation."""
 
 from typing_extensions import NotRequired, TypedDict
 
-from domain.turn import Message, Mode, Outcome, Reason, Turn, Verdict, reason_of
+from domain.turn import Message, Mode, Outcome, Reason, Source, Turn, Verdict, reason_of
 from nodes.aloud import check_answer
 from nodes.deps import Deps
 from nodes.history import exchange
+from nodes.quotation import quotation
 
 
 class GuardOutputUpdate(TypedDict):
@@ -16,19 +17,22 @@ class GuardOutputUpdate(TypedDict):
     reason: NotRequired[Reason]
     answer: NotRequired[str]
     mode: NotRequired[Mode]
+    sources: NotRequired[list[Source]]
     dont_knows: NotRequired[int]
     history: NotRequired[list[Message]]
 
 
 async def guard_output(turn: Turn, *, deps: Deps) -> GuardOutputUpdate:
-    """Check the draft; where it does not hold and a quotation stands behind it, check that instead."""
+    """Check the draft; where a model's does not hold, check what the passages say themselves instead."""
     check = await check_answer(turn["draft"], turn, deps)
     verdicts = list(check.verdicts)
-    mode = turn["mode"]
-    quoted = turn.get("quoted", "")
-    if check.blocked and quoted and quoted != turn["draft"]:
-        check, mode = await check_answer(quoted, turn, deps), "quote"
-        verdicts += check.verdicts
+    mode, sources = turn["mode"], turn["sources"]
+    if check.blocked and mode != "quote":
+        # Made only now: few drafts are blocked, and it costs as much processor as all guards together.
+        quoted, stands_in = await quotation(turn, deps)
+        if quoted and quoted != turn["draft"]:
+            check, mode, sources = await check_answer(quoted, turn, deps), "quote", stands_in
+            verdicts += check.verdicts
     if check.blocked:
         reason = reason_of(check.blocked)
         return {
@@ -42,6 +46,7 @@ async def guard_output(turn: Turn, *, deps: Deps) -> GuardOutputUpdate:
         "outcome": "answer",
         "answer": check.text,
         "mode": mode,
+        "sources": sources,
         "dont_knows": 0,
         "history": exchange(turn, check.text, "answer"),
     }

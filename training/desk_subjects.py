@@ -10,7 +10,8 @@ from domain.turn import Passage
 from evals.cases import FILES, Case, read_cases
 from evals.matching import says, says_one
 from models.language import detect_language
-from nodes.generate import LANGUAGE_NAMES, READ, READ_BY_A_WEAK_MODEL, near_the_best, numbered
+from nodes.generate import LANGUAGE_NAMES, READ, READ_BY_A_WEAK_MODEL, numbered
+from nodes.quotation import near_the_best
 from prompts import DONT_KNOW, Prompt
 from scoring import cut
 from scoring.dont_know import says_dont_know
