@@ -21,7 +21,8 @@ from evals.asking import opened
 from evals.cases import FILES, Case, read_cases
 from evals.matching import says_one
 from evals.run import Run
-from nodes.generate import READ, READ_BY_A_WEAK_MODEL, near_the_best
+from nodes.generate import READ, READ_BY_A_WEAK_MODEL
+from nodes.quotation import near_the_best
 from retrieval import default_rag_config, load_rag_config
 from scoring import cut
 
