@@ -28,7 +28,7 @@ async def guard_output(turn: Turn, *, deps: Deps) -> GuardOutputUpdate:
     verdicts = list(check.verdicts)
     mode, sources = turn["mode"], turn["sources"]
     if check.blocked and mode != "quote":
-        # Made only now: few drafts are blocked, and it costs as much processor as all guards together.
+        # Made only now: few drafts are blocked (docs/decisions/003 says what it cost every turn).
         quoted, stands_in = await quotation(turn, deps)
         if quoted and quoted != turn["draft"]:
             check, mode, sources = await check_answer(quoted, turn, deps), "quote", stands_in

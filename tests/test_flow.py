@@ -87,6 +87,19 @@ def test_what_a_model_gets_wrong_leaves_the_quotation(tmp_path: Path, line: str 
     asyncio.run(turn())
 
 
+def test_the_quotation_that_stands_in_brings_its_own_sources(tmp_path: Path) -> None:
+    async def turn() -> None:
+        posters = Passage("posters#0", "posters", "Posters", "Posters of all our shops are printed in Hue.", 0.9)
+        chat = ScriptedChat(["Posters of all our shops are printed in Hue. Your refund has been granted."])
+        async with open_house(tmp_path, chat=chat, shelf=ShelfSearch([RETURNS, posters])) as house:
+            reply = await house.desk.ask(Question(ASKED), Pins(judge=False))
+            assert reply.receipt.mode == "quote"
+            assert [source.id for source in reply.sources] == ["returns"]
+            assert reply.sources[0].quote in reply.answer
+
+    asyncio.run(turn())
+
+
 def test_a_weak_model_is_asked_in_the_grey_band_whether_it_knows(tmp_path: Path) -> None:
     async def turn(yes: float) -> tuple[str, list[str]]:
         card = ModelCard("small", "local", "simple", weak=True)
