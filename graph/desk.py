@@ -165,8 +165,9 @@ class Desk:
 
     async def forget(self, thread_id: str, user_id: str) -> None:
         """Remove a thread and what its placeholders stood for. Raises NotFoundError."""
+        # Before the thread is taken: whose it is not, must neither learn that it is busy nor keep it so.
+        await asyncio.to_thread(self._secrets_of, thread_id, self._store.vault.user_hash(user_id))
         async with self._alone.on(thread_id):
-            await asyncio.to_thread(self._secrets_of, thread_id, self._store.vault.user_hash(user_id))
             await self._saver.adelete_thread(thread_id)
             await scrub(self._saver)
             await asyncio.to_thread(self._store.vault.delete, thread_id)
@@ -175,14 +176,14 @@ class Desk:
     async def rate(self, turn_id: str, user_id: str, rating: str, comment: str = "") -> None:
         """Book a customer's thumb on a turn of their own; the comment is masked. Raises NotFoundError, UsageError."""
         # By the whole id alone: whoever asks with the beginning of another's must learn nothing from the answer.
-        receipt = (await asyncio.to_thread(self._store.ledger.several, [turn_id])).get(turn_id)
-        if receipt is None or receipt.user != self._store.vault.user_hash(user_id):
+        trace = await asyncio.to_thread(self._store.feedback.rateable, turn_id, self._store.vault.user_hash(user_id))
+        if trace is None:
             raise NotFoundError("no such turn", where=turn_id)
         if rating not in ("up", "down"):
             raise UsageError(f"rating {rating!r} is neither up nor down", where="rating")
         masked = await self._guards.mask(comment)
         await asyncio.to_thread(self._store.feedback.add, turn_id, "up" if rating == "up" else "down", masked)
-        self._tracer.score(receipt.trace_id, Score("feedback", 1.0 if rating == "up" else 0.0, masked))
+        self._tracer.score(trace, Score("feedback", 1.0 if rating == "up" else 0.0, masked))
         self._metrics.rated(rating)
 
     async def reply(self, ticket_id: str, text: str) -> None:
@@ -221,7 +222,7 @@ class Desk:
 
     def _secrets_of(self, thread_id: str, user: str) -> dict[str, str]:
         """The originals behind a thread's placeholders, for its owner only."""
-        if self._store.threads.owner(thread_id) != user:
+        if not self._store.threads.belongs(thread_id, user):
             raise NotFoundError("no such thread", where=thread_id, fix="leave thread_id out to start a new one")
         return self._store.vault.read(thread_id)
 

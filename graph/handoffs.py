@@ -64,7 +64,7 @@ async def withdraw(service: Service, *, thread: str, user: str, who: str) -> str
 
 def _withdrawn(service: Service, thread: str, user: str, who: str) -> Ticket | None:
     store = service.store
-    if store.threads.owner(thread) != store.vault.user_hash(user):
+    if not store.threads.belongs(thread, store.vault.user_hash(user)):
         raise NotFoundError("no such thread", where=thread)
     ticket = store.tickets.of_thread(thread)
     if ticket is None:

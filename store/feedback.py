@@ -46,6 +46,12 @@ class FeedbackBook:
             if self._exports:
                 note(connection, turn_id, "feedback")
 
+    def rateable(self, turn_id: str, user: str) -> str | None:
+        """The trace of a turn of this user; None for another's, which takes as long as for one that never was."""
+        own = select(receipts.c.trace_id).where(receipts.c.turn_id == turn_id, receipts.c.user_hash == user)
+        with self._database.read() as connection:
+            return connection.execute(own).scalar_one_or_none()
+
     def get(self, turn_id: str) -> Feedback | None:
         """Give the current rating of a turn."""
         with self._database.read() as connection:

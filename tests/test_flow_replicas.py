@@ -13,7 +13,7 @@ from places import Place, PostgresServer
 
 from domain.errors import NotFoundError, ThreadBusyError
 from graph.desk import CANCELLED, StepDone
-from graph.record import Question
+from graph.record import ANONYMOUS, Question
 from graph.system import Uuid7
 from graph.upkeep import keep_tidy, tidy
 
@@ -109,10 +109,11 @@ def test_upkeep_is_done_by_one_process_and_takes_checkpoints_along(shared: Place
             assert not await tidy(two.store, two.saver, later, days=90, holder="two")
             one.store.leases.release("upkeep", "another process")
             work = asyncio.create_task(keep_tidy(two.store, two.saver, later, days=90, holder="two", period=0.01))
-            for _ in itertools.takewhile(lambda _: one.store.threads.owner(first.thread_id), range(500)):
+            user = one.store.vault.user_hash(ANONYMOUS)
+            for _ in itertools.takewhile(lambda _: one.store.threads.belongs(first.thread_id, user), range(500)):
                 await asyncio.sleep(0.01)
             work.cancel()
             assert await two.saver.aget_tuple(config) is None
-            assert one.store.threads.owner(first.thread_id) is None
+            assert not one.store.threads.belongs(first.thread_id, user)
 
     asyncio.run(talk())

@@ -106,14 +106,14 @@ def test_what_is_kept_together_is_kept_whole_or_not_at_all(place: Place) -> None
     def both() -> None:
         with store.together():
             store.threads.claim("mine", "me")
-            seen.append(store.threads.owner("mine"))
+            seen.append(store.threads.belongs("mine", "me"))
             store.threads.claim("theirs", "me")
 
     with pytest.raises(NotFoundError):
         both()
-    assert seen == ["me"]
-    assert (store.threads.owner("mine"), store.threads.owner("theirs")) == (None, "them")
+    assert seen == [True]
+    assert (store.threads.belongs("mine", "me"), store.threads.belongs("theirs", "them")) == (False, True)
     with store.together():
         store.threads.claim("mine", "me")
         store.vault.write("mine", {"<EMAIL_1>": "a@mail.example"})
-    assert (store.threads.owner("mine"), store.vault.read("mine")) == ("me", {"<EMAIL_1>": "a@mail.example"})
+    assert (store.threads.belongs("mine", "me"), store.vault.read("mine")) == (True, {"<EMAIL_1>": "a@mail.example"})

@@ -109,18 +109,19 @@ def test_users_are_known_by_a_keyed_hash(tmp_path: Path, clock: FrozenClock) -> 
 
 
 def test_a_thread_belongs_to_who_came_first(store: Store, clock: FrozenClock) -> None:
-    assert store.threads.owner("t") is None
+    assert not store.threads.belongs("t", "mai")
     assert store.threads.touched("t") is None
     store.threads.claim("t", "mai")
     clock.moment += timedelta(hours=1)
     with pytest.raises(NotFoundError, match="no such thread"):
         store.threads.claim("t", "lan")
-    assert (store.threads.owner("t"), store.threads.touched("t")) == ("mai", START)
+    assert (store.threads.belongs("t", "mai"), store.threads.touched("t")) == (True, START)
+    assert not store.threads.belongs("t", "lan")
     store.threads.claim("t", "mai")
     assert store.threads.touched("t") == clock.moment
     store.threads.delete("t")
     store.threads.claim("t", "lan")
-    assert store.threads.owner("t") == "lan"
+    assert store.threads.belongs("t", "lan")
 
 
 def test_of_many_who_come_at_once_one_gets_the_thread(store: Store) -> None:
@@ -133,7 +134,8 @@ def test_of_many_who_come_at_once_one_gets_the_thread(store: Store) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         winners = [user for user in pool.map(claims, [f"user-{number}" for number in range(24)]) if user]
-    assert winners == [store.threads.owner("t")]
+    (winner,) = winners
+    assert store.threads.belongs("t", winner)
 
 
 def test_threads_that_are_not_used_any_more_are_named(store: Store, clock: FrozenClock) -> None:
