@@ -1,6 +1,8 @@
 """Bad input and broken guards: bounded time, no crash, and the declared behaviour when something dies."""
 
 import asyncio
+import hashlib
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.profile import DeskProfile
+from domain.profile import DeskProfile, Rule
 from domain.turn import Passage
 from graph.profiles import find_desk, read_profile
 from guards import Guards, unmask
 from guards.addresses import addresses
 from guards.base import DeskView, Evidence, Finding, GuardSpec, Inspected, discover
+from guards.domain_rules import DomainRules
 from guards.names import Names
 from guards.normalise import clean, inspect
 from guards.pii import Finder
@@ -257,6 +260,28 @@ def test_a_clinic_takes_no_medical_questions(question: str, rule: str) -> None:
     assert (check.blocked.guard if check.blocked else "") == (f"domain_rules:{rule}" if rule else "")
     texts = [said for each in CLINIC.rules if each.id == rule for said in (each.text.en, each.text.vi)]
     assert all("+84 236 5550 188" in said for said in texts)
+
+
+def test_what_other_threads_spend_is_not_counted_against_a_rule() -> None:
+    rule = {"id": "r", "side": "input", "kind": "forbid", "patterns": ["[aeiou].*[#~]"], "text": {"en": "No."}}
+    rules = DomainRules(DeskView(PROFILE.model_copy(update={"rules": [Rule.model_validate(rule)]})))
+    done = threading.Event()
+
+    def spend() -> None:
+        while not done.is_set():
+            hashlib.pbkdf2_hmac("sha256", b"without", b"the GIL", 50_000)
+
+    others = [threading.Thread(target=spend) for _ in range(16)]
+    for each in others:
+        each.start()
+    try:
+        # Some 5 ms each: alone, a tenth of the limit.
+        found = [rules.check(inspect("a" * 700)) for _ in range(4)]
+    finally:
+        done.set()
+    for each in others:
+        each.join()
+    assert found == [None] * 4
 
 
 @pytest.mark.parametrize(
