@@ -207,10 +207,10 @@ async def made_ready(service: Service, progress: Progress) -> str:
 
 
 @asynccontextmanager
-async def opened(run: Run, *, purse: Path | None = None) -> AsyncIterator[Service]:
+async def opened(run: Run, *, beside: Path | None = None) -> AsyncIterator[Service]:
     """The desk of the settings; closed when the block ends. Raises HomeInUseError while a server owns it.
 
-    `purse`: the home folder whose budgets pay, where the settings name a folder that goes.
+    `beside`: the home folder whose budgets pay and whose own models are known, where the settings name a folder that goes.
     """
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
 
@@ -221,7 +221,7 @@ async def opened(run: Run, *, purse: Path | None = None) -> AsyncIterator[Servic
             say=run.say,
             progress=run.progress,
             wrapped=run.calls.around if run.calls else None,
-            purse=purse,
+            beside=beside,
         )
     except HomeInUseError as fault:
         fix = "stop it, or measure in a folder of its own: FRONTDESK_HOME=FOLDER"

@@ -45,7 +45,7 @@ async def answering(run: Run, release: Release) -> AsyncIterator[Service]:
     with tempfile.TemporaryDirectory(prefix="frontdesk-gate-") as folder:
         alone = {"home": Path(folder), "rag_config": release.rag_config.partition("@")[0]}
         there = run.settings.model_copy(update=alone)
-        async with opened(replace(run, settings=there), purse=run.settings.home) as service:
+        async with opened(replace(run, settings=there), beside=run.settings.home) as service:
             if not service.knowledge.version:
                 fix = "put the articles into the desk's folder knowledge/"
                 raise UsageError("there are no articles to answer from", where=str(service.desk_folder), fix=fix)

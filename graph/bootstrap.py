@@ -32,6 +32,7 @@ from graph.threads import Saver, open_saver
 from graph.upkeep import start_upkeep
 from models.answer_cache import AnswerCache
 from models.canary import marking
+from models.catalog import Catalog
 from models.chat import ModelClient
 from models.embedded import LocalModel
 from models.own_models import own_catalog, weights_of
@@ -68,7 +69,7 @@ async def open_service(
     wrapped: Wrapped | None = None,
     among: Path | None = None,
     hands: Hands | None = None,
-    purse: Path | None = None,
+    beside: Path | None = None,
 ) -> Service:
     """Open one desk with everything it needs; at its very first start, read its knowledge.
 
@@ -76,13 +77,13 @@ async def open_service(
     `wrapped` puts something around the model that turns ask: for measuring.
     `among`: the folder (graph/crew.py) of processes that serve this desk together; this one is one of them.
     `hands`: what the articles of a first start are embedded by.
-    `purse`: the home folder whose budgets pay for the models, where this desk is a copy beside another.
+    `beside`: the home folder of the desk that this one is a copy beside: its budgets pay, and its own models are known.
     Raises HomeInUseError when another process owns the desk's state, DeskError, StoreError, KnowledgeError.
     What was opened before a failure is closed again. Close the service with `close_service`.
     """
     keep_text_at_home()
     async with AsyncExitStack() as opened:
-        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among, hands, purse))
+        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among, hands, beside))
         service.closing.push_async_callback(opened.pop_all().aclose)
     return service
 
@@ -113,7 +114,7 @@ async def open_studio(settings: Settings) -> Graph:
     opened.enter_context(HomeLock.acquire(state))
     store = await asyncio.to_thread(Store.open, state, clock, daily_limit=_daily_limit(settings))
     canary = new_canary()
-    chat = _model_client(settings, store, clock, canary)
+    chat = _model_client(settings, own_catalog(settings.home), store, clock, canary)
     rooms = await open_rooms(settings, desk_folder, state, clock, opened, canary=canary)
     tracer = _live_tracer(settings)
     environment = settings.langfuse_environment or STUDIO
@@ -127,7 +128,7 @@ async def open_studio(settings: Settings) -> Graph:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """How whoever opens a service wants it: told what, checked by whom, what around its model, among whom, with whom, paid by whom."""
+    """How whoever opens a service wants it: told what, checked by whom, what around its model, among whom, with whom, beside whom."""
 
     say: Say
     progress: Progress | None
@@ -135,7 +136,7 @@ class _Ways:
     wrapped: Wrapped | None
     among: Path | None
     hands: Hands | None
-    purse: Path | None
+    beside: Path | None
 
 
 async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Service:
@@ -147,9 +148,15 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     saver = await open_saver(state, opened, settings.database_url.get_secret_value())
     await start_upkeep(opened, store, saver, clock, days=settings.retention_days, holder=ids.new())
     rooms = await _rooms(settings, desk_folder, state, clock, opened, ways=ways)
-    paying = await _paying(settings, store, ways.purse, desk_folder.name, opened)
+    paying = await _paying(settings, store, ways.beside, desk_folder.name, opened)
     paying.budget.default_to(_desk_budgets(settings, rooms.profile))
-    chat, local = _models(settings, paying, clock, ids, opened, alone=not ways.among, canary=rooms.canary)
+    catalog = own_catalog(ways.beside or settings.home)
+    chat = _model_client(settings, catalog, paying, clock, rooms.canary)
+    opened.push_async_callback(chat.aclose)
+    # Each of many processes would load it for itself: 2 GB.
+    local = None if ways.among else _local_model(settings, catalog, chat, clock, ids)
+    if local:
+        opened.push_async_callback(local.stop)
     asked = ways.wrapped(chat) if ways.wrapped else chat
     # The receipts are the traces, whether or not an exporter sends them on.
     tracer, metrics = NoTracer(), Metrics(counts_in(ways.among) if ways.among else None)
@@ -215,19 +222,6 @@ async def _rooms(
     )
 
 
-def _models(
-    settings: Settings, store: Store, clock: Clock, ids: Ids, opened: AsyncExitStack, *, alone: bool, canary: str
-) -> tuple[ModelClient, LocalModel | None]:
-    """What asks models, and the embedded one behind it where one process serves `alone`; `opened` closes them."""
-    chat = _model_client(settings, store, clock, canary)
-    opened.push_async_callback(chat.aclose)
-    # Each of many processes would load it for itself: 2 GB.
-    local = _local_model(settings, chat, clock, ids) if alone else None
-    if local:
-        opened.push_async_callback(local.stop)
-    return chat, local
-
-
 def _releases(settings: Settings, rooms: Rooms, store: Store, variants: Variants, clock: Clock) -> Releases:
     """What serves, by the store; what releases pin of the knowledge is kept."""
     releases = Releases(store, variants, built_in(rooms, settings), settings.environment, clock)
@@ -282,11 +276,11 @@ async def _vetted_store(settings: Settings, state: Path, clock: Clock, opened: A
     return store
 
 
-async def _paying(settings: Settings, store: Store, purse: Path | None, name: str, opened: AsyncExitStack) -> Store:
-    """The store whose budgets pay for the models: of a desk beside, where a purse is given and no database is shared."""
-    if purse is None or store.shared:
+async def _paying(settings: Settings, store: Store, beside: Path | None, name: str, opened: AsyncExitStack) -> Store:
+    """The store whose budgets pay for the models: of the desk beside, where there is one and no database is shared."""
+    if beside is None or store.shared:
         return store
-    return await _vetted_store(settings, purse / name, SystemClock(), opened, trust)
+    return await _vetted_store(settings, beside / name, SystemClock(), opened, trust)
 
 
 def _open_store(settings: Settings, state: Path, clock: Clock) -> Store:
@@ -319,8 +313,7 @@ def _judge_rate(settings: Settings, chat: ChatModel) -> float:
     return PAID_JUDGE_SAMPLE if card and card.mode == "remote" else 1.0
 
 
-def _model_client(settings: Settings, store: Store, clock: Clock, canary: str) -> ModelClient:
-    catalog = own_catalog(settings.home)
+def _model_client(settings: Settings, catalog: Catalog, store: Store, clock: Clock, canary: str) -> ModelClient:
     routes = catalog.routes(
         openai_api_key=settings.openai_api_key.get_secret_value(),
         anthropic_api_key=settings.anthropic_api_key.get_secret_value(),
@@ -341,11 +334,11 @@ def _model_client(settings: Settings, store: Store, clock: Clock, canary: str) -
     )
 
 
-def _local_model(settings: Settings, chat: ModelClient, clock: Clock, ids: Ids) -> LocalModel | None:
+def _local_model(settings: Settings, catalog: Catalog, chat: ModelClient, clock: Clock, ids: Ids) -> LocalModel | None:
     """The embedded model, not started yet; None where it is off or another server is configured."""
     if settings.llm == "off" or settings.llm_base_url or settings.providers:
         return None
-    row = own_catalog(settings.home).local(settings.llm_model)
+    row = catalog.local(settings.llm_model)
     weights = weights_of(row, settings.weights_dir)
     return LocalModel(row, weights, attach=chat.attach_local, clock=clock, ids=ids, threads=settings.llm_threads)
 

@@ -17,6 +17,7 @@ from domain.turn import Message, Payer
 from graph.bootstrap import close_service, open_service
 from graph.record import Question
 from graph.system import SystemClock
+from models.own_models import OWN, add_row, own_catalog
 from store import Store
 from store.limits import Slot
 
@@ -91,19 +92,22 @@ def test_every_call_of_a_turn_is_on_its_payers_account(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_copy_of_a_desk_is_paid_from_the_purse_of_the_desk_beside_it(tmp_path: Path) -> None:
-    """A gate answers in a folder that goes: its calls must not have a fresh budget each time."""
+def test_a_copy_of_a_desk_knows_the_models_of_the_desk_beside_it_which_pays(tmp_path: Path) -> None:
+    """A gate answers in a folder that goes: its calls must not have a fresh budget each time, and a model may be our own."""
     home, copy = tmp_path / "home", tmp_path / "copy"
     store = Store.open(home / "clinic", SystemClock())
     store.budget.change(Slot(), 0, "test")
     store.close()
-    settings = Settings(desk="clinic", home=copy, llm_base_url="http://127.0.0.1:9/v1", llm_model="gpt-4.1", llm="auto")
+    shipped = next(row for row in own_catalog(home).models if row.name == "gpt-4.1")
+    add_row(home / OWN, shipped.model_dump(mode="json") | {"name": "ours"})
+    settings = Settings(desk="clinic", home=copy, llm_base_url="http://127.0.0.1:9/v1", llm_model="ours", llm="auto")
 
     async def story() -> None:
-        service = await open_service(settings, purse=home)
+        service = await open_service(settings, beside=home)
         try:
+            assert {name: card and card.tier for name, card in service.chat.up().items()} == {"ours": shipped.tier}
             with pytest.raises(BudgetError, match=r"daily budget of \$0"):
-                await service.chat.complete(ChatRequest("answer", "gpt-4.1", [Message("user", "Hello?")], 50))
+                await service.chat.complete(ChatRequest("answer", "ours", [Message("user", "Hello?")], 50))
         finally:
             await close_service(service)
 
