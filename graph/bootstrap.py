@@ -150,13 +150,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
     rooms = await _rooms(settings, desk_folder, state, clock, opened, ways=ways)
     paying = await _paying(settings, store, ways.beside, desk_folder.name, opened)
     paying.budget.default_to(_desk_budgets(settings, rooms.profile))
-    catalog = own_catalog(ways.beside or settings.home)
-    chat = _model_client(settings, catalog, paying, clock, rooms.canary)
-    opened.push_async_callback(chat.aclose)
-    # Each of many processes would load it for itself: 2 GB.
-    local = None if ways.among else _local_model(settings, catalog, chat, clock, ids)
-    if local:
-        opened.push_async_callback(local.stop)
+    chat, local = _models(settings, paying, clock, ids, opened, ways=ways, canary=rooms.canary)
     asked = ways.wrapped(chat) if ways.wrapped else chat
     # The receipts are the traces, whether or not an exporter sends them on.
     tracer, metrics = NoTracer(), Metrics(counts_in(ways.among) if ways.among else None)
@@ -220,6 +214,20 @@ async def _rooms(
         canary=new_canary(),
         hands=ways.hands,
     )
+
+
+def _models(
+    settings: Settings, store: Store, clock: Clock, ids: Ids, opened: AsyncExitStack, *, ways: _Ways, canary: str
+) -> tuple[ModelClient, LocalModel | None]:
+    """What asks models, and the embedded one behind it where one process serves alone; `opened` closes them."""
+    catalog = own_catalog(ways.beside or settings.home)
+    chat = _model_client(settings, catalog, store, clock, canary)
+    opened.push_async_callback(chat.aclose)
+    # Each of many processes would load it for itself: 2 GB.
+    local = None if ways.among else _local_model(settings, catalog, chat, clock, ids)
+    if local:
+        opened.push_async_callback(local.stop)
+    return chat, local
 
 
 def _releases(settings: Settings, rooms: Rooms, store: Store, variants: Variants, clock: Clock) -> Releases:
