@@ -19,7 +19,7 @@ from retrieval.shipped import key_of, read_vectors
 SHOP = Path(__file__).parents[1] / "desks" / "shop"
 MOVED = {"shop-002", "shop-005", "shop-006"}
 REPLACING = {"shop-154", "shop-155", "shop-156"}
-ADDED = {f"shop-{number}" for number in range(157, 177)}
+ADDED = {f"shop-{number}" for number in range(157, 202)}
 
 
 def cases(split):
@@ -53,7 +53,7 @@ def test_the_split_follows_its_rule():
     assert held_out >= REPLACING | ADDED
     later = {own_id for own_id in dev | held_out if own_id > "shop-090"} - REPLACING - ADDED
     assert {own_id for own_id in later if drawn(own_id)} == later & held_out
-    assert 60 <= len(held_out) < 0.4 * len(dev | held_out)
+    assert 60 <= len(held_out) < 0.5 * len(dev | held_out)
 
 
 @pytest.mark.parametrize("name", ["shop", "clinic"])
