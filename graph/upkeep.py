@@ -38,10 +38,15 @@ async def keep_tidy(
 
 
 async def tidy(store: Store, saver: Saver, clock: Clock, *, days: int, holder: str) -> bool:
-    """Let go of what is old, in one process at a time; False when another is at it."""
+    """Let go of what is old, in one process at a time; False when another is at it, or the clock is not to be believed yet."""
     if not await asyncio.to_thread(store.leases.take, LEASE, holder):
         return False
     try:
+        if until := await asyncio.to_thread(store.rounds.begin, clock.now()):
+            structlog.get_logger().warning(
+                "upkeep waits: the clock went ahead", removes_nothing_until=until.isoformat()
+            )
+            return False
         await let_go(store, saver, clock, days)
     finally:
         await asyncio.to_thread(store.leases.release, LEASE, holder)

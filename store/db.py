@@ -45,6 +45,7 @@ from store.tables import (
 )
 from store.threads import Threads
 from store.tickets import AgentWords, Tickets
+from store.upkeep import Rounds
 from store.vault import Vault, bound_key, read_secret
 
 FILE = "desk.sqlite3"
@@ -94,6 +95,7 @@ class Store:
         self.releases = ReleaseBook(database, clock)
         self.experiments = ExperimentBook(database, clock)
         self.leases: Leases = DatabaseLeases(database, clock)
+        self.rounds = Rounds(database)
         self.shared = database.shared
 
     @classmethod

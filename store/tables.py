@@ -43,7 +43,7 @@ metadata = MetaData(
 )
 
 meta = Table("meta", metadata, _column("name", String, primary_key=True), _column("value", Text))
-"""Facts about the store itself: `vault` is the fingerprint of the vault's key."""
+"""Facts about the store itself: `vault` is the fingerprint of the vault's key, `upkeep` when what is old was last removed."""
 
 receipts = Table(
     "receipts",
