@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from domain.turn import Passage, Source, Turn
 from nodes.deps import Deps
-from scoring import quote
+from scoring import cite, quote
 
 NEAR_THE_BEST = 0.4
 """Passages below this share of the best score only distract a model (measured: facts on the small model)."""
@@ -18,7 +18,7 @@ async def quotation(turn: Turn, deps: Deps) -> tuple[str, list[Source]]:
 
 async def sources_of(text: str, turn: Turn, deps: Deps) -> list[Source]:
     """Where that stands in the passages which an answer says."""
-    return _sources(await quote(text, near_the_best(turn["passages"]), embedder=deps.embedder))
+    return _sources(await cite(text, near_the_best(turn["passages"]), embedder=deps.embedder))
 
 
 def near_the_best(passages: Sequence[Passage]) -> list[Passage]:

@@ -2,6 +2,6 @@
 
 from scoring.cutting import cut
 from scoring.judge import DIMENSIONS, Judgement, LocalJudge, overall
-from scoring.quoting import quote
+from scoring.quoting import cite, quote
 
-__all__ = ["DIMENSIONS", "Judgement", "LocalJudge", "cut", "overall", "quote"]
+__all__ = ["DIMENSIONS", "Judgement", "LocalJudge", "cite", "cut", "overall", "quote"]

@@ -4,11 +4,13 @@ A short section is quoted whole, of a longer one the best pieces with the condit
 piece cannot be understood without (a heading, a list's introduction) comes along.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from domain.ports import Embedder
 from domain.turn import Passage
-from scoring.ranking import Ranked, rank_pieces
+from scoring.grounding import answer_sentences
+from scoring.ranking import Ranked, by_words, rank_pieces
 from scoring.text import content_words
 
 LIMIT = 3
@@ -27,6 +29,8 @@ SAME, OTHER = 0.75, 0.85
 """A second passage of the same article, or of another, is quoted from this share of the best score."""
 NEXT = 0.1
 """What the sentence after the best one is worth more: it often holds the condition."""
+FOUND = 0.6
+"""Share of a sentence's words in one piece from which it comes from there (docs/decisions/032)."""
 
 Quoted = tuple[Passage, str]
 
@@ -48,6 +52,33 @@ async def quote(
         if best[rank].score >= (SAME if same else OTHER) * best[ranks[0]].score and len(chosen) < QUOTED:
             chosen.append(rank)
     return [(passages[rank], _said([one for one in scored if one.rank == rank], limit)) for rank in chosen]
+
+
+async def cite(answer: str, passages: Sequence[Passage], *, embedder: Embedder | None = None) -> list[Quoted]:
+    """Where that stands in the passages (best first) which an answer says: at most two of them, most of it first.
+
+    Sentence by sentence, and by words: one that no piece says so much of is a greeting, or puts it otherwise. Where all
+    of them are (in another language, say), the passages are quoted on the answer as on a question.
+    """
+    near = passages[:PASSAGES]
+    # What a sentence shares with a passage in its own language counts whole, whatever the others are in.
+    held = [(said, scored) for said in answer_sentences(answer) if (scored := by_words(said, near, across=1.0))]
+    found = [max(_shares(said, scored), key=lambda one: one[0]) for said, scored in held]
+    weight = defaultdict[int, float](float)
+    for (share, *_), one in found:
+        if share >= FOUND:
+            weight[one.rank] += share
+    ranks = sorted(weight, key=lambda rank: (-weight[rank], rank))[:QUOTED]
+    if not ranks:
+        return await quote(answer, passages, embedder=embedder)
+    best = [max(same, key=lambda one: one.score) for same in zip(*(scored for _, scored in held), strict=True)]
+    return [(passages[rank], _said([one for one in best if one.rank == rank], LIMIT)) for rank in ranks]
+
+
+def _shares(said: str, scored: Sequence[Ranked]) -> list[tuple[tuple[float, float, int], Ranked]]:
+    """Each piece behind what it is preferred by: the share of the sentence's words that it holds, first of all."""
+    words = len(set(content_words(said)))
+    return [((len(one.words) / words, one.score, -one.order), one) for one in scored]
 
 
 def _best(scored: Sequence[Ranked]) -> Ranked:

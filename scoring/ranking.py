@@ -102,7 +102,7 @@ class _Read:
 
 async def rank_pieces(question: str, passages: Sequence[Passage], embedder: Embedder | None) -> list[Ranked]:
     """Every piece of the passages (best first) in their order. Without an embedder's weights words decide alone."""
-    ranked = _by_words(question, passages)
+    ranked = by_words(question, passages)
     if embedder is None or len(ranked) <= 1 or max(one.told for one in ranked) >= TOLD:
         return ranked
     likely = sorted(ranked, key=lambda one: (one.rank >= DEEP, -one.score, one.rank, one.order))[:EMBEDDED]
@@ -125,8 +125,11 @@ def _in_context(one: Ranked, passages: Sequence[Passage]) -> str:
     return ": ".join(part for part in (passages[one.rank].title, one.piece.heading, one.piece.text) if part)
 
 
-def _by_words(question: str, passages: Sequence[Passage]) -> list[Ranked]:
-    """Every piece of the passages, scored without its meaning."""
+def by_words(question: str, passages: Sequence[Passage], across: float = ACROSS) -> list[Ranked]:
+    """Every piece of the passages in their order, scored without its meaning.
+
+    `across`: what is left of the words' weight where the passages are in several languages.
+    """
     asked = frozenset(content_words(question))
     wanted = [answer for asks, answer in KINDS if asks.search(fold(question))]
     found = [
@@ -136,7 +139,7 @@ def _by_words(question: str, passages: Sequence[Passage]) -> list[Ranked]:
     ]
     held = [read.words & asked for _, _, read in found]
     rarity = _rarity(asked, held)
-    weight = (ACROSS if len({passage.language for passage in passages}) > 1 else 1.0) / (sum(rarity.values()) or 1.0)
+    weight = (across if len({passage.language for passage in passages}) > 1 else 1.0) / (sum(rarity.values()) or 1.0)
     top = max((passage.score for passage in passages), default=0.0) or 1.0
     scored = []
     for (rank, order, read), own in zip(found, held, strict=True):

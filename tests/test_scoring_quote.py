@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.errors import WeightsError
 from domain.ports import Progress, Vector
 from domain.turn import Passage
-from scoring import quote
+from scoring import cite, quote
 from scoring.markdown import clean, pieces
 from scoring.text import content_words, numbers, sentences
 
@@ -258,3 +258,50 @@ def test_where_words_tell_no_meaning_is_computed() -> None:
     embedder = Countries()
     assert "Malaysia" in quoted("What is the fee to Malaysia?", FEES, RETURNS, embedder=embedder)[0][1]
     assert embedder.asked == []
+
+
+def cited(answer: str, *passages: Passage, embedder: Countries | None = None) -> list[tuple[str, str]]:
+    return [(passage.id, text) for passage, text in asyncio.run(cite(answer, passages, embedder=embedder))]
+
+
+def test_an_answer_comes_from_where_its_sentences_stand_and_no_meaning_is_computed() -> None:
+    """The best passage says none of them; the greeting stands nowhere, and is nobody's."""
+    embedder = Countries()
+    answer = "Hello and thanks for your patience! Shipping to Malaysia takes 5 to 7 days, and the fee is USD 9.80."
+    found = cited(answer, RETURNS, FEES, CANNOT, STEPS, embedder=embedder)
+    assert [place for place, _ in found] == ["fees#1"]
+    assert "Malaysia" in found[0][1]
+    assert embedder.asked == []
+
+
+def test_an_answer_of_two_articles_has_both_the_one_that_says_most_of_it_first() -> None:
+    answer = "To return a product, upload one photo. Bring the box to a post office within 7 days. Gift cards cannot be returned."
+    assert [place for place, _ in cited(answer, CANNOT, RETURNS, STEPS)] == ["how#1", "returns#2"]
+
+
+def test_of_an_answer_from_three_passages_two_are_cited() -> None:
+    answer = (
+        "Upload one photo. Write the code on the box. Gift cards cannot be returned. The fee to Japan is USD 14.00."
+    )
+    assert len(cited(answer, CANNOT, FEES, STEPS)) == 2
+
+
+def test_an_answer_in_other_words_is_found_by_its_meaning() -> None:
+    embedder = Countries()
+    found = cited("Gửi hàng sang Nhật tốn kém hơn.", FEES, embedder=embedder)
+    assert "Japan — Days: 6 to 9; Fee: USD 14.00" in found[0][1]
+    assert embedder.asked
+
+
+def test_words_of_an_answer_count_whole_beside_passages_in_another_language() -> None:
+    embedder = Countries()
+    abroad = replace(RETURNS, id="vi#0", article="vi", text="Đổi trả trong 30 ngày.", language="vi")
+    assert [place for place, _ in cited("The fee to Malaysia is USD 9.80.", abroad, FEES, embedder=embedder)] == [
+        "fees#1"
+    ]
+    assert embedder.asked == []
+
+
+def test_nothing_to_cite() -> None:
+    assert cited("Anything at all.") == []
+    assert cited("Anything at all.", Passage("p#0", "p", "T", "", 1.0)) == []
