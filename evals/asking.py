@@ -20,6 +20,7 @@ from evals.run import Run
 from evals.runner import Kept, go_through, spread
 from graph.record import Question
 from graph.service import Service
+from guards import Guards
 
 FAULTS = frozenset({"model_down", "guard_failed", "budget"})
 """Reasons that tell of the house and not of the answer."""
@@ -207,10 +208,13 @@ async def made_ready(service: Service, progress: Progress) -> str:
 
 
 @asynccontextmanager
-async def opened(run: Run, *, beside: Path | None = None) -> AsyncIterator[Service]:
+async def opened(
+    run: Run, *, beside: Path | None = None, guarded: Callable[[Guards], Guards] | None = None
+) -> AsyncIterator[Service]:
     """The desk of the settings; closed when the block ends. Raises HomeInUseError while a server owns it.
 
     `beside`: the home folder whose budgets pay and whose own models are known, where the settings name a folder that goes.
+    `guarded`: what is put around the desk's guards.
     """
     from graph.bootstrap import close_service, open_service  # noqa: PLC0415  # seconds: not for a test of scores
 
@@ -222,6 +226,7 @@ async def opened(run: Run, *, beside: Path | None = None) -> AsyncIterator[Servi
             progress=run.progress,
             wrapped=run.calls.around if run.calls else None,
             beside=beside,
+            guarded=guarded,
         )
     except HomeInUseError as fault:
         fix = "stop it, or measure in a folder of its own: FRONTDESK_HOME=FOLDER"

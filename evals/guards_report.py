@@ -1,18 +1,22 @@
 """`make guards-report`: measure every guard on public sets and write the tables into docs/guards.md, between two markers.
 
-First what was aimed at (evals/guard_aims.py), then each suite whole. The text around the markers is written by hand.
-A suite that does not exist, or whose rows are not there, is named and left out.
+First what was aimed at (evals/guard_aims.py), then what left-out sources and contenders say (evals/guard_curves.py), then
+each suite whole. The text around the markers is written by hand. A suite that does not exist, or whose rows are not
+there, is named and left out. Chapters are measured side by side, a process each, one a core; times come last, alone.
 """
 
 import argparse
 import asyncio
 import json
+import multiprocessing
+import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -22,7 +26,9 @@ from domain.errors import FrontdeskError, UsageError
 from domain.settings import Settings, read_settings
 from evals.cases import FILES, read_cases
 from evals.guard_aims import aims_table, read_left_out, table
+from evals.guard_curves import contenders, curves
 from evals.indirect import measure_indirect
+from evals.masking import measure_masking
 from evals.run import Figure, Result, Run, find_suite, share
 from evals.served import drawn, measure_served, read_attacks
 from graph.profiles import find_desk
@@ -73,6 +79,11 @@ BUSINESSES = {
     "served_sofmattress": ("SOFMattress (HINT3)", "hint3_sofmattress.jsonl"),
     "served_banking77": ("Banking77", "banking77_train.jsonl"),
 }
+INDIRECT, INJECTED, MASKING, TIMED = "indirect", "injected_vi", "masking", "times"
+LONGEST = ("served_sofmattress", "served_banking77", "injection", "scope_bank")
+"""Chapters that take the longest: begun first, so that no core waits at the end."""
+ONLY = {"served": tuple(BUSINESSES), "shop": (INJECTED,)}
+"""Words of `--only` that mean other chapters than those of their name."""
 TIMES = {
     "input guards, 100 characters, without names' model": "input",
     "input guards, 100 characters, with names' model": "input_ner",
@@ -139,23 +150,19 @@ async def run_chapter(chapter: Chapter, folder: Path, settings: Settings, say: S
     return Measured(chapter.key, chapter.title, result, seconds=time.perf_counter() - started)
 
 
-async def run_served(folder: Path, settings: Settings, say: Say) -> list[Measured]:
-    """What a desk of a hundred examples serves of all attacks, for each business whose rows are there."""
-    attacks_in = folder.parent / "data" / "injection"
-    done = []
-    for key, (name, file) in BUSINESSES.items():
-        started, path = time.perf_counter(), folder.parent / "data" / "scope" / file
-        title = f"Attacks that a desk serves: {name}"
-        if not path.is_file() or not attacks_in.is_dir():
-            say(f"LEFT OUT {title}: {path} or {attacks_in} is not there")
-            done.append(Measured(key, title, why="no rows"))
-            continue
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-        customers = drawn([row["text"] for row in rows if row["label"] == "in"])
-        attacks = read_attacks(attacks_in, say)
-        result = await measure_served(settings, name, customers[:MOST_CUSTOMERS], attacks, meter(title))
-        done.append(Measured(key, title, result, seconds=time.perf_counter() - started))
-    return done
+async def run_served(key: str, folder: Path, settings: Settings, say: Say) -> Measured:
+    """What a desk of a hundred examples serves of all attacks, if the business's rows are there."""
+    name, file = BUSINESSES[key]
+    attacks_in, path = folder.parent / "data" / "injection", folder.parent / "data" / "scope" / file
+    started, title = time.perf_counter(), f"Attacks that a desk serves: {name}"
+    if not path.is_file() or not attacks_in.is_dir():
+        say(f"LEFT OUT {title}: {path} or {attacks_in} is not there")
+        return Measured(key, title, why="no rows")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    customers = drawn([row["text"] for row in rows if row["label"] == "in"])
+    attacks = read_attacks(attacks_in, say)
+    result = await measure_served(settings, name, customers[:MOST_CUSTOMERS], attacks, meter(title))
+    return Measured(key, title, result, seconds=time.perf_counter() - started)
 
 
 async def run_shop(settings: Settings) -> Measured:
@@ -173,14 +180,21 @@ async def run_shop(settings: Settings) -> Measured:
         for text in texts
         if detect_language(text, LANGUAGES) == "vi"
     ]
-    return Measured("injected_vi", title, Result("guards", {"desk": SHOP}, [share("recall", blocked)]), seconds=time.perf_counter() - started)  # fmt: skip
+    return Measured(INJECTED, title, Result("guards", {"desk": SHOP}, [share("recall", blocked)]), seconds=time.perf_counter() - started)  # fmt: skip
 
 
 async def run_indirect(folder: Path, say: Say) -> Measured:
     """Orders to a model inside retrieved text; what is not there of the public data is named."""
     started, title = time.perf_counter(), "Orders to a model inside retrieved text"
     result = await asyncio.to_thread(measure_indirect, folder.parent / "data", say)
-    return Measured("indirect", title, result, seconds=time.perf_counter() - started)
+    return Measured(INDIRECT, title, result, seconds=time.perf_counter() - started)
+
+
+async def run_masking(settings: Settings, say: Say) -> Measured:
+    """Right answers on the shop's cases with and without masking; of the secret ones only the total is told."""
+    started, title = time.perf_counter(), "Right answers with masking and without"
+    run = Run(settings, say=say, progress=meter(title))
+    return Measured(MASKING, title, await measure_masking(run, SHOP), seconds=time.perf_counter() - started)
 
 
 async def run_times() -> Measured:
@@ -189,14 +203,14 @@ async def run_times() -> Measured:
     command = [sys.executable, "-m", "evals.guard_latency", "--json"]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     if done.returncode:
-        return Measured("times", title, why="evals.guard_latency failed")
+        return Measured(TIMED, title, why="evals.guard_latency failed")
     figures = [
         Figure(f"{TIMES[row['what']]}_{kind}ms_p{percent}", round(row[f"{field}p{percent}"], 2), row["texts"])
         for row in json.loads(done.stdout)
         for kind, field in (("", ""), ("cpu_", "cpu_"))
         for percent in (50, 95)
     ]
-    return Measured("times", title, Result("times", {"desk": SHOP}, figures), seconds=time.perf_counter() - started)
+    return Measured(TIMED, title, Result("times", {"desk": SHOP}, figures), seconds=time.perf_counter() - started)
 
 
 def meter(title: str) -> Callable[[int, int], None]:
@@ -219,38 +233,77 @@ def heading(now: datetime, seconds: float) -> str:
     return f"Measured {now:%Y-%m-%d %H:%M} UTC by `make guards-report` in {took}, Python {platform.python_version()}, {versions}."
 
 
-async def measure_all(folder: Path, only: Sequence[str], say: Say) -> str:
-    """The table of aims, then every chapter, in order."""
-    started = time.perf_counter()
+async def measure(key: str, folder: Path, say: Say) -> Measured:
+    """One chapter, under a desk that knows nothing of any business."""
     with tempfile.TemporaryDirectory() as bare:
         desk = Path(bare) / "bare"
         desk.mkdir()
         (desk / "desk.yaml").write_text("name: Bare\nscope:\n  describe: Customer support.\n", encoding="utf-8")
         settings = read_settings(desk=str(desk), llm="off")
-        wanted = [chapter for chapter in CHAPTERS if not only or chapter.suite in only or chapter.key in only]
-        done = [await run_chapter(chapter, folder, settings, say) for chapter in wanted]
-        if not only or "served" in only:
-            done += await run_served(folder, settings, say)
-        if not only or "indirect" in only:
-            done.append(await run_indirect(folder, say))
-        if not only or "shop" in only:
-            done.append(await run_shop(settings))
-        if not only or "times" in only:
-            done.append(await run_times())
-    aims = aims_table({each.key: each.result for each in done if each.result}, read_left_out())
+        if key in BUSINESSES:
+            return await run_served(key, folder, settings, say)
+        if key == INDIRECT:
+            return await run_indirect(folder, say)
+        if key == INJECTED:
+            return await run_shop(settings)
+        if key == MASKING:
+            return await run_masking(settings, say)
+        return await run_chapter(next(each for each in CHAPTERS if each.key == key), folder, settings, say)
+
+
+def measured_alone(key: str, folder: Path) -> Measured:
+    """The same, in a process of its own."""
+    return asyncio.run(measure(key, folder, tell))
+
+
+async def measure_all(folder: Path, only: Sequence[str], processes: int) -> str:
+    """The table of aims, then every chapter, in order."""
+    started = time.perf_counter()
+    keys = wanted(only)
+    ordered = sorted(keys, key=lambda key: LONGEST.index(key) if key in LONGEST else len(LONGEST))
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        loop = asyncio.get_running_loop()
+        jobs = {key: loop.run_in_executor(pool, measured_alone, key, folder) for key in ordered if key != TIMED}
+        found = {key: await job for key, job in jobs.items()}
+    done = [await run_times() if key == TIMED else found[key] for key in keys]
+    from graph.rooms import open_embedder  # noqa: PLC0415  # seconds
+
+    settings = read_settings(llm="off")
+    left_out = read_left_out(
+        english=open_embedder(settings, ("en",)).name, multilingual=open_embedder(settings, LANGUAGES).name
+    )
+    aims = aims_table({each.key: each.result for each in done if each.result}, left_out)
     head = heading(SystemClock().now(), time.perf_counter() - started)
-    return "\n\n".join([head, "### What was aimed at", aims, *(each.text for each in done)])
+    parts = [head, "### What was aimed at", aims, curves(), contenders(), *(each.text for each in done)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def wanted(only: Sequence[str]) -> list[str]:
+    """The chapters that `--only` means, by suite, by their own name, or by a word of `ONLY`; all without it."""
+    keys = [*(each.key for each in CHAPTERS), *BUSINESSES, INDIRECT, INJECTED, MASKING, TIMED]
+    suites = {each.key: each.suite for each in CHAPTERS}
+    meant = {*only, *(key for word in only for key in ONLY.get(word, ()))}
+    return [key for key in keys if not only or key in meant or suites.get(key) in meant]
+
+
+def tell(line: str) -> None:
+    """To whoever waits."""
+    sys.stderr.write(f"{line}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=DATA, help="Folder of the suites' JSONL files.")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="Chapters measured at a time.")
     parser.add_argument(
-        "--only", nargs="*", default=(), help="Suites, served, indirect, shop, times; then print, write nothing."
+        "--only",
+        nargs="*",
+        default=(),
+        help="Suites, served, indirect, shop, masking, times; then print, write nothing.",
     )
     given = parser.parse_args(arguments)
-    measured = asyncio.run(measure_all(given.data_dir, given.only, lambda line: print(line, file=sys.stderr)))  # noqa: T201  # its work
+    measured = asyncio.run(measure_all(given.data_dir, given.only, given.processes))
     if given.only:
         print(measured)  # noqa: T201  # its work
     else:

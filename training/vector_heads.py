@@ -38,8 +38,7 @@ MOST = {
 }
 """Rows of a source that are embedded; of other sources none. Few numbers are fitted, and embedding takes the time.
 
-Surge AI's comments are only measured on: fitted on too, they moved the threshold so that a third of their harmless
-ones were blocked.
+Surge AI's comments are only measured on, so that what ships is what was measured.
 """
 COMPARED: tuple[Family, ...] = ("toxicity",)
 """Families with heads over vectors. `malicious` gained nothing, `injection` was not tried: docs/decisions/027."""
@@ -83,6 +82,13 @@ def fit_vector_head(
     weights, bias = _fitted(rows, vectors, family, used)
     limit = float(np.quantile(values, 1 - ALLOWED)) if values else 0.0
     return VectorHead(weights.astype(np.float32), bias - limit)
+
+
+def fit_over(
+    rows: Sequence[Row], vectors: Mapping[int, "NDArray[np.float32]"], family: Family
+) -> tuple["NDArray[np.float64]", float]:
+    """Weights and bias, fitted on every row that says something of the family; no threshold."""
+    return _fitted(rows, vectors, family, split(rows, family, (), ())[0])
 
 
 def add_vector_heads(heads: Mapping[Family, VectorHead], embedder: str, folder: Path, about: dict[str, Any]) -> None:
