@@ -70,6 +70,7 @@ class Doorkeeper:
         self._keys = keys
         self._tokens = tokens
         self._owner_token = owner_token
+        self._keyed = tokens is not None
 
     async def identify(self, authorization: str) -> Identity:
         """Whose header this is. Raises ProblemError for a key or token that is none of ours."""
@@ -91,7 +92,9 @@ class Doorkeeper:
 
     async def keyed(self) -> bool:
         """Whether requests must say who sends them."""
-        return self._tokens is not None or await asyncio.to_thread(self._keys.any)
+        # Once so, for ever: a key stays listed when it is revoked.
+        self._keyed = self._keyed or await asyncio.to_thread(self._keys.any)
+        return self._keyed
 
 
 class UserTokens:

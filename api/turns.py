@@ -4,6 +4,7 @@ The desk's event stream must be read from start to end in one task: its timeouts
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -21,20 +22,25 @@ class RunningTurn:
         self.reply: Reply | None = None
         self.fault: BaseException | None = None
         self._over = False
-        self._heard: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._heard: deque[Event] = deque()
+        self._news = asyncio.Event()
         self.task = asyncio.create_task(self._work(events), name="turn")
         self.task.add_done_callback(self._end)
 
     @property
     def ended(self) -> bool:
         """Whether it has ended and every event was taken."""
-        return self._over and self._heard.empty()
+        return self._over and not self._heard
 
     async def next(self, silence: float) -> Event | None:
         """Its next event; None after `silence` seconds without one, and when it has ended."""
-        with suppress(TimeoutError):
-            return await asyncio.wait_for(self._heard.get(), silence)
-        return None
+        if not self._heard and not self._over:
+            self._news.clear()
+            # Not by wait_for: it makes a task of each wait, and whoever listens is told two rounds of the loop later.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(silence):
+                    await self._news.wait()
+        return self._heard.popleft() if self._heard else None
 
     def stop(self) -> None:
         """Stop the work; nothing happens to a turn that has ended."""
@@ -44,12 +50,14 @@ class RunningTurn:
         async for event in events:
             if isinstance(event, Done):
                 self.reply = event.reply
-            self._heard.put_nowait(event)
+            self._heard.append(event)
+            self._news.set()
+            await asyncio.sleep(0)  # it is told before the turn goes on, whose next step may take the loop for a while
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self.fault = None if task.cancelled() else task.exception()
         self._over = True
-        self._heard.put_nowait(None)
+        self._news.set()
 
 
 class Turns:

@@ -1,7 +1,7 @@
 """Measure how soon a reader sees what a model writes: `python -m evals.streaming` fills the table of docs/http.md.
 
 Starts the real `frontdesk serve` on the shop, over an upstream of its own that recites the first passage of each prompt, one
-word every 30 ms. The delay of a sentence: from the moment in which the upstream has sent the blank behind it, that is when
+word every 30 ms; then, for one reader at a time, on a desk in English alone, whose embedder is a third as dear. The delay of a sentence: from the moment in which the upstream has sent the blank behind it, that is when
 it is known to be one, to its token event at the client. One reader at a time hears three sentences. Many are let in one
 after the other, and when all are there the upstream begins to speak to all of them, WORDS words to each. From the number
 on at which the server's core is full, more streams only wait longer: there the command stops.
@@ -9,14 +9,13 @@ on at which the server's core is full, more streams only wait longer: there the 
 """
 
 import asyncio
+import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,15 +24,15 @@ from pathlib import Path
 import httpx
 import psutil
 
+from evals.bench_desk import furnish
+from evals.bench_desk import questions as questions_of
 from evals.performance import QUESTIONS
+from evals.reciting import Upstream
 from evals.running import FRONTDESK
 
 HOUSE = Path(__file__).resolve().parent.parent
 PAGE = HOUSE / "docs" / "http.md"
 BEGIN, END = "<!-- streaming -->", "<!-- /streaming -->"
-PAUSE = 0.03
-SLOTS = 30
-"""The streams are spoken to in turns, so that no burst of words comes every 30 ms."""
 WORDS = 150
 """A long answer of a support desk: 900 characters."""
 ENTER = 0.15
@@ -41,103 +40,11 @@ ENTER = 0.15
 LATE = 40.0
 """Seconds after the last question in which all are to be there."""
 ROUNDS = 32
+ENGLISH, ARTICLES = "english", 100
 OPEN = (10, 50, 100, 200)
 HOPELESS = 1.0
 """Seconds that the latest sentences (p95) wait where the server takes in more words than it can do: there no more are tried."""
 READY_SECONDS = 300.0
-FIRST_PASSAGE = re.compile(r"\[1\] [^\n]*\n(.+)")
-SENTENCE = re.compile(r"(?<=[.!?])\s")
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
-
-
-class Upstream:
-    """Speaks OpenAI's streaming dialect. `ended`: when each sentence was whole, by its question's number."""
-
-    def __init__(self) -> None:
-        self.ended: dict[str, list[float]] = defaultdict(list)
-        self.words = 0
-        self.open = self.most_open = self.begun = 0
-        self.speak, self.there, self.fading = asyncio.Event(), asyncio.Semaphore(0), asyncio.Event()
-        self._slots: list[set[Recital]] = [set() for _ in range(SLOTS)]
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request, then goodbye."""
-        self.open += 1
-        self.most_open = max(self.open, self.most_open)
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            found = re.search(r"content-length: (\d+)", head)
-            body = json.loads(await reader.readexactly(int(found[1]) if found else 0))
-            prompt = body["messages"][-1]["content"]
-            numbers = re.findall(r"\((\d+)\)", prompt)
-            await self._recite(writer, prompt, numbers[-1] if numbers else "")
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the desk has left
-        finally:
-            self.open -= 1
-            writer.close()
-
-    @property
-    def said(self) -> int:
-        """Sentences of all answers together."""
-        return sum(map(len, self.ended.values()))
-
-    async def conduct(self) -> None:
-        """Give every open stream a word every 30 ms."""
-        due = time.perf_counter()
-        while True:
-            for slot in self._slots:
-                for recital in list(slot):
-                    if not recital.say():
-                        slot.discard(recital)
-                due += PAUSE / SLOTS
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
-
-    async def _recite(self, writer: asyncio.StreamWriter, prompt: str, number: str) -> None:
-        match = FIRST_PASSAGE.search(prompt)
-        sentences = [one.split() for one in SENTENCE.split(match[1])[:3]] if match else [["Nothing", "here."]]
-        while self.words > sum(map(len, sentences)):
-            sentences += sentences[: len(sentences)]
-        writer.write(HEAD)
-        self.there.release()
-        await self.speak.wait()
-        recital = Recital(writer, sentences, self.ended[number])
-        self._slots[self.begun % SLOTS].add(recital)
-        self.begun += 1
-        await recital.over.wait()
-        self.fading.set()
-        _say(writer, {}, "stop")
-        writer.write(b"data: [DONE]\n\n")
-        await writer.drain()
-
-
-class Recital:
-    """One answer, word by word; `ended` takes the moments in which its sentences are known to be ones."""
-
-    def __init__(self, writer: asyncio.StreamWriter, sentences: Sequence[Sequence[str]], ended: list[float]) -> None:
-        self.over = asyncio.Event()
-        self._writer, self._ended = writer, ended
-        # Of the last one only the end of the stream says that it is over.
-        ends = [*([False] * (len(one) - 1) + [True] for one in sentences[:-1]), [False] * len(sentences[-1])]
-        self._words = [pair for one, last in zip(sentences, ends, strict=True) for pair in zip(one, last, strict=True)]
-        self._words.reverse()
-
-    def say(self) -> bool:
-        """The next word; False where none is left."""
-        if not self._words or self._writer.is_closing():
-            self.over.set()
-            return False
-        word, last = self._words.pop()
-        _say(self._writer, {"content": f"{word} "})
-        if last:
-            self._ended.append(time.perf_counter())
-        return True
-
-
-def _say(writer: asyncio.StreamWriter, delta: dict[str, str], finish: str | None = None) -> None:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "reciter", "choices": [choice]}
-    writer.write(f"data: {json.dumps(chunk)}\n\n".encode())
 
 
 @dataclass(slots=True)
@@ -168,7 +75,7 @@ async def ask(http: httpx.AsyncClient, question: str, number: str) -> Heard:
 class Row:
     """One line of the table; seconds. Processor time from the first word to the end of the first answer: of the server a sentence, of all a second."""
 
-    streams: int
+    name: str
     open: int
     asked: int
     first: Sequence[float]
@@ -186,7 +93,8 @@ class Bench:
     upstream: Upstream
     http: httpx.AsyncClient
     server: psutil.Process
-    questions: Sequence[str] = QUESTIONS[:4]
+    questions: Sequence[str]
+    name: str = ""
     asked: int = 10_000
 
     async def warm(self) -> None:
@@ -224,7 +132,8 @@ class Bench:
         later = [delay for found in delays for delay in found]
         opened = self.upstream.most_open
         first = [found[0] for found in delays]
-        return Row(streams, opened, len(heard), firsts, first, later, work, server, clients)
+        name = f"{self.name}{streams if together else 'one after the other'}"
+        return Row(name, opened, len(heard), firsts, first, later, work, server, clients)
 
     def _next(self) -> str:
         return self.questions[self.asked % len(self.questions)]
@@ -256,14 +165,22 @@ class _Clock:
 
 async def main(streams: Sequence[int], *, write: bool) -> int:
     """Measure each number of streams, print, and write the page's table if told to; 1 if nothing was told."""
+    rows = list[Row]()
+
+    def told(row: Row) -> None:
+        rows.append(row)
+        _print(_line(row))
+        if write:  # row by row: the last ones take a while on a busy machine
+            _write(rows)
+
+    if 1 in streams:
+        async with bench(ENGLISH) as made:
+            await made.warm()
+            told(await made.measure(1))
     async with bench() as made:
         await made.warm()
-        rows = list[Row]()
         for number in streams:
-            rows.append(await made.measure(number))
-            _print(_line(rows[-1]))
-            if write:  # row by row: the last ones take a while on a busy machine
-                _write(rows)
+            told(await made.measure(number))
             if number != streams[-1] and _percentiles(rows[-1].later)[1] > HOPELESS:
                 _print(
                     f"at {number} streams the server falls behind: more would only wait longer, so none are measured"
@@ -293,35 +210,36 @@ HEADING = (
 
 
 def _line(row: Row) -> str:
-    name = "one after the other" if row.streams == 1 else str(row.streams)
     told = f"{len(row.sentence)} of {row.asked}"
     figures = " | ".join(_ms(found) for found in (row.first, row.sentence, row.later))
-    return (
-        f"| {name} | {row.open} | {told} | {figures} | {1000 * row.work:.1f} ms | {row.cores:.2f} | {row.clients:.2f} |"
-    )
+    return f"| {row.name} | {row.open} | {told} | {figures} | {1000 * row.work:.1f} ms | {row.cores:.2f} | {row.clients:.2f} |"
 
 
 @asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    """Start all three, and end them."""
+async def bench(desk: str = "shop") -> AsyncIterator[Bench]:
+    """Start all three, and end them. `desk`: the shop, or ENGLISH, which is written for it."""
     upstream = Upstream()
     upstream.speak.set()
     conductor = asyncio.create_task(upstream.conduct())
     server = await asyncio.start_server(upstream.answer, "127.0.0.1", 0, backlog=1024)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     with tempfile.TemporaryDirectory() as home:
-        command = [str(FRONTDESK), "serve", "--desk", "shop", "--port", "0"]
-        desk = await asyncio.create_subprocess_exec(
+        english = desk == ENGLISH
+        folder = furnish(Path(home) / "desks" / ENGLISH, ARTICLES) if english else desk
+        command = [str(FRONTDESK), "serve", "--desk", str(folder), "--port", "0"]
+        serving = await asyncio.create_subprocess_exec(
             *command, env=_environment(home, url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            base = await _address(Path(home) / "shop" / "lock.json")
+            base = await _address(Path(home) / desk / "lock.json")
             limits = httpx.Limits(max_connections=None)
             async with httpx.AsyncClient(base_url=base, timeout=300, limits=limits, trust_env=False) as http:
-                yield Bench(upstream, http, psutil.Process(desk.pid))
+                asked = list(itertools.islice(questions_of(ARTICLES), 4)) if english else QUESTIONS[:4]
+                name = "an English desk, " if english else ""
+                yield Bench(upstream, http, psutil.Process(serving.pid), asked, name)
         finally:
-            desk.terminate()
-            await desk.wait()
+            serving.terminate()
+            await serving.wait()
             conductor.cancel()
     server.close()
 

@@ -376,3 +376,35 @@ def test_who_reads_along_is_told_what_was_taken_back():
     spoken = "".join(json.loads(data)["text"] for name, data in told[place:] if name == "token")
     assert spoken.strip() == ANSWER == json.loads(told[-1][1])["answer"] == whole.json()["answer"]
     assert [question.live for question in desk.asked] == [True, False]
+
+
+def test_an_event_is_sent_before_the_turn_goes_on():
+    happened = []
+
+    class Busy(ScriptedDesk):
+        async def stream(self, question, pins=None):
+            async for event in super().stream(question, pins):
+                yield event
+                happened.append(f"after {type(event).__name__}")
+
+    async def work(door):
+        asked = json.dumps({"message": "how long?"}).encode()
+        headers = {b"host": b"127.0.0.1", b"content-type": b"application/json"}
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/v1/chat/stream",
+            "query_string": b"",
+        }
+        given = asyncio.Queue()
+        given.put_nowait({"type": "http.request", "body": asked, "more_body": False})
+
+        async def send(message):
+            happened.append(message.get("body", b"").partition(b"\n")[0].decode())
+
+        await door.app(scope | {"headers": list(headers.items()), "client": ("127.0.0.1", 1)}, given.get, send)
+
+    at_door(work, FakeService(desk=Busy("Yes.")))
+    head, step, after, token, *_ = happened
+    assert (head, step, after, token) == ("", "event: step", "after StepDone", "event: token")
