@@ -108,11 +108,14 @@ def _show_parts(kept: Json) -> None:
         ]
         _table("calls", ["purpose", "model", "result", "in", "out", "ms", "usd"], rows)
     if kept["scores"]:
+        from scoring.judge import AGREEMENT  # noqa: PLC0415  # --help need not wait for it
+
         rows = [
             [one["name"], "unscored" if one["value"] is None else f"{one['value']:.2f}", one["comment"]]
             for one in kept["scores"]
         ]
         _table("scores", ["score", "value", "comment"], rows)
+        show(AGREEMENT)
 
 
 def _show_foot(kept: Json) -> None:

@@ -345,6 +345,7 @@ def _judgeable(record: TurnRecord) -> Any:
     """The masked state that the judge needs."""
     names = ("masked", "standalone", "answer", "passages", "language", "outcome")
     return {name: record.values[name] for name in names} | {
+        "model": record.values.get("model", ""),
         "user_id": record.user,
         "key": record.key,
         "turn_id": record.turn_id,

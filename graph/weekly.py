@@ -130,6 +130,7 @@ async def _judge(service: Service, turn: Receipt) -> Receipt:
         language=turn.language,
         outcome=turn.outcome,
         payer=Payer(turn=turn.turn_id),
+        written_by=turn.model,
     )
     await asyncio.to_thread(service.store.ledger.add_scores, turn.turn_id, found.scores, found.calls)
     return replace(turn, scores=found.scores)

@@ -22,5 +22,6 @@ async def judge(turn: Turn, *, deps: Deps) -> JudgeUpdate:
         language=language_of(turn),
         outcome=turn.get("outcome") or "answer",
         payer=payer_of(turn),
+        written_by=turn.get("model", ""),
     )
     return {"scores": judged.scores, "calls": judged.calls}

@@ -30,6 +30,11 @@ VIETNAMESE = re.compile("[ăâđêôơưạảãấầẩẫậắằẳẵặ�
 VIETNAMESE_FROM = 0.2
 """Share of words with a Vietnamese letter; Vietnamese texts have about 0.6, names in English ones few."""
 SURE_OF_LANGUAGE = 3
+AGREEMENT = (
+    "against people: relevance tells good answers from bad in .68 (FeedbackQA; people among themselves .72), grounding"
+    " ranks at AUROC .86 (QAGS); numbers, language and conciseness are rules; helpful is as good as its model"
+)
+"""What its scores are worth, for whoever reads them: the figures of docs/evaluation.md on rows that nothing was fitted to."""
 YES, NO = "yes", "no"
 
 
@@ -72,14 +77,18 @@ class LocalJudge:
         language: Language,
         outcome: Outcome = "answer",
         payer: Payer | None = None,
+        written_by: str = "",
     ) -> Judgement:
-        """Scores of all `DIMENSIONS`, in that order; what a model is asked for them is on `payer`'s account."""
+        """Scores of all `DIMENSIONS`, in that order; what a model is asked for them is on `payer`'s account.
+
+        `written_by`: the model that wrote the answer. Where it judges that itself, its score says so.
+        """
         form = [_language(answer, language), _conciseness(answer)]
         if outcome != "answer":
             why = f"{outcome}: there is no answer to judge"
             unscored = {name: Score(name, None, why) for name in DIMENSIONS}
             return Judgement(list((unscored | {score.name: score for score in form}).values()))
-        helpful, calls = await self._helpful(question, answer, passages, payer or Payer())
+        helpful, calls = await self._helpful(question, answer, passages, payer or Payer(), written_by)
         scores = [
             await self._grounding(answer, passages),
             _numbers(answer, question, passages),
@@ -116,7 +125,7 @@ class LocalJudge:
         return Score("relevance", round(max(0.0, min(1.0, rated)), 4), f"meaning {near:.2f}, words {cover:.2f}")
 
     async def _helpful(
-        self, question: str, answer: str, passages: Sequence[Passage], payer: Payer
+        self, question: str, answer: str, passages: Sequence[Passage], payer: Payer, written_by: str
     ) -> tuple[Score, list[Call]]:
         card = self._chat.choose("simple", 1.0) if self._chat and self._asks else None
         if card is None or self._chat is None or self._asks is None:
@@ -132,7 +141,9 @@ class LocalJudge:
         sure = reply.probabilities.get(YES)
         if sure is None or not 0.0 <= sure <= 1.0:
             return Score("helpful", None, f"{card.name} gave no probability"), reply.calls
-        how = f"P(yes) of {card.name}{', a weak judge' if card.weak else ''}"
+        spoke = reply.card or card
+        own = ", which wrote the answer" if spoke.name == written_by else ""
+        how = f"P(yes) of {spoke.name}{own}{', a weak judge' if spoke.weak else ''}"
         return Score("helpful", round(sure, 4), how), reply.calls
 
 

@@ -144,7 +144,8 @@ def test_ask_gives_a_cited_reply_whose_receipt_can_be_read(place):
     # The judge comes after the answer: its step may be there by now.
     assert [step["name"] for step in kept["steps"]] in (steps, [*steps, "judge"])
     shown = place.here("receipt", reply["turn_id"][:23]).stdout
-    for part in ("retrieve", "█", "verdicts", "passages", "returns", "0 tokens", "$0.000000"):
+    judged = ["against people: relevance"] if kept["scores"] else []
+    for part in ("retrieve", "█", "verdicts", "passages", "returns", "0 tokens", "$0.000000", *judged):
         assert part in shown
 
 

@@ -408,7 +408,9 @@ def test_what_the_judge_spends_is_booked_to_its_turn(tmp_path: Path) -> None:
             receipt = house.store.ledger.get(reply.turn_id)
             assert [call.purpose for call in receipt.calls] == ["answer", "judge"]
             assert receipt.cost_microusd == 14
-            assert {score.name: score.value for score in receipt.scores}["helpful"] == pytest.approx(0.8)
+            helpful = next(score for score in receipt.scores if score.name == "helpful")
+            assert helpful.value == pytest.approx(0.8)
+            assert helpful.comment.startswith(f"P(yes) of {receipt.model}, which wrote the answer")
 
     asyncio.run(turn())
 

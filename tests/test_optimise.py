@@ -31,6 +31,8 @@ def test_a_better_instruction_becomes_a_version_with_its_parent_and_figures(tmp_
         result = report(done, given, plan_of(tmp_path), shop.asking, "")
     flat = result.as_json()
     assert done.pays
+    before = sum(done.before.right().values())
+    assert f"scope@1: {before} of {len(done.sides.held_out)} held-out rows right" in shop.lines
     assert flat["after_right"] == 1.0
     assert flat["before_right"] == pytest.approx(1 / 3, abs=0.1)
     assert flat["diff_right_ci"][0] > 0

@@ -1,7 +1,9 @@
 """The local judge: what it scores, what it leaves unscored, and that it never says 0 for "unknown"."""
 
 import asyncio
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from fakes import ScriptedChat, WordEmbedder
@@ -11,6 +13,7 @@ from domain.ports import ChatReply, ChatRequest, ModelCard, Progress, Vector
 from domain.turn import Language, Message, Outcome, Passage, Score
 from scoring import DIMENSIONS, LocalJudge, overall
 from scoring.grounding import supported_in_words, supports
+from scoring.judge import AGREEMENT
 
 PASSAGE = Passage(
     "returns#0",
@@ -132,6 +135,7 @@ def test_helpful_is_the_models_own_probability() -> None:
     assert request.purpose == "judge"
     assert request.choices == ("yes", "no")
     assert request.messages[0].text == f"{QUESTION}|{GOOD}|{PASSAGE.title}\nTime limits\n{PASSAGE.text}"
+    assert "which wrote the answer" not in helpful.comment
     large = LocalJudge(WordEmbedder(), ScriptedChat(yes=0.2), asks)
     assert "weak" not in judged(GOOD, judge=large)["helpful"].comment
 
@@ -180,3 +184,10 @@ def test_overall_leaves_out_what_was_not_scored() -> None:
     assert overall([Score("grounding", 1.0), Score("feedback", 0.0)]) == pytest.approx(1.0)
     assert overall([Score("language", 1.0), Score("conciseness", 1.0), Score("grounding", None)]) is None
     assert overall([]) is None
+
+
+def test_what_the_scores_are_worth_is_what_the_page_says() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    figures = re.findall(r"\.\d\d", AGREEMENT)
+    assert len(figures) == 3
+    assert [figure for figure in figures if figure not in page] == []

@@ -180,6 +180,7 @@ async def optimise(
     bench = _Bench(subject, start, teacher, plan, asking, say, progress)
     bench.total = 2 * len(sides.held_out) + plan.budget
     before = await bench.tried(start, sides.held_out)
+    say(f"{start.label}: {sum(before.right().values())} of {len(sides.held_out)} held-out rows right")
     best = await _searched(bench, sides, search)
     if best is None:
         return Optimised(
