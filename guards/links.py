@@ -38,25 +38,25 @@ class Links:
 
     def check(self, seen: Inspected) -> Finding | None:
         evidence = seen.evidence or Evidence()
-        sources = frozenset(_hosts(evidence))
         text = seen.original
-        text = MARKDOWN.sub(lambda match: match[0] if self._allowed(match[2], sources) else match[1], text)
-        text = REFERENCE.sub(lambda match: match[0] if self._allowed(match[1], sources) else "", text)
-        text = AUTOLINK.sub(lambda match: match[0] if self._allowed(match[1], sources) else _defused(match[1]), text)
+        text = MARKDOWN.sub(lambda match: match[0] if self._allowed(match[2], evidence) else match[1], text)
+        text = REFERENCE.sub(lambda match: match[0] if self._allowed(match[1], evidence) else "", text)
+        text = AUTOLINK.sub(lambda match: match[0] if self._allowed(match[1], evidence) else _defused(match[1]), text)
         # An autolink that is allowed is no tag; every tag is shown to nobody.
         text = HTML.sub("", text)
-        text = BARE.sub(lambda match: match[0] if self._allowed(match[0], sources) else _defused(match[0]), text)
+        text = BARE.sub(lambda match: match[0] if self._allowed(match[0], evidence) else _defused(match[0]), text)
         if text == seen.original:
             return None
         return Finding("mask", "foreign link", 1.0, text)
 
-    def _allowed(self, url: str, sources: frozenset[str]) -> bool:
+    def _allowed(self, url: str, evidence: Evidence) -> bool:
         if re.match(r"[a-z][a-z0-9+.-]*:(?!//)", url, re.IGNORECASE):
             return False  # javascript:, data:, mailto: and the like
         if re.match(r"[/#](?![/\\])", url):
             return True  # a path leads nowhere outside a page of ours
         host = _host(url)
-        return host in sources or any(host == own or host.endswith(f".{own}") for own in self._own)
+        # The passages are read for links last: few answers hold one.
+        return any(host == own or host.endswith(f".{own}") for own in self._own) or host in _hosts(evidence)
 
 
 def _hosts(evidence: Evidence) -> Iterable[str]:

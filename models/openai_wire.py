@@ -7,13 +7,13 @@ import json
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from math import exp
 from typing import Any
 
 import httpx
 import openai
-from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
@@ -34,21 +34,6 @@ _GONE: ContextVar[Callable[[], None]] = ContextVar("gone")
 KINDS: dict[Role, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 
-class _Chat(ChatOpenAI):
-    """`ChatOpenAI` whose messages are sent as they are.
-
-    The client walks through each message of a request along every kind of message that its types know, which took a
-    fifth of a call; what is given as `extra_body` it takes over unwalked. LangChain has made these messages itself.
-    """
-
-    def _get_request_payload(
-        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
-    ) -> dict[str, Any]:
-        payload = super()._get_request_payload(input_, stop=stop, **kwargs)
-        body = {**(payload.get("extra_body") or {}), "messages": payload["messages"]}
-        return payload | {"messages": [], "extra_body": body}
-
-
 class Wire:
     """A connection pool to one model at one endpoint. Belongs to the event loop that first uses it."""
 
@@ -62,7 +47,7 @@ class Wire:
             event_hooks={"request": [_watched], "response": [Joiner()]},
         )
         self._legacy = endpoint.name != OPENAI
-        self._chat = _Chat(
+        self._chat = ChatOpenAI(
             model=row.name,
             base_url=endpoint.base_url,
             api_key=SecretStr(endpoint.api_key or "not-needed"),
@@ -73,7 +58,7 @@ class Wire:
             use_responses_api=False,
             stream_chunk_timeout=None,  # the caller's deadline holds for each word
         )
-        self._chat.async_client = _Plain(self._chat.root_async_client, self._chat.async_client)
+        self._chat.async_client = _Plain(self._chat.root_async_client)
 
     async def ask(
         self,
@@ -137,25 +122,47 @@ class Wire:
 
 
 class _Plain:
-    """Stands before the library's completions: a stream's events stay the dicts that langchain makes of them anyway.
+    """Stands before the library's completions: what goes and what comes stays the dicts that langchain has made, or makes of it.
 
-    The library builds checked objects of each event, which langchain takes apart again: most of an event's time.
+    The library walks through each message along every kind of message that its types know, a fifth of a call. It builds
+    checked objects of an answer, or of each event of a stream, which langchain takes apart again: most of an event's time.
     """
 
-    def __init__(self, client: openai.AsyncOpenAI, completions: Any) -> None:
-        self._client, self._completions = client, completions
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._completions, name)
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self._client = client
+        self.with_raw_response = _Whole(client)
 
     async def create(self, **payload: Any) -> Any:
-        """As the library's. Raises what it raises."""
-        if not payload.get("stream"):
-            return await self._completions.create(**payload)
-        more = payload.pop("extra_body", None) or {}
+        """The events of a stream, which is all that langchain asks for here. Raises what the library raises."""
         plain = openai.AsyncStream[object]
-        body = payload | more
+        body = _body(payload)
         return await self._client.post("/chat/completions", body=body, cast_to=object, stream=True, stream_cls=plain)
+
+
+class _Whole:
+    """The same of a whole answer, which langchain asks for as a raw response and parses."""
+
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self._client = client
+
+    async def create(self, **payload: Any) -> "_Said":
+        """As the library's. Raises what it raises."""
+        return _Said(await self._client.post("/chat/completions", body=_body(payload), cast_to=object))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a server said; not an object where its body is no JSON."""
+
+    body: object
+
+    def parse(self) -> object:
+        """The body."""
+        return self.body
+
+
+def _body(payload: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name != "extra_body"} | (payload.get("extra_body") or {})
 
 
 async def _watched(request: httpx.Request) -> None:

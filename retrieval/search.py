@@ -71,10 +71,12 @@ class PublicSearch:
         if not question.strip() or not shelf.chunks:
             return Found([], 0.0), None
         vector = await self._embedder.query(question)
+        rule = self._config.reranker
+        if rule is None or self._reranker is None:
+            return await asyncio.to_thread(_examined, shelf, question, vector, self._config, k=k, without=without)
         ranking = await asyncio.to_thread(rank, shelf, question, vector, self._config, without)
         mark: Reranked = ""
-        if self._config.reranker is not None and self._reranker is not None and ranking.places:
-            rule = self._config.reranker
+        if ranking.places:
             places, mark = await reranked(self._reranker, rule, shelf, question, ranking.places)
             ranking = replace(ranking, places=places)
         found, features = await asyncio.to_thread(_told, shelf, question, ranking, self._config, k)
@@ -85,7 +87,13 @@ def find(
     shelf: Shelf, question: str, vector: Vector, config: RagConfig, *, k: int, without: Collection[str] = frozenset()
 ) -> Found:
     """Search one shelf as if the articles `without` were not in it."""
-    return _told(shelf, question, rank(shelf, question, vector, config, without), config, k)[0]
+    return _examined(shelf, question, vector, config, k=k, without=without)[0]
+
+
+def _examined(
+    shelf: Shelf, question: str, vector: Vector, config: RagConfig, *, k: int, without: Collection[str]
+) -> tuple[Found, Features | None]:
+    return _told(shelf, question, rank(shelf, question, vector, config, without), config, k)
 
 
 def _told(shelf: Shelf, question: str, ranking: Ranking, config: RagConfig, k: int) -> tuple[Found, Features | None]:

@@ -1,6 +1,5 @@
 """One collection opened to be searched: its chunks, its words, and what its languages pull to themselves."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,11 +11,10 @@ from domain.ports import Vector
 from domain.turn import Language
 from retrieval.articles import Chunk
 from retrieval.lexical import LexicalIndex
+from retrieval.likeness import Likeness, measured, spoken
 
 Array = npt.NDArray[np.float64]
 Held = npt.NDArray[np.float32]
-FEWEST = 5
-"""Chunks of a language below which its mean vector would tell its topics, not its language."""
 AT_HAND = 8_000
 """Chunks up to which all vectors are held and looked at: with 1,464 .2 ms of CPU where Chroma takes 2.4; with 18,597 both take 2.5."""
 
@@ -25,7 +23,8 @@ class Vectors(Protocol):
     """What a shelf reads from: one collection of retrieval/vectors.py."""
 
     def chunks(self) -> list[Chunk]: ...
-    def vectors(self) -> Mapping[str, Vector]: ...
+    def matrix(self) -> tuple[list[str], Held]: ...
+    def likeness(self) -> Likeness | None: ...
     def nearest(self, vector: Vector, k: int) -> Mapping[str, float]: ...
 
 
@@ -46,13 +45,12 @@ class Shelf:
         self.chunks = vectors.chunks()
         self.lexical = LexicalIndex(self.chunks)
         self._place = {chunk.id: place for place, chunk in enumerate(self.chunks)}
-        counts = Counter(chunk.language for chunk in self.chunks)
-        languages = sorted(language for language, count in counts.items() if count >= FEWEST)
-        held = len(self.chunks) <= at_hand
-        matrix = self._matrix() if self.chunks else None
+        languages, kept = spoken(self.chunks), vectors.likeness()
+        held, pulled = len(self.chunks) <= at_hand, len(languages) > 1
+        matrix = self._matrix() if self.chunks and (held or pulled or kept is None) else None
         self._held = matrix if held else None
-        self._likeness = {} if matrix is None else self._measure_likeness(matrix, languages)
-        self._pull = _Pull({}, {}) if matrix is None or len(languages) <= 1 else self._measure_pull(matrix, languages)
+        self._likeness: Likeness = kept or ({} if matrix is None else measured(self.chunks, matrix))
+        self._pull = self._measure_pull(matrix, languages) if matrix is not None and pulled else _Pull({}, {})
 
     def nearest(self, question: Vector, k: int, centring: float) -> dict[int, float]:
         """Cosine by place of at least the `k` nearest chunks.
@@ -96,27 +94,11 @@ class Shelf:
         return dict(zip(places.tolist(), cosines[places].tolist(), strict=True))
 
     def _matrix(self) -> Held:
-        by_id = self._vectors.vectors()
-        return np.asarray([by_id[chunk.id] for chunk in self.chunks], dtype=np.float32)
-
-    def _measure_likeness(self, matrix: Held, languages: Sequence[Language]) -> dict[str, float]:
-        written = np.asarray([chunk.language for chunk in self.chunks])
-        articles = np.unique([chunk.article for chunk in self.chunks], return_inverse=True)[1]
-        parts = {"": np.ones(len(written), dtype=bool)} | {language: written == language for language in languages}
-        told = {part: _likeness_apart(matrix[held], articles[held]) for part, held in parts.items()}
-        return {part: value for part, value in told.items() if value is not None}
+        ids, vectors = self._vectors.matrix()
+        row = {own_id: place for place, own_id in enumerate(ids)}
+        return vectors[[row[chunk.id] for chunk in self.chunks]]
 
     def _measure_pull(self, matrix: Held, languages: Sequence[Language]) -> _Pull:
         written = np.asarray([chunk.language for chunk in self.chunks])
         means = {language: matrix[written == language].mean(axis=0, dtype=np.float64) for language in languages}
         return _Pull(means, {language: matrix @ mean for language, mean in means.items()})
-
-
-def _likeness_apart(vectors: Held, groups: npt.NDArray[np.intp]) -> float | None:
-    """Mean product of two vectors of different groups; None where there is but one group."""
-    counts = np.bincount(groups).astype(np.float64)
-    sums = np.zeros((len(counts), vectors.shape[1]))
-    np.add.at(sums, groups, vectors)
-    pairs = counts.sum() ** 2 - (counts**2).sum()
-    whole = sums.sum(axis=0)
-    return float(((whole * whole).sum() - (sums * sums).sum()) / pairs) if pairs else None

@@ -15,15 +15,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import numpy.typing as npt
 
 from domain.errors import StoreError
 from domain.ports import Vector
 from retrieval.articles import Chunk
+from retrieval.likeness import Likeness, measured
 
 BATCH = 5_000
 """Chroma refuses more than 5,461 rows a call."""
 HNSW = {"space": "cosine", "ef_construction": 200, "ef_search": 200}
 """ef_search 200: 100 nearest of 1,179 found without a miss."""
+LIKENESS = "likeness"
 PROBE_SECONDS = 60
 FIX = "move this folder away and run `frontdesk ingest PATH --desk D`"
 SERVER_FIX = "start the Chroma server, or look at FRONTDESK_CHROMA_URL"
@@ -55,19 +58,20 @@ class VectorStore:
             return [collection.name for collection in self._client.list_collections()]
 
     def fill(self, name: str, chunks: Sequence[Chunk], vectors: Sequence[Vector], bound_to: Mapping[str, str]) -> None:
-        """Make a new collection of these chunks. Raises StoreError."""
+        """Make a new collection of these chunks, with how alike they are. Raises StoreError."""
+        own = np.asarray(vectors, dtype=np.float32)
         with self._translated():
             collection = self._client.create_collection(
                 name,
                 embedding_function=None,
                 configuration={"hnsw": HNSW},
-                metadata=dict(bound_to),
+                metadata={**bound_to, LIKENESS: json.dumps(measured(chunks, own))},
             )
             for start in range(0, len(chunks), BATCH):
                 part = chunks[start : start + BATCH]
                 collection.add(
                     ids=[chunk.id for chunk in part],
-                    embeddings=np.asarray(vectors[start : start + BATCH], dtype=np.float32),
+                    embeddings=own[start : start + BATCH],
                     documents=[chunk.text for chunk in part],
                     metadatas=[_metadata(chunk) for chunk in part],
                 )
@@ -169,9 +173,19 @@ class VectorShelf:
 
     def vectors(self) -> dict[str, Vector]:
         """The vector of every chunk by its id. Raises StoreError."""
+        ids, matrix = self.matrix()
+        return dict(zip(ids, matrix.tolist(), strict=True))
+
+    def matrix(self) -> tuple[list[str], npt.NDArray[np.float32]]:
+        """The ids of all chunks, and their vectors in that order. Raises StoreError."""
         with _translated(self._where):
             rows = self._collection.get(include=["embeddings"])
-        return dict(zip(rows["ids"], rows["embeddings"].tolist(), strict=True))
+        return rows["ids"], np.asarray(rows["embeddings"], dtype=np.float32)
+
+    def likeness(self) -> Likeness | None:
+        """How alike its chunks are, as measured when it was filled; None for one of an earlier Frontdesk."""
+        kept = (self._collection.metadata or {}).get(LIKENESS)
+        return None if kept is None else dict(json.loads(kept))
 
     def nearest(self, vector: Vector, k: int) -> dict[str, float]:
         """Cosine of the `k` nearest chunks by their id. Raises StoreError."""

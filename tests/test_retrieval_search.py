@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 from fakes import WordEmbedder
 from hypothesis import given, settings
@@ -14,9 +15,11 @@ from retrieval.confidence import FEATURES, Features, confidence
 from retrieval.config import Calibration, RagConfig
 from retrieval.glossary import translated
 from retrieval.lexical import LexicalIndex
+from retrieval.likeness import measured
 from retrieval.search import PublicSearch, find, rank
 from retrieval.shelf import Shelf
 from retrieval.text import words
+from retrieval.vectors import VectorStore
 
 
 def unit(*values):
@@ -33,8 +36,11 @@ class Memory:
     def chunks(self):
         return self._chunks
 
-    def vectors(self):
-        return self._by_id
+    def matrix(self):
+        return list(self._by_id), np.asarray(list(self._by_id.values()), dtype=np.float32)
+
+    def likeness(self):
+        return None
 
     def nearest(self, vector, k):
         cosines = {name: sum(a * b for a, b in zip(vector, own, strict=True)) for name, own in self._by_id.items()}
@@ -210,6 +216,25 @@ def test_how_near_is_near_is_measured_by_how_alike_the_texts_are_apart_from_thei
     assert unlike[1] < 0 < alike[1] < alike[0] + alike[1] <= 1
     assert alike[0] < unlike[0] / 2
     assert (above((1, 0), (0, 1))[1], above((1, 0))[1]) == (pytest.approx(0), 0)
+
+
+def test_likeness_is_kept_with_a_collection_so_that_no_vector_is_read_for_it(tmp_path):
+    texts = [(f"{n}", "kettle", unit(1, n % 3)) for n in range(6)]
+    chunks = [Chunk(f"{article}#0", article, article, "", text, "en") for article, text, _ in texts]
+    vectors = [vector for *_, vector in texts]
+    store = VectorStore(tmp_path)
+    store.fill("own", chunks, vectors, {"config": "c"})
+    kept = store.open("own", len(chunks))
+    expected = measured(chunks, np.asarray(vectors, dtype=np.float32))
+    assert kept.likeness() == expected
+    assert set(expected) == {"", "en"}
+    read = list[str]()
+    whole, kept.matrix = kept.matrix, lambda: read.append("all") or whole()
+    large = Shelf(kept, at_hand=0)
+    assert (large.likeness("en"), read) == (expected["en"], [])
+    assert large.nearest(unit(1, 0), 2, 0.0).keys() == Shelf(kept).nearest(unit(1, 0), 2, 0.0).keys()
+    assert read == ["all"]
+    store.close()
 
 
 class Reader:
