@@ -6,21 +6,25 @@ for it, with what was spent and is held already.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, literal, select, update
+from sqlalchemy import Connection, case, func, literal, select, update
 
 from domain.errors import BudgetError, NotFoundError
 from domain.ports import Clock
 from domain.turn import Payer
 from store import limits as money
 from store.audit import Audit
+from store.budget_statements import HOLD, SETTLE, Statements, parameters
+from store.columns import storable
 from store.engine import Database, upsert
 from store.limits import Account, Limit, Slot, usd
+from store.prepared import Asked
 from store.tables import budget_accounts as accounts
-from store.tables import budget_limits, holds
+from store.tables import holds
 
 LEASE = timedelta(minutes=5)
 """How long a hold lives if nobody settles it: longer than any turn may take."""
@@ -28,8 +32,8 @@ LEASE = timedelta(minutes=5)
 FREE = "free-"
 """How the ids of holds of nothing begin; they are in no table."""
 
-TOTAL_EVER = Account("total", "", "ever", money.ALWAYS).id
-"""The account that every payment is booked to. It is there from the first migration on, and its lock is the books'."""
+TURN = "."
+"""What in a hold's id stands between its row and its turn: a database that lost its power may give a row's number again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ class Budgets:
         self._defaults = [Limit(Slot(), daily)]
         self._free = itertools.count(1)
         self._paid_free: set[str] = set()
-        self._sql = _Statements()
+        self._held: dict[str, dict[str, Any]] = {}
+        self._seen: tuple[str, list[Limit]] | None = None
+        self._sql = Statements()
 
     def default_to(self, limits: Sequence[Limit]) -> None:
         """Let these hold, beside the daily total, where no other was set."""
@@ -96,25 +102,28 @@ class Budgets:
         if amount == 0:
             return f"{FREE}{next(self._free)}"
         now = self._clock.now()
-        day = now.astimezone(UTC).date()
-        candidates = money.accounts_of(day, model, payer)
+        row = _row(now, model, amount, payer)
+        candidates = money.accounts_of(row["day"], model, payer)
+        if hold := self._held_at_once(row, candidates):
+            return hold
         with self._database.write() as connection:
-            _alone(connection)
-            limits = money.effective(self._defaults, self._stored(connection))
-            books = self._opened(connection, candidates, limits)
+            limits, books = self._look(connection, candidates, relaxed=True)
             if _short(books, limits, amount):
                 self._expire(connection, now)
-                books = self._opened(connection, candidates, limits)
+                limits, books = self._look(connection, candidates)
             short = _short(books, limits, amount)
             if short is None:
-                return self._hold(connection, now, model, amount, payer)
+                take = (self._sql.take, parameters(one.id for one in candidates) | {"amount": amount})
+                _, (made,) = self._database.run(connection, take, (self._sql.hold, row))
+                return self._held_as(made.id, row)
         raise _no_room(*short, model, amount)
 
     def settle(self, hold: str, amount: int) -> None:
         """Book what the attempt really cost (0 releases); a second settle of a hold changes nothing.
 
         Cost above the hold is booked in full and closes the total for the day, as the hold was
-        meant to be an upper bound. A hold that expired meanwhile is booked all the same. Raises NotFoundError.
+        meant to be an upper bound. A hold that expired meanwhile is booked all the same, and so is one of ours
+        that the database lost with its power. Raises NotFoundError.
         """
         if amount < 0:
             msg = f"a cost of {amount} micro-dollars for hold {hold}"
@@ -122,29 +131,28 @@ class Budgets:
         if hold.startswith(FREE):
             self._settle_free(hold, amount)
             return
-        if not hold.isdecimal():
+        number, _, turn = hold.partition(TURN)
+        if not number.isdecimal():
             raise NotFoundError("no such hold", where=hold)
-        with self._database.write() as connection:
-            _alone(connection)
-            row = connection.execute(self._sql.pay, {"hold": int(hold), "cost": amount}).one_or_none()
-            if row is None:
-                _must_exist(connection, hold)
-                return
-            ids = _ids(row.day, row.model, Payer(row.user_hash, row.key))
-            held = 0 if row.expired else row.amount
-            connection.execute(self._sql.book, {"ids": ids, "cost": amount, "held": held})
-            if amount > row.amount:
-                _close(connection, row.day)
+        which = {"hold": int(number), "turn": turn}
+        if not self._settled_at_once(hold, which, amount):
+            pay = (self._sql.pay, which | {"cost": amount})
+            with self._database.write() as connection:
+                paid = self._database.run(connection, *self._alone(), pay)[-1]
+                if paid:
+                    self._book(connection, paid[0], amount, held=0 if paid[0].expired else paid[0].amount)
+                elif not self._database.run(connection, (self._sql.known, which))[0]:
+                    self._book_lost(connection, hold, amount)
+        self._held.pop(hold, None)
 
     def state(self) -> BudgetState:
         """Today's total as it stands now; holds that outlived their lease no longer count."""
         now = self._clock.now()
         account = Account("total", "", "day", now.astimezone(UTC).date())
         with self._database.write() as connection:
-            _alone(connection)
+            self._database.run(connection, *self._alone())
             self._expire(connection, now)
-            limits = money.effective(self._defaults, self._stored(connection))
-            books = self._opened(connection, [account], limits)[0]
+            limits, (books,) = self._look(connection, [account])
         limit = money.in_force(limits, account)
         return BudgetState(account.starts, limit, books.settled, books.reserved, books.closed)
 
@@ -153,9 +161,9 @@ class Budgets:
         now = self._clock.now()
         day = now.astimezone(UTC).date()
         with self._database.write() as connection:
-            _alone(connection)
+            self._database.run(connection, *self._alone())
             self._expire(connection, now)
-            limits = money.effective(self._defaults, self._stored(connection))
+            limits = money.effective(self._defaults, money.read_limits(connection))
             found = [
                 Standing(limit, book.account, book.settled, book.reserved, book.closed)
                 for limit in limits
@@ -173,27 +181,42 @@ class Budgets:
         new = None if forget else Limit(slot, amount)
         what = {"scope": slot.scope, "name": slot.name, "period": slot.period, "kind": slot.kind}
         with self._database.write() as connection:
-            _alone(connection)
-            old = next((limit for limit in self._stored(connection) if limit.slot == slot), None)
+            self._database.run(connection, *self._alone())
+            old = next((limit for limit in money.read_limits(connection) if limit.slot == slot), None)
             money.change(connection, slot, amount, forget=forget)
             if slot == Slot():
                 _close(connection, self._clock.now().astimezone(UTC).date(), closed=False)
             before, after = (what | {"microusd": one.amount} if one else None for one in (old, new))
             Audit.add(connection, self._clock.now(), who, "budget.set", before=before, after=after)
 
-    def _stored(self, connection: Connection) -> list[Limit]:
-        return money.stored_limits(connection.execute(self._sql.limits))
+    def _alone(self, *, relaxed: bool = False) -> list[Asked]:
+        """What lets one process at a time at the books. SQLite's writers are alone as it is.
 
-    def _opened(self, connection: Connection, wanted: Sequence[Account], limits: Sequence[Limit]) -> list[_Books]:
-        """The accounts of a call that are kept; those that a limit asks for are opened if they are not."""
-        rows = {row.id: row for row in connection.execute(self._sql.read, {"ids": [one.id for one in wanted]})}
+        `relaxed`: what this transaction writes need not be on the disk when it is committed.
+        """
+        if not self._database.shared:
+            return []
+        return [*([(self._sql.relaxed, {})] if relaxed else []), (self._sql.alone, {})]
+
+    def _look(
+        self, connection: Connection, wanted: Sequence[Account], *, relaxed: bool = False
+    ) -> tuple[list[Limit], list[_Books]]:
+        """The limits, and those of these accounts that are kept; what a limit asks for is opened if it is not."""
+        ids = parameters(one.id for one in wanted)
+        ask = [*self._alone(relaxed=relaxed), (self._sql.limits, {}), (self._sql.read, ids)]
+        *_, stored, kept = self._database.run(connection, *ask)
+        limits = money.effective(self._defaults, money.stored_limits(stored))
+        if self._database.shared:
+            ((seen,),) = self._database.run(connection, (self._sql.seen, {}))
+            self._seen = seen.seen, limits
+        rows = {row.id: row for row in kept}
         books = []
         for one in wanted:
-            if row := rows.get(one.id):
+            if row := rows.get(storable(one.id)):
                 books.append(_Books(one, row.settled, row.reserved, row.closed))
-            elif _kept_always(one) or any(money.in_force(limits, one, kind) is not None for kind in ("hard", "soft")):
+            elif _is_kept(one, limits):
                 books.append(_open(connection, one))
-        return books
+        return limits, books
 
     def _under(self, connection: Connection, slot: Slot, day: date) -> list[_Books]:
         starts = money.start_of(slot.period, day)
@@ -207,88 +230,99 @@ class Budgets:
             for row in connection.execute(every)
         ]
 
-    def _hold(self, connection: Connection, now: datetime, model: str, amount: int, payer: Payer) -> str:
-        day = now.astimezone(UTC).date()
-        connection.execute(self._sql.take, {"ids": _ids(day, model, payer), "amount": amount})
-        row = {
-            "at": now,
-            "day": day,
-            "model": model,
-            "user_hash": payer.user,
-            "key": payer.key,
-            "turn_id": payer.turn,
-            "amount": amount,
-            "expires_at": now + LEASE,
-            "expired": False,
-            "paid": None,
-            "compared": False,
-        }
-        return str(connection.execute(self._sql.hold, row).scalar_one())
+    def _held_at_once(self, row: dict[str, Any], candidates: Sequence[Account]) -> str:
+        """Hold a call in one statement of Postgres; empty where something has to be looked at first."""
+        if not self._seen:
+            return ""
+        seen, limits = self._seen
+        made = self._database.call(
+            HOLD,
+            row
+            | {
+                "limits": seen,
+                "ids": [storable(one.id) for one in candidates],
+                "kept": [_is_kept(one, limits) for one in candidates],
+                "caps": [money.in_force(limits, one) for one in candidates],
+            },
+        )
+        return self._held_as(made, row) if made else ""
+
+    def _held_as(self, number: int, row: dict[str, Any]) -> str:
+        hold = f"{number}{TURN}{row['turn_id']}"
+        self._held[hold] = row
+        return hold
+
+    def _settled_at_once(self, hold: str, which: Mapping[str, object], cost: int) -> bool:
+        """Settle a hold of ours in one statement of Postgres, where it is as it was made."""
+        row = self._held.get(hold)
+        if row is None or not self._seen:
+            return False
+        ids = [storable(one.id) for one in money.accounts_of(row["day"], row["model"], _payer(row))]
+        return bool(self._database.call(SETTLE, {**which, "cost": cost, "ids": ids}))
 
     def _expire(self, connection: Connection, now: datetime) -> None:
         """Give back what a process held that was killed before it settled."""
-        for row in connection.execute(self._sql.expire, {"now": now}).all():
-            ids = _ids(row.day, row.model, Payer(row.user_hash, row.key))
-            connection.execute(self._sql.book, {"ids": ids, "cost": 0, "held": row.amount})
+        (over,) = self._database.run(connection, (self._sql.expire, {"now": now}))
+        for row in over:
+            self._database.run(connection, (self._sql.book, _booked_to(row) | {"cost": 0, "held": row.amount}))
+
+    def _book(self, connection: Connection, row: Any, cost: int, *, held: int) -> None:
+        """The cost of a hold takes the place of what of it is held still."""
+        self._database.run(connection, (self._sql.book, _booked_to(row) | {"cost": cost, "held": held}))
+        if cost > row.amount:
+            _close(connection, row.day)
+
+    def _book_lost(self, connection: Connection, hold: str, cost: int) -> None:
+        """A hold of ours that went with the power of the database's machine: what it cost is booked all the same."""
+        row = self._held.get(hold)
+        if row is None:
+            raise NotFoundError("no such hold", where=hold)
+        self._look(connection, money.accounts_of(row["day"], row["model"], _payer(row)))
+        ((made,),) = self._database.run(connection, (self._sql.hold, row))
+        pay = {"hold": made.id, "turn": row["turn_id"], "cost": cost}
+        ((paid,),) = self._database.run(connection, (self._sql.pay, pay))
+        self._book(connection, paid, cost, held=0)
 
     def _settle_free(self, hold: str, amount: int) -> None:
         if amount == 0 or hold in self._paid_free:
             return
         self._paid_free.add(hold)
         day = self._clock.now().astimezone(UTC).date()
+        total = [Account("total", "", period, money.start_of(period, day)) for period in money.PERIODS]
         with self._database.write() as connection:
-            _alone(connection)
-            total = [Account("total", "", period, money.start_of(period, day)) for period in money.PERIODS]
-            self._opened(connection, total, [])
-            connection.execute(self._sql.book, {"ids": [one.id for one in total], "cost": amount, "held": 0})
+            self._look(connection, total)
+            book = parameters(one.id for one in total) | {"cost": amount, "held": 0}
+            self._database.run(connection, (self._sql.book, book))
             _close(connection, day)
 
 
-class _Statements:
-    """The statements of every call, built once: building them costs more than SQLite takes to run them."""
-
-    def __init__(self) -> None:
-        ids = accounts.c.id.in_(bindparam("ids", expanding=True))
-        cost, held = bindparam("cost", type_=accounts.c.settled.type), bindparam("held", type_=accounts.c.settled.type)
-        amount = bindparam("amount", type_=accounts.c.settled.type)
-        whose = (holds.c.day, holds.c.model, holds.c.user_hash, holds.c.key, holds.c.amount)
-        self.limits = select(budget_limits)
-        self.read = select(accounts).where(ids)
-        self.take = update(accounts).where(ids).values(reserved=accounts.c.reserved + amount)
-        self.book = (
-            update(accounts).where(ids).values(settled=accounts.c.settled + cost, reserved=accounts.c.reserved - held)
-        )
-        self.hold = insert(holds).returning(holds.c.id)
-        self.pay = (
-            update(holds)
-            .where(holds.c.id == bindparam("hold"), holds.c.paid.is_(None))
-            .values(paid=bindparam("cost", type_=holds.c.paid.type))
-            .returning(*whose, holds.c.expired)
-        )
-        self.expire = (
-            update(holds)
-            .where(
-                holds.c.paid.is_(None),
-                ~holds.c.expired,
-                holds.c.expires_at <= bindparam("now", type_=holds.c.expires_at.type),
-            )
-            .values(expired=True)
-            .returning(*whose)
-        )
+def _row(now: datetime, model: str, amount: int, payer: Payer) -> dict[str, Any]:
+    return {
+        "at": now,
+        "day": now.astimezone(UTC).date(),
+        "model": storable(model),
+        "user_hash": storable(payer.user),
+        "key": storable(payer.key),
+        "turn_id": storable(payer.turn),
+        "amount": amount,
+        "expires_at": now + LEASE,
+    }
 
 
-def _alone(connection: Connection) -> None:
-    """Let one process at a time at the books. SQLite's writers are alone as it is."""
-    if connection.dialect.name != "sqlite":
-        connection.execute(select(accounts.c.id).where(accounts.c.id == TOTAL_EVER).with_for_update())
+def _payer(row: Mapping[str, Any]) -> Payer:
+    return Payer(row["user_hash"], row["key"], row["turn_id"])
 
 
-def _ids(day: date, model: str, payer: Payer) -> list[str]:
-    return [account.id for account in money.accounts_of(day, model, payer)]
+def _booked_to(hold: Any) -> dict[str, str]:
+    called = money.accounts_of(hold.day, hold.model, Payer(hold.user_hash, hold.key))
+    return parameters(account.id for account in called)
 
 
-def _kept_always(account: Account) -> bool:
-    return account.scope == "total" and account.period != "month"
+def _is_kept(account: Account, limits: Sequence[Limit]) -> bool:
+    """Whether there is a row of it: the total's for a day and for ever, and whatever a limit asks for."""
+    if account.scope == "total" and account.period != "month":
+        return True
+    return any(money.in_force(limits, account, kind) is not None for kind in ("hard", "soft"))
 
 
 def _short(books: Sequence[_Books], limits: Sequence[Limit], amount: int) -> tuple[_Books, int] | None:
@@ -331,11 +365,6 @@ def _close(connection: Connection, day: date, *, closed: bool = True) -> None:
     """Close the total of a day: a bound that did not hold may not hold again."""
     account = Account("total", "", "day", day)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(closed=closed))
-
-
-def _must_exist(connection: Connection, hold: str) -> None:
-    if connection.execute(select(holds.c.id).where(holds.c.id == int(hold))).one_or_none() is None:
-        raise NotFoundError("no such hold", where=hold)
 
 
 def _no_room(books: _Books, limit: int, model: str, amount: int) -> BudgetError:

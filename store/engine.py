@@ -1,10 +1,11 @@
 """One database as two kinds of transaction; whatever its driver says against it becomes a StoreError."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql as postgresql_dialect
@@ -13,7 +14,8 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.errors import StoreError
-from store import postgres, sqlite
+from store import postgres, prepared, sqlite
+from store.prepared import Asked
 
 
 class Database:
@@ -38,6 +40,7 @@ class Database:
             self._engine = postgres.open_engine(url)
             self._fix_of = postgres.fix_of
             self._writing = nullcontext()
+        self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -84,6 +87,23 @@ class Database:
             finally:
                 self._under_way.connection = None
 
+    def run(self, connection: Connection, *asked: Asked) -> list[list[Any]]:
+        """Run statements in a transaction of `read` or `write`; the rows of each. Raises StoreError."""
+        with self._driver_faults():
+            return prepared.run(connection, asked)
+
+    def call(self, statement: str, values: Mapping[str, object]) -> Any:
+        """Give the one value that a statement of Postgres gives, which is a transaction by itself; None in `together`.
+
+        Values are the driver's, by name. Raises StoreError.
+        """
+        if self._joined():
+            return None
+        with self._faults(), self._driver_faults(), self._connected() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            driver: Any = connection.connection.driver_connection
+            return driver.execute(statement, values).fetchone()[0]
+
     def truncate_log(self) -> None:
         """Empty SQLite's write-ahead log into the database; Postgres looks after its own."""
         if self.shared:
@@ -116,9 +136,19 @@ class Database:
         except StatementError as fault:
             if isinstance(fault.orig, StoreError):
                 raise fault.orig from fault
-            raise StoreError(postgres.one_line(fault.orig), where=self.where, fix=self._fix_of(fault.orig)) from fault
+            raise self._fault(fault.orig) from fault
         except PoolTimeoutError as fault:
             raise StoreError("every connection is taken", where=self.where, fix="ask less at once") from fault
+
+    @contextmanager
+    def _driver_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except self._driver_error as fault:
+            raise self._fault(fault) from fault
+
+    def _fault(self, fault: BaseException | None) -> StoreError:
+        return StoreError(postgres.one_line(fault), where=self.where, fix=self._fix_of(fault))
 
 
 @cache

@@ -120,6 +120,23 @@ def test_the_day_is_utc_and_a_hold_is_booked_on_its_day(bench: Bench) -> None:
     assert bench.books() == (LIMIT, 0, False)
 
 
+def test_a_hold_that_the_database_lost_with_its_power_is_booked_all_the_same(bench: Bench) -> None:
+    """Postgres need not have a reservation on its disk; what took its row's number meanwhile is another's."""
+    lost = bench.budget.reserve("m", 100, Payer("u", "", "turn-a"))
+    bench.place.sql("DELETE FROM holds")
+    bench.place.sql("UPDATE budget_accounts SET reserved = 0")
+    anew = "ALTER SEQUENCE holds_id_seq RESTART" if bench.place.url else "DELETE FROM sqlite_sequence"
+    bench.place.sql(anew)
+    other = bench.budget.reserve("m", 50, Payer("u", "", "turn-b"))
+    assert other.partition(".")[0] == lost.partition(".")[0]
+    bench.budget.settle(lost, 80)
+    assert bench.books() == (80, 50, False)
+    bench.budget.settle(other, 20)
+    assert bench.books() == (100, 0, False)
+    with pytest.raises(NotFoundError):
+        bench.place.open(bench.clock, daily_limit=LIMIT).budget.settle(lost, 80)
+
+
 def test_calls_that_cost_nothing_leave_the_database_alone(tmp_path: Path) -> None:
     bench = Bench(Place(tmp_path))
     bench.store.close()
