@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from sqlalchemy import bindparam, func, insert, null, select, text, update
 
 from store import limits as money
+from store.limits import Account
 from store.prepared import Prepared
 from store.tables import budget_accounts as accounts
 from store.tables import budget_limits, holds
 
-TOTAL_EVER = money.Account("total", "", "ever", money.ALWAYS).id
+TOTAL_EVER = Account("total", "", "ever", money.ALWAYS).id
 """The account that every payment is booked to. It is there from the first migration on, and its lock is the books'."""
 
 MOST = 4 * len(money.PERIODS)
