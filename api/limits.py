@@ -23,6 +23,7 @@ from api import problems
 from api.problems import ProblemError
 from domain.ports import Clock
 from domain.settings import Settings
+from domain.tls import tls_trouble
 from graph.service import Dependency
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ class RateLimits:
                 return await _hit(self._shared, item, kind, name, self._clock)
             except StorageError as fault:
                 self._away_until = self._clock.monotonic() + AWAY_SECONDS
-                structlog.get_logger().warning("rate limits: redis is away", error=type(fault.storage_error).__name__)
+                trouble = tls_trouble(fault.storage_error, "FRONTDESK_REDIS_URL")
+                why = trouble[0] if trouble else type(fault.storage_error).__name__
+                structlog.get_logger().warning("rate limits: redis is away", error=why)
         return await _hit(self._here, item, kind, name, self._clock)
 
 

@@ -147,14 +147,16 @@ def check_redis(settings: "Settings") -> Check:
         return Check("redis", "off", "FRONTDESK_REDIS_URL is not set: locks are kept with the store")
     from redis.exceptions import RedisError  # noqa: PLC0415  # as above
 
+    from domain.tls import tls_trouble  # noqa: PLC0415
     from store.leases import connect_redis  # noqa: PLC0415
 
     try:
         with connect_redis(url) as client:
             client.ping()
     except RedisError as fault:
-        said = f"it does not answer ({type(fault).__name__}): locks are kept with the store"
-        return Check("redis", "degraded", said, "start it, or mend FRONTDESK_REDIS_URL")
+        trouble = tls_trouble(fault, "FRONTDESK_REDIS_URL: rediss://host:6379/0?ssl_ca_certs=/path/ca.pem")
+        why, fix = trouble or (type(fault).__name__, "start it, or mend FRONTDESK_REDIS_URL")
+        return Check("redis", "degraded", f"it does not answer ({why}): locks are kept with the store", fix)
     return Check("redis", "ok", "it answers")
 
 
@@ -224,15 +226,22 @@ def _check_providers(settings: "Settings") -> Check:
 async def _check_server(settings: "Settings") -> Check:
     import httpx  # noqa: PLC0415  # as above
 
+    from domain.tls import tls_trouble  # noqa: PLC0415  # as above
+
     url = f"{settings.llm_base_url}/models"
+    trusted = httpx.create_ssl_context()
+    if settings.ca_file:
+        trusted.load_verify_locations(settings.ca_file)
     key = settings.llm_api_key.get_secret_value()
     try:
-        async with httpx.AsyncClient(timeout=SECONDS) as client:
+        async with httpx.AsyncClient(timeout=SECONDS, verify=trusted) as client:
             answer = await client.get(url, headers={"Authorization": f"Bearer {key}"} if key else {})
         answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as fault:
-        said = f"{settings.llm_base_url} does not answer ({type(fault).__name__}): answers are quoted"
-        return Check("model", "degraded", said, "start it, or mend FRONTDESK_LLM_BASE_URL and FRONTDESK_LLM_API_KEY")
+        trouble = tls_trouble(fault, "FRONTDESK_CA_FILE")
+        mend = "start it, or mend FRONTDESK_LLM_BASE_URL and FRONTDESK_LLM_API_KEY"
+        why, fix = trouble or (type(fault).__name__, mend)
+        return Check("model", "degraded", f"{settings.llm_base_url} does not answer ({why}): answers are quoted", fix)
     return Check("model", "ok", f"{settings.llm_model or 'a model'} at {settings.llm_base_url}")
 
 

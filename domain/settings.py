@@ -4,6 +4,7 @@
 """
 
 import re
+import ssl
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -133,6 +134,9 @@ class Settings(BaseSettings):
     handoff_private: bool = Field(False, description="Whether that one may be on this machine or a private network.")
 
     chroma_url: str = Field("", description="Chroma server that replicas share; empty: a folder of this one.")
+    ca_file: str = Field(
+        "", description="PEM file of the private authorities behind a Chroma server's or a model's TLS; empty: none."
+    )
     ray_address: str = Field(
         "", description="Ray cluster of `--on ray`: auto, host:port or ray://host:10001; empty: one on this machine."
     )
@@ -193,6 +197,17 @@ class Settings(BaseSettings):
             message = "must start with http:// or https://"
             raise ValueError(message)
         return value.rstrip("/")
+
+    @field_validator("ca_file")
+    @classmethod
+    def _certificates(cls, value: str) -> str:
+        try:
+            if value:
+                ssl.create_default_context(cafile=value)
+        except (OSError, ssl.SSLError) as fault:
+            message = f"{value} is no readable file of PEM certificates"
+            raise ValueError(message) from fault
+        return value
 
     @field_validator("redis_url")
     @classmethod

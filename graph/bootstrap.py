@@ -334,6 +334,7 @@ def _model_client(settings: Settings, catalog: Catalog, store: Store, clock: Clo
         base_url=settings.llm_base_url,
         model=settings.llm_model,
         api_key=settings.llm_api_key.get_secret_value(),
+        ca_file=settings.ca_file,
     )
     off = settings.llm == "off"
     return ModelClient(

@@ -242,7 +242,8 @@ def make_judge(rooms: Rooms, chat: ChatModel) -> LocalJudge:
 
 def chroma_place(settings: Settings, desk_folder: Path) -> ServerPlace | None:
     """The desk's own database on the Chroma server, if there is one."""
-    return ServerPlace(settings.chroma_url, f"frontdesk-{desk_folder.name}") if settings.chroma_url else None
+    name = f"frontdesk-{desk_folder.name}"
+    return ServerPlace(settings.chroma_url, name, settings.ca_file) if settings.chroma_url else None
 
 
 def _vocabulary(knowledge: Knowledge) -> Callable[[], Collection[str]]:

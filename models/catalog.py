@@ -130,13 +130,17 @@ class EndpointRow(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server to be asked now. `private`: on this machine or its network, where no proxy is used."""
+    """A server to be asked now. `private`: on this machine or its network, where no proxy is used.
+
+    `ca_file`: PEM file of authorities that are trusted beside the public ones.
+    """
 
     name: str
     base_url: str
     mode: Mode
     api_key: str = ""
     private: bool = False
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,7 @@ class Catalog(_Strict):
         base_url: str = "",
         model: str = "",
         api_key: str = "",
+        ca_file: str = "",
     ) -> list[Route]:
         """What the settings open, in order of preference; empty when neither a key nor a URL is set.
 
@@ -211,12 +216,12 @@ class Catalog(_Strict):
         if base_url:
             private = is_private(base_url)
             mode: Mode = "local" if private else "remote"
-            endpoint = Endpoint(CUSTOM, base_url, mode, api_key, private=private)
+            endpoint = Endpoint(CUSTOM, base_url, mode, api_key, private, ca_file)
             rows = [self.custom(model, private=private)] if model else self._of(OPENAI)
             return [self._route(row, endpoint) for row in rows]
         keys = {OPENAI: openai_api_key, ANTHROPIC: anthropic_api_key, GOOGLE: gemini_api_key}
         opened = [
-            self._route(row, Endpoint(each.name, each.base_url, each.mode, keys[each.name]))
+            self._route(row, Endpoint(each.name, each.base_url, each.mode, keys[each.name], ca_file=ca_file))
             for each in self.endpoints
             if keys.get(each.name)
             for row in self._of(each.name)

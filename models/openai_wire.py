@@ -4,6 +4,7 @@ Imported lazily by models/chat.py (the import costs 0.8 s). Nothing is retried, 
 """
 
 import json
+import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,6 +19,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from domain.tls import tls_trouble
 from domain.turn import Message, Role
 from models.catalog import OPENAI, Route
 from models.joined import Joiner
@@ -29,6 +31,7 @@ BAD_REQUEST = frozenset({400, 413, 422})
 BUSY = 429
 RETRYABLE = frozenset({408, 409, BUSY})
 FIRST_SERVER_ERROR = 500
+CA_FILE = "FRONTDESK_CA_FILE"
 _GONE: ContextVar[Callable[[], None]] = ContextVar("gone")
 """Who is to be told when the request of this task has gone out."""
 KINDS: dict[Role, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
@@ -42,6 +45,7 @@ class Wire:
         # A proxy of the environment is for the outside: it must not see requests to this machine.
         self._http = httpx.AsyncClient(
             trust_env=not endpoint.private,
+            verify=_trusting(endpoint.ca_file) if endpoint.ca_file else True,
             timeout=None,  # noqa: S113 - the caller's deadline
             limits=httpx.Limits(max_connections=None),  # turns in flight are limited at the door
             event_hooks={"request": [_watched], "response": [Joiner()]},
@@ -184,10 +188,19 @@ def _faults() -> Iterator[None]:
     except openai.APIStatusError as fault:
         raise _refused(fault) from fault
     except (openai.APIConnectionError, httpx.HTTPError) as fault:
+        if trouble := tls_trouble(fault, CA_FILE):
+            raise WireError(". ".join(trouble)) from fault
         raise WireError(f"no connection: {type(_root(fault)).__name__}", retry=True) from fault
     except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
         # The libraries read the response without checking it: any of these is a body of another shape.
         raise WireError(f"the response is no chat completion: {type(fault).__name__}", garbage=True) from fault
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    """What is trusted everywhere, and these authorities."""
+    trusted = httpx.create_ssl_context()
+    trusted.load_verify_locations(ca_file)
+    return trusted
 
 
 def _text(said: AIMessage) -> str:

@@ -7,6 +7,7 @@ because Chroma aborts the whole process on a truncated segment instead of raisin
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from domain.errors import StoreError
 from domain.ports import Vector
+from domain.tls import tls_trouble
 from retrieval.articles import Chunk
 from retrieval.likeness import Likeness, measured
 
@@ -40,6 +42,8 @@ class ServerPlace:
 
     url: str
     database: str
+    ca_file: str = ""
+    """PEM file of the authority that has signed its certificate; empty: a public one."""
 
 
 class VectorStore:
@@ -204,9 +208,7 @@ def _opened(folder: Path) -> Any:
 
 
 def _connected(place: ServerPlace) -> Any:
-    import chromadb  # noqa: PLC0415  # as above
     from chromadb.config import Settings  # noqa: PLC0415
-    from chromadb.errors import ChromaError  # noqa: PLC0415
 
     url = urlsplit(place.url)
     ssl = url.scheme == "https"
@@ -217,7 +219,18 @@ def _connected(place: ServerPlace) -> Any:
         chroma_server_host=host,
         chroma_server_http_port=port,
         chroma_server_ssl_enabled=ssl,
+        chroma_server_ssl_verify=place.ca_file or None,
     )
+    with warnings.catch_warnings():
+        # httpx wants a context in place of a file's name, and chromadb takes nothing else.
+        warnings.filterwarnings("ignore", message="`verify=<str>` is deprecated", category=DeprecationWarning)
+        return _client_of(place, settings, host, port, ssl=ssl)
+
+
+def _client_of(place: ServerPlace, settings: Any, host: str, port: int, *, ssl: bool) -> Any:
+    import chromadb  # noqa: PLC0415  # as above
+    from chromadb.errors import ChromaError  # noqa: PLC0415
+
     admin = chromadb.AdminClient(settings)
     try:
         admin.get_database(place.database)
@@ -270,6 +283,8 @@ def _translated(where: str) -> Iterator[None]:
     try:
         yield
     except (ChromaError, OSError, ValueError, HTTPError) as fault:
+        if trouble := tls_trouble(fault, "FRONTDESK_CA_FILE"):
+            raise StoreError(f"Chroma: {trouble[0]}", where=where, fix=trouble[1]) from fault
         what = f"Chroma: {type(fault).__name__}: {fault}"
         raise StoreError(what, where=where, fix=SERVER_FIX if where.startswith("http") else FIX) from fault
 

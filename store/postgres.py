@@ -32,6 +32,12 @@ FIXES = (
     ("no such file or directory", "is the server running there? its socket is missing"),
     ("too many clients", "raise max_connections, or put a connection pooler before it"),
     ("remaining connection slots", "raise max_connections, or put a connection pooler before it"),
+    (
+        "certificate verify failed",
+        "the certificate has expired or is signed by nobody that sslrootcert in FRONTDESK_DATABASE_URL names",
+    ),
+    ("does not match host name", "ask the server by a name in its certificate, or have one made for this name"),
+    ("root certificate file", "sslrootcert in FRONTDESK_DATABASE_URL must name the authority's PEM file"),
     ("ssl", "check sslmode and sslrootcert in FRONTDESK_DATABASE_URL against the server's TLS settings"),
     ("certificate", "check sslmode and sslrootcert in FRONTDESK_DATABASE_URL against the server's TLS settings"),
     ("lock timeout", "another process is writing: try again"),
