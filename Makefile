@@ -142,21 +142,24 @@ IMPROVED := .frontdesk/improvement
 IMPROVE := FRONTDESK_HOME=$(IMPROVED)/home .venv-optimise/bin/frontdesk
 BUDGET ?= 150
 MOST ?= 30
+define newline
+
+
+endef
+
+# $(call once,NAME,COMMAND): what the command prints is kept as NAME.json; once it stands there, it is not measured again.
+once = @{ test -s $(IMPROVED)/$(1).json || { $(2) > $(IMPROVED)/$(1).part && mv $(IMPROVED)/$(1).part $(IMPROVED)/$(1).json; }; } && cat $(IMPROVED)/$(1).json
 
 # On a copy of the shop, so that a version that is found is registered there. Killed, it goes on where it was.
 improvement-report: optimise-env  ## Measure what docs/improvement.md says (DATA=the public data; an hour or two of the local model)
 	@mkdir -p $(IMPROVED) && { test -d $(IMPROVED)/shop || cp -r desks/shop $(IMPROVED)/shop; }
-	@for learn in 12 40 120; do bank=$(IMPROVED)/bank-$$learn; \
-	  $(BIN)/python -m training.bank_scope --shared $(dir $(DATA))data --out $$bank --learn $$learn --most $(MOST) && \
-	  $(BIN)/python -m training.by_examples --data $$bank/bank.jsonl --held-out $$bank/bank_held_out.jsonl --json \
-	    > $(IMPROVED)/examples-$$learn.json && cat $(IMPROVED)/examples-$$learn.json || exit 1; done
-	@for language in en vi; do \
-	  FRONTDESK_LLM=off $(IMPROVE) scope fit $(IMPROVED)/bank-120/in_or_out_$$language.jsonl --dry-run --desk $(IMPROVED)/shop --json \
-	    > $(IMPROVED)/fit-$$language.json && cat $(IMPROVED)/fit-$$language.json || exit 1; done
-	@$(IMPROVE) optimise scope --data $(IMPROVED)/bank-12/bank.jsonl --held-out $(IMPROVED)/bank-12/bank_held_out.jsonl \
-	  --categories $(IMPROVED)/bank-12/categories.yaml --budget $(BUDGET) --desk $(IMPROVED)/shop --json > $(IMPROVED)/scope.json && cat $(IMPROVED)/scope.json
-	@$(IMPROVE) optimise answer --budget $(BUDGET) --desk $(IMPROVED)/shop --json > $(IMPROVED)/answer.json && cat $(IMPROVED)/answer.json
-	@$(IMPROVE) improve --week --prompt answer_bad --prompt answer_better --desk $(IMPROVED)/shop --json > $(IMPROVED)/week.json && cat $(IMPROVED)/week.json
+	@for learn in 12 40 120; do \
+	  $(BIN)/python -m training.bank_scope --shared $(dir $(DATA))data --out $(IMPROVED)/bank-$$learn --learn $$learn --most $(MOST) || exit 1; done
+	$(foreach learn,12 40 120,$(call once,examples-$(learn),$(BIN)/python -m training.by_examples --data $(IMPROVED)/bank-$(learn)/bank.jsonl --held-out $(IMPROVED)/bank-$(learn)/bank_held_out.jsonl --json)$(newline))
+	$(foreach language,en vi,$(call once,fit-$(language),FRONTDESK_LLM=off $(IMPROVE) scope fit $(IMPROVED)/bank-120/in_or_out_$(language).jsonl --dry-run --desk $(IMPROVED)/shop --json)$(newline))
+	$(call once,answer,$(IMPROVE) optimise answer --budget $(BUDGET) --desk $(IMPROVED)/shop --json)
+	$(call once,scope,$(IMPROVE) optimise scope --data $(IMPROVED)/bank-12/bank.jsonl --held-out $(IMPROVED)/bank-12/bank_held_out.jsonl --categories $(IMPROVED)/bank-12/categories.yaml --budget $(BUDGET) --desk $(IMPROVED)/shop --json)
+	$(call once,week,$(IMPROVE) improve --week --prompt answer_bad --prompt answer_better --desk $(IMPROVED)/shop --json)
 
 RAY := .venv-ray
 RAY_READY := $(RAY)/.ready
