@@ -38,10 +38,9 @@ def contenders(path: Path = CONTENDERS) -> str:
         for family, by_name in told["families"].items()
         for name, found in by_name.items()
     ]
-    fitted = ", ".join(f"{count} without {source}" for source, count in told["fitted_rows"].items())
     base = f"; the encoder is {told['base']}, {told['epochs']} epochs" if "base" in told else ""
     head = "### What else could stand behind the rules, on the same rows"
-    about = f"Rows fitted on: {fitted}{base}. Recall where so much of the harmless rows is blocked, by each alone."
+    about = f"{told['fitted_rows']} rows fitted on, none of a reported source{base}. Recall where so much of the harmless rows is blocked, by each alone."
     return "\n\n".join([head, about, table(("family", "classifier", "AUROC", *COLUMNS, "by source at 3%"), rows)])
 
 

@@ -2,7 +2,8 @@
 
 Meaning is the cosine after half of the way from the foreign things to the business has been taken out (what all texts of
 one embedder share says nothing). Spelling is the cosine of character n-grams, folded, weighed by rarity. What a
-likeness amounts to is told by the business's own texts, each held against the others.
+likeness amounts to is told by the business's own texts, each held against the others. What lies close together must be met
+more closely: a reference's likeness to its own neighbours counts against likeness to it (decision 034).
 """
 
 import math
@@ -24,7 +25,9 @@ NEAREST = 3
 """References whose mean likeness counts."""
 FOREIGN = 0.2
 SPELLING = 0.2
-"""What likeness to the nearest foreign things, and spelling, weigh beside meaning (decision 006)."""
+"""What likeness to the nearest foreign things, and spelling, weigh beside meaning (decision 013)."""
+CROWDED = 0.5
+"""What a reference's likeness to its own nearest weighs against likeness to it."""
 ENOUGH = 50
 """So many of the business's own questions are a picture of its customers: their spread then says what is unusual."""
 BETWEEN = 0.12
@@ -63,6 +66,7 @@ class Likeness:
         self._spelling = _Spelling([each.text for each in inside])
         # What no desk is for, unless it is as near to this one as its own texts are to each other.
         among = _leave_one_out(self._in)
+        self._crowd = CROWDED * among if self._examples else np.zeros(len(among))
         usual = among.mean() - among.std() if len(among) > NEAREST else 1.0
         kept = [
             each
@@ -85,7 +89,8 @@ class Likeness:
             centred = self._centred(np.asarray(vector, dtype=float))
             cosines = self._in @ centred
             nearest.append(int(cosines.argmax()))
-            scores.append(self._score(cosines, centred, self._spelling.likeness(text), _likeness(self._out, centred)))
+            spelling, foreign = self._spelling.likeness(text), _likeness(self._out, centred)
+            scores.append(self._score(cosines, self._crowd, centred, spelling, foreign))
         worst = min(range(len(scores)), key=scores.__getitem__)
         return self._share(scores[worst]), nearest[worst]
 
@@ -94,14 +99,16 @@ class Likeness:
         curve = 0.5 * math.erfc((self._usual - score) / (self._spread * math.sqrt(2)))
         if not len(self._sorted):
             return curve
-        counted = (int(self._sorted.searchsorted(score)) + 0.5) / (len(self._sorted) + 1)
+        counted = (int(self._sorted.searchsorted(score)) + 1) / (len(self._sorted) + 1)
         return (curve + counted) / 2
 
-    def _score(self, cosines: "Vectors", centred: "Vectors", spelling: "Vectors", foreign: float) -> float:
+    def _score(
+        self, cosines: "Vectors", crowd: "Vectors", centred: "Vectors", spelling: "Vectors", foreign: float
+    ) -> float:
         """Likeness less that to foreign things; what the business itself called foreign counts in full where it is nearer."""
         if not self._examples:
             return _nearest(cosines) - foreign
-        score = _nearest(cosines) + SPELLING * _nearest(spelling) - FOREIGN * foreign
+        score = _nearest(cosines - crowd) + SPELLING * _nearest(spelling) - FOREIGN * foreign
         if len(self._own_out):
             score -= max(0.0, float((self._own_out @ centred).max()) - float(cosines.max()))
         return score
@@ -114,7 +121,7 @@ class Likeness:
             if others.sum() < NEAREST:
                 continue
             cosines, spelling = (self._in @ centred)[others], self._spelling.likeness(each.text)[others]
-            score = self._score(cosines, centred, spelling, _likeness(self._out, centred))
+            score = self._score(cosines, self._crowd[others], centred, spelling, _likeness(self._out, centred))
             scores[each.of] = min(score, scores.get(each.of, score))
         return scores
 
@@ -130,7 +137,7 @@ class Likeness:
             return 0.0, 1.0, np.asarray([])  # nothing is foreign to this desk
         among = _leave_one_out(self._out)
         far = [
-            self._score(self._in @ centred, centred, self._spelling.likeness(each.text), float(foreign))
+            self._score(self._in @ centred, self._crowd, centred, self._spelling.likeness(each.text), float(foreign))
             for each, centred, foreign in zip(kept, self._out, among, strict=True)
         ]
         usual = float(np.mean(list(by_message.values()))) if by_message else -float(np.mean(far))

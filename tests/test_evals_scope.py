@@ -11,7 +11,7 @@ from domain.errors import UsageError
 from domain.settings import read_settings
 from evals.blocking import Row
 from evals.run import Run
-from evals.suites.scope import business_of, measure, put_through, summed_up
+from evals.suites.scope import Scored, business_of, measure, put_through, summed_up
 from guards import ScopeVerdict
 
 
@@ -48,6 +48,18 @@ def test_out_of_scope_is_what_is_to_be_found():
     assert shown["precision"] == pytest.approx(2 / 3)
     assert shown["f1"] == pytest.approx(2 / 3)
     assert shown["f1_in"] == pytest.approx(0.75)
+
+
+def test_what_is_caught_is_told_for_each_share_that_is_kept():
+    inside, outside = [n / 100 for n in range(1, 101)], [0.001, 0.055, 0.12, 0.5]
+    scored = [
+        Scored(Row(id="1", text="a", label=label, kind="all"), ScopeVerdict("in", 0.1, "", unusual), 1.0)
+        for label, each in (("in", inside), ("out", outside))
+        for unusual in each
+    ]
+    shown = figures(summed_up(scored, 0, {}))
+    assert [shown[f"caught_keeping_{kept}"] for kept in ("0.95", "0.90", "0.85")] == [0.5, 0.5, 0.75]
+    assert shown["auroc"] == pytest.approx((100 + 95 + 88.5 + 50.5) / 400)
 
 
 def test_each_kind_has_its_own_figures_and_misses_carry_the_reason():

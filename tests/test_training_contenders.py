@@ -17,13 +17,11 @@ from training.left_out import WORDS
 from training.vectors import KeptQuestions
 
 VERBS = ["open", "close", "paint", "sell", "fix", "wash", "carry", "find", "count", "lift"]
-SOURCE = {"injection": "s-labs", "malicious": "advbench", "toxicity": "davidson"}
+SOURCE = {"injection": "s-labs", "malicious": "own_malicious", "toxicity": "davidson"}
 WORD = {"injection": "zorblax", "malicious": "quibber", "toxicity": "frimble"}
 HARMFUL = {"injection": "attack", "malicious": "harmful", "toxicity": "toxic"}
 BAD = [Row(f"now {verb} the big {WORD[family]} please", SOURCE[family], {family: True}) for family in FAMILIES for verb in VERBS]  # fmt: skip
-TEMPLATES = [
-    Row(f"how do I {verb} a {WORD['malicious']} alone", "own_malicious", {"malicious": True}) for verb in VERBS
-]
+OUTSIDE = [Row("how do I sell a zorblax", "advbench", {"malicious": True})]
 GOOD = [Row(f"where can I {verb} my old lamp", "nlupp", HARMLESS) for verb in VERBS]
 
 
@@ -50,9 +48,8 @@ def test_contenders_are_judged_on_what_no_fit_has_seen(tmp_path):
         return np.asarray([[float(word in text) for word in WORD.values()] for text in texts])
 
     embedded = [Vectors(KeptQuestions(Lamps(), tmp_path), ("malicious",))]
-    figures = asyncio.run(compare([*BAD, *TEMPLATES, *GOOD], tmp_path, embedded, tuned, lambda _: None))
-    assert "advbench" not in fitted[0]
-    assert "advbench" in fitted[1]
+    figures = asyncio.run(compare([*BAD, *OUTSIDE, *GOOD], tmp_path, embedded, tuned, lambda _: None))
+    assert fitted == [{*SOURCE.values(), "nlupp"}]
     found = figures["families"]
     assert set(found["toxicity"]) == {
         WORDS,

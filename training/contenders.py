@@ -42,8 +42,6 @@ SAMPLED = {
     "own_malicious": 250,
     "own_toxicity": 120,
     "own_angry": 60,
-    "advbench": 350,
-    "donotanswer": 350,
     "davidson": 350,
     "toxigen": 120,
     "nlupp": 100,
@@ -56,7 +54,7 @@ SAMPLED = {
 }
 """English rows of a source that every contender is fitted on: as many as an encoder can be fitted on without a GPU.
 
-All other sources of reported rows (CyberSecEval, Surge AI, Banking77, CLINC150, Bitext...) are in no fit at all.
+Sources of reported rows (AdvBench, Do-Not-Answer, CyberSecEval, Surge AI, Banking77, CLINC150, Bitext...) are in no fit.
 """
 
 
@@ -64,28 +62,8 @@ THIRD: dict[Family, int] = {"injection": 3}
 """Of this suite each third row is judged: most of its texts are long, and a contender takes long for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A fit: the source that it leaves out, and of each suite the harmful kinds that are told by it; none: all."""
-
-    without: str
-    tells: Mapping[Family, tuple[str, ...]]
-
-
-PLANS = (
-    Plan("advbench", {"injection": (), "malicious": ("advbench",), "toxicity": ()}),
-    Plan("donotanswer", {"malicious": ("donotanswer",)}),
-)
 HARMLESS_AT: dict[Family, tuple[str, ...]] = {"injection": SHORT}
 """The harmless rows that thresholds are set on; all of the suite where a family is not named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The reported rows' scores by one fit, and the harmful kinds that are told by it; none: all."""
-
-    kinds: tuple[str, ...]
-    scores: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,29 +90,20 @@ async def compare(
     """The figures by family and contender. Without `tuned` no encoder is among them. Raises UsageError for a file."""
     reported = {family: read_rows(suites / f"{family}.jsonl", (HARMFUL[family], BENIGN))[0] for family in FAMILIES}
     reported = {family: found[:: THIRD.get(family, 1)] for family, found in reported.items()}
-    every = sampled(rows)
-    judged: dict[Family, dict[str, list[Judged]]] = {family: {} for family in FAMILIES}
-    fitted: dict[str, int] = {}
-    for plan in PLANS:
-        texts = [row.text for found in reported.values() for row in found]
-        kept, dropped = without_overlap([row for row in every if row.source != plan.without], texts)
-        say(f"without {plan.without}: {len(kept)} rows, {dropped} overlap")
-        fitted[plan.without] = len(kept)
-        asked = {family: [row.text for row in reported[family]] for family in plan.tells}
-        found = {WORDS: _words(kept, asked)}
-        for each in embedded:
-            found[each.embedder.name] = await _over(each, kept, asked, say)
-        if tuned is not None:
-            found[TUNED] = _tuned(tuned, kept, asked)
-        for family in asked:
-            values = {name: by_family[family] for name, by_family in found.items() if family in by_family}
-            for name, told in contenders(values, FAMILIES.index(family)).items():
-                judged[family].setdefault(name, []).append(Judged(plan.tells[family], told))
-    figures = {
-        family: {name: summed(family, reported[family], parts) for name, parts in found.items()}
-        for family, found in judged.items()
-    }
-    return {"fitted_rows": fitted, "shares": list(CURVE), "families": figures}
+    kept, dropped = without_overlap(sampled(rows), [row.text for found in reported.values() for row in found])
+    say(f"{len(kept)} rows, {dropped} overlap")
+    asked = {family: [row.text for row in found] for family, found in reported.items()}
+    found = {WORDS: _words(kept, asked)}
+    for each in embedded:
+        found[each.embedder.name] = await _over(each, kept, asked, say)
+    if tuned is not None:
+        found[TUNED] = _tuned(tuned, kept, asked)
+    figures: dict[Family, dict[str, Any]] = {}
+    for place, family in enumerate(FAMILIES):
+        values = {name: by_family[family] for name, by_family in found.items() if family in by_family}
+        scores = contenders(values, place)
+        figures[family] = {name: summed(family, reported[family], told) for name, told in scores.items()}
+    return {"fitted_rows": len(kept), "shares": list(CURVE), "families": figures}
 
 
 def contenders(values: Mapping[str, Matrix], column: int) -> dict[str, NDArray[np.float64]]:
@@ -148,33 +117,23 @@ def contenders(values: Mapping[str, Matrix], column: int) -> dict[str, NDArray[n
     return scores | summed | surest
 
 
-def summed(family: Family, rows: Sequence[Row], parts: Sequence[Judged]) -> dict[str, Any]:
-    """AUROC, and recall by kind at each share of harmless rows blocked, the kinds' plans together."""
+def summed(family: Family, rows: Sequence[Row], scores: NDArray[np.float64]) -> dict[str, Any]:
+    """AUROC, and recall by kind at each share of harmless rows blocked."""
     harmless = [place for place, row in enumerate(rows) if row.label == BENIGN]
     basis = [place for place in harmless if rows[place].kind in HARMLESS_AT.get(family, (rows[place].kind,))]
-    areas, weights = [], []
+    harmful = [place for place, row in enumerate(rows) if row.label != BENIGN]
+    limits = [float(np.quantile(scores[basis], 1 - share)) for share in CURVE]
+    above = {place: [int(scores[place] > limit) for limit in limits] for place in harmful}
     caught: dict[str, list[list[int]]] = {}
-    blocked = np.zeros(len(CURVE))
-    for part in parts:
-        ours = [
-            place
-            for place, row in enumerate(rows)
-            if row.label != BENIGN and (not part.kinds or row.kind in part.kinds)
-        ]
-        limits = [float(np.quantile(part.scores[basis], 1 - share)) for share in CURVE]
-        areas.append(auroc([(float(part.scores[place]), place in set(ours)) for place in [*ours, *basis]]) or 0.0)
-        weights.append(len(ours))
-        for place in ours:
-            caught.setdefault(rows[place].kind, []).append([int(part.scores[place] > limit) for limit in limits])
-        blocked += [float((part.scores[harmless] > limit).mean()) for limit in limits]
-    every = [hits for found in caught.values() for hits in found]
+    for place in harmful:
+        caught.setdefault(rows[place].kind, []).append(above[place])
     return {
-        "auroc": round(float(np.average(areas, weights=weights)), 3),
-        "harmful": len(every),
+        "auroc": auroc([(float(scores[place]), place in above) for place in [*harmful, *basis]]),
+        "harmful": len(harmful),
         "harmless": len(basis),
-        "recall": _shares(every),
+        "recall": _shares(list(above.values())),
         "by_kind": {kind: {"n": len(found), "recall": _shares(found)} for kind, found in sorted(caught.items())},
-        "all_harmless_blocked": [round(float(share), 3) for share in blocked / len(parts)],
+        "all_harmless_blocked": [round(float((scores[harmless] > limit).mean()), 3) for limit in limits],
     }
 
 

@@ -7,13 +7,13 @@ embedder that a desk in their languages would; without, it is the filter of `--d
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from domain.errors import UsageError
 from domain.profile import DeskProfile
-from evals.blocking import MS, SHOWN_MISSES, Row, length_limit, read_rows
+from evals.blocking import MS, SHOWN_MISSES, Row, auroc, length_limit, read_rows
 from evals.blocking import Scored as Judged
 from evals.blocking import f1 as f1_of
 from evals.run import Figure, Miss, Result, Run, share
@@ -23,6 +23,8 @@ from models.language import LANGUAGES, detect_language
 
 NAME = "scope"
 LABELS = ("in", "out")
+KEPT = (0.95, 0.90, 0.85)
+"""Shares of the questions in scope that are kept, at which the figures tell what is caught."""
 VIETNAMESE = 0.1
 """From this share of Vietnamese examples on, a business speaks it."""
 
@@ -108,6 +110,8 @@ def summed_up(scored: Sequence[Scored], unscored: int, about: dict[str, object])
         share("length_recall", [len(one.row.text) > limit for one in scored if one.row.label == "out"]),
         f1(scored, "out"),
         f1(scored, "in"),
+        Figure("auroc", auroc([(1 - one.verdict.unusual, one.row.label == "out") for one in scored]), len(scored)),
+        *(caught_keeping(scored, kept) for kept in KEPT),
         Figure("ms_p50", percentile(times, 50), len(times)),
         Figure("ms_p95", percentile(times, 95), len(times)),
     ]
@@ -119,6 +123,14 @@ def summed_up(scored: Sequence[Scored], unscored: int, about: dict[str, object])
         [Miss(one.row.id, one.row.kind, f"{one.row.label}: {one.verdict.reason}") for one in wrong[:SHOWN_MISSES]],
         [] if scored else ["scope: not one row could be scored"],
     )
+
+
+def caught_keeping(scored: Sequence[Scored], kept: float) -> Figure:
+    """The share of rows out of scope that is more unusual than all but `kept` of those in scope: `turn_away` moves along it."""
+    usual = sorted(one.verdict.unusual for one in scored if one.row.label == "in")
+    limit = usual[int((1 - kept) * len(usual))] if usual else 0.0
+    caught = share("", [one.verdict.unusual < limit for one in scored if one.row.label == "out"])
+    return replace(caught, name=f"caught_keeping_{kept:.2f}")
 
 
 def f1(scored: Sequence[Scored], label: str) -> Figure:
