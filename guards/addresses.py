@@ -62,6 +62,8 @@ GLUED_ENDS = (
     "laan", "plein", "kade", "katu", "tie", "polku", "kuja", "utja", "útja", "utca",
 )  # fmt: skip
 NUMBERED = re.compile(r" (?=\d)")
+FORM_NEEDS = {6: "corner of", 7: "box", 8: "po a"}
+"""What a text must hold, in lower case, for the form of that place to be looked for."""
 # Behind these a house number and whatever follows it is an address, in whatever case.
 ANNOUNCED = re.compile(
     r"(?:\b(?:new |home |my |billing |shipping |delivery |mailing |postal |street )?address(?: of [\w ]{1,40})?(?: (?:is|was|to|at|with|on it is|as))?(?: now)?|\b(?:lives?|living|reside[sd]?|stay(?:ing)?) (?:at|on)|"
@@ -112,6 +114,16 @@ VN_ANNOUNCED = re.compile(
     r"(?i:dia chi(?: (?:moi|nha|giao hang|nhan hang|cua (?:toi|em|minh|anh|chi)))?(?: (?:la|o|tai))?|(?:giao|gui|ship|chuyen) (?:hang )?(?:den|toi|ve|cho toi o|tai)|(?:nha )?(?:toi|em|minh|anh|chi|nha) (?:dang )?(?:o|song o|o tai))\s?:?\s"
     rf"(?P<body>(?:{VN_START})(?:(?:\s?[,-]\s?|\s){VN_PART}){{0,7}})"
 )
+# One of these begins every address that the two forms above find; most sentences of an answer hold none.
+AS_LETTERS = str.maketrans({"ſ": "s", "ı": "i"})
+"""Letters that a rule in any case takes for others, as `lower` leaves them."""
+VN_WORD = re.compile(r"[^\W\d_]+")
+VN_AREAS = ("phuong", "quan", "huyen", "xa", "thon", "xom", "ap")
+VN_CUES = frozenset({*VN_AREAS, *"p q duong pho ngo ngach hem kiet hxh quoc ql tinh tl dai".split()})  # noqa: SIM905
+VN_HOUSES = frozenset("so nha can phong toa chung block lo tang".split())  # noqa: SIM905
+VN_NUMBERED_HOUSE = re.compile(rf"(?i:{VN_HOUSE})\s[A-Za-z]?\d")
+VN_NUMBERED_NAME = re.compile(r"\d[A-Za-z]?,? [A-ZĐ\d]")
+VN_GLUED_AREA = re.compile(rf"(?i:{'|'.join(VN_AREAS)})[A-ZĐ]")
 HINT = re.compile(r"\d|\b(?:duong|pho|phuong|quan|huyen|thon|xom|ap|ngo|hem)\b", re.IGNORECASE)
 
 
@@ -129,17 +141,32 @@ def addresses(text: str) -> Iterator[Span]:
     for match in LONE_UNIT.finditer(text):
         yield Span(*match.span("unit" if match["unit"] else "tail"), KIND)
     folded = fold_each(text)
+    if not may_be_vietnamese(folded):
+        return
     for match in VIETNAMESE.finditer(folded):
         yield Span(match.start(), match.end(), KIND)
     for match in VN_ANNOUNCED.finditer(folded):
         yield Span(*match.span("body"), KIND)
 
 
+def may_be_vietnamese(folded: str) -> bool:
+    """Whether a text may hold what begins a Vietnamese address: to look for that takes a fifth of finding one."""
+    if VN_NUMBERED_NAME.search(folded):
+        return True
+    words = set(VN_WORD.findall(folded.lower().translate(AS_LETTERS)))
+    if not VN_CUES.isdisjoint(words):
+        return True
+    if not VN_HOUSES.isdisjoint(words) and VN_NUMBERED_HOUSE.search(folded):
+        return True
+    return any(word.startswith(VN_AREAS) for word in words) and VN_GLUED_AREA.search(folded) is not None
+
+
 def _starts(text: str) -> Iterator[tuple[int, int]]:
     lower = text.lower().replace("ſ", "s")
     glued = any(lower.endswith(GLUED_ENDS, 0, blank.start()) for blank in NUMBERED.finditer(lower))
     for form, pattern in enumerate(STREETS):
-        for match in pattern.finditer(text) if glued or form != GLUED else ():
+        needed = glued if form == GLUED else FORM_NEEDS.get(form, "") in lower
+        for match in pattern.finditer(text) if needed else ():
             yield match.span()
     for cue in ANNOUNCED.finditer(text):
         body = ANNOUNCED_BODY.match(text, cue.end())

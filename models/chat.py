@@ -264,7 +264,7 @@ class ModelClient:
         if fault.garbage:
             raise ModelGarbageError(fault.what, where=attempts.where) from fault
         if not fault.retry:
-            fix = "check the key and the model's name" if not fault.rejected else ""
+            fix = fault.fix or ("" if fault.rejected else "check the key and the model's name")
             raise attempts.down(fault.what, fix=fix) from fault
         pause = max(fault.wait, BACKOFF_SECONDS * (1 << number) * (1 + self._jitter()))
         if self._clock.monotonic() + pause >= attempts.deadline:

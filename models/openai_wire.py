@@ -189,7 +189,7 @@ def _faults() -> Iterator[None]:
         raise _refused(fault) from fault
     except (openai.APIConnectionError, httpx.HTTPError) as fault:
         if trouble := tls_trouble(fault, CA_FILE):
-            raise WireError(". ".join(trouble)) from fault
+            raise WireError(trouble[0], fix=trouble[1]) from fault
         raise WireError(f"no connection: {type(_root(fault)).__name__}", retry=True) from fault
     except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
         # The libraries read the response without checking it: any of these is a body of another shape.

@@ -56,6 +56,7 @@ class WireError(Exception):
     `rejected`: the server is well but does not take this request. `garbage`: it is no chat server.
     `retry`: the same request may succeed later, not before `wait` seconds. `busy`: this model has too much
     to do, the server as such is well. `refused`: the server said so itself, and charges nothing for it.
+    `fix`: what mends it, where that is known.
     """
 
     def __init__(  # each is a separate thing to be known of a failure
@@ -68,9 +69,11 @@ class WireError(Exception):
         busy: bool = False,
         wait: float = 0.0,
         refused: bool = False,
+        fix: str = "",
     ) -> None:
         self.what, self.rejected, self.garbage = what, rejected, garbage
         self.retry, self.busy, self.wait, self.refused = retry, busy, wait, refused
+        self.fix = fix
         super().__init__(what)
 
 

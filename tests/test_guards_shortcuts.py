@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guards.addresses import GLUED, GLUED_ENDS, NUMBERED, STREETS
+from guards.addresses import (
+    FORM_NEEDS,
+    GLUED,
+    GLUED_ENDS,
+    NUMBERED,
+    STREETS,
+    VIETNAMESE,
+    VN_ANNOUNCED,
+    may_be_vietnamese,
+)
 from guards.names import SAID, SAID_BODY, SAID_NEEDS
+from guards.normalise import fold_each
 from guards.pii import SCORE, WORTH, _build_engine
 
 if TYPE_CHECKING:
@@ -83,3 +93,42 @@ def test_no_street_is_glued_to_its_name_where_no_word_ends_so(text: str) -> None
     for found in STREETS[GLUED].finditer(text):
         lower = found[0].lower().replace("ſ", "s")
         assert any(lower.endswith(GLUED_ENDS, 0, blank.start()) for blank in NUMBERED.finditer(lower)), found[0]
+
+
+BOXED = st.lists(
+    st.sampled_from(
+        """12 4 P.O. PO p.o. po box BOX bOx corner Corner of OF Main and & Oak the PSC CMR Unit APO FPO AP AE 96520 , . # :""".split()  # noqa: SIM905
+    ),
+    min_size=3,
+    max_size=10,
+).map(" ".join)
+
+
+@given(BOXED)
+@settings(deadline=None, max_examples=200)
+def test_no_form_of_a_street_is_found_without_what_it_needs(text: str) -> None:
+    for form, needs in FORM_NEEDS.items():
+        for found in STREETS[form].finditer(text):
+            assert needs in found[0].lower().replace("ſ", "s"), found[0]
+
+
+VIETNAMESE_WORDS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            """12 45/6 7B 8 số nhà Số can hộ căn hộ tòa nhà chung cư block lô tầng Tang đường ĐƯỜNG phố ngõ Ngo ngách hẻm kıệt QL quốc lộ tl phường P. p. q. QUẬN
+            Quận1 quậnBa PhườngTân xã thôn ấp apGiang Lê Lợi Hà Nội TP. HCM tỉnh Đà Nẵng Quận Hai địa chỉ là giao hàng đến nhà tôi ở : , - ſ""".split()  # noqa: SIM905
+        ),
+        st.sampled_from([" ", ", ", "", " "]),
+    ),
+    min_size=3,
+    max_size=16,
+).map(" ".join)
+
+
+@given(VIETNAMESE_WORDS)
+@settings(deadline=None, max_examples=400)
+def test_no_vietnamese_address_is_found_where_none_is_looked_for(text: str) -> None:
+    for folded in (fold_each(text), fold_each(text).replace("  ", " "), fold_each(text).replace("   ", "").upper()):
+        for form in (VIETNAMESE, VN_ANNOUNCED):
+            for found in form.finditer(folded):
+                assert may_be_vietnamese(found[0]), found[0]
