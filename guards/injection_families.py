@@ -118,7 +118,7 @@ FAMILIES = (
         ("act as", "acting as", "pretend", "role", "simulate", "imperson", "behave", "character", "act like"),
         r"(?:(?:^|[.!?:;,\"'\n(\[] {0,2}|you to |please |must |should |will |now |and |can you |could you )(?:act as|act like|acting as|pretend (?:to be|that you|you)|"
         r"(?:play|take on|assume|adopt) the (?:role|persona|part|character) of|role-?play(?:ing)? (?:as|with)|simulate|impersonate|behave (?:as|like)) "
-        r"(?!if (?:it|there)|(?:a )?(?:parcel|order))(?:an? |the |my |if |you|me |\w)|stay in character|break(?:ing)? character|in character as)",
+        r"(?!if (?:it|there)|(?:if )?(?:you )?cared?\b|(?:a )?(?:parcel|order))(?:an? |the |my |if |you|me |\w)|stay in character|break(?:ing)? character|in character as)",
     ),
     Family(
         "jailbreak", 1.0,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from domain.errors import UsageError
 from guards.features import SIZE, places_of
 from guards.heads import Heads
 from guards.normalise import inspect
-from training.corpus import HARMLESS, Row, own, own_angry, read_corpus, without_overlap
-from training.heads import VECTORS_ONLY, featured, fit_head, quantised, split, write_heads
+from training.corpus import HARMLESS, Row, own, own_angry, own_stern, read_corpus, without_overlap
+from training.heads import EASY, VECTORS_ONLY, featured, fit_head, quantised, split, write_heads
 from training.left_out import Embedded, measure_left_out
 from training.templating import written
 from training.vector_heads import MOST, chosen, fit_vector_head
@@ -173,3 +174,15 @@ def test_words_are_not_fitted_on_what_is_for_vectors():
     assert {row.source for row in angry} == VECTORS_ONLY
     assert len(angry) > 200
     assert not any(row.labels["toxicity"] for row in angry)
+
+
+def test_stern_customers_are_fitted_on_and_no_threshold_sinks_by_them():
+    stern = own_stern()
+    assert {row.source for row in stern} == EASY
+    assert all(row.labels == {"injection": False} for row in stern)
+    assert len(stern) > 1500
+    easy = [Row(f"where can I {verb} my refund now", "own_stern", HARMLESS) for verb in VERBS]
+    ours = fit_head(featured([*BAD, *GOOD, *CHECKS, *easy]), "injection")
+    others = fit_head(featured([*BAD, *GOOD, *CHECKS, *(replace(row, source="b") for row in easy)]), "injection")
+    assert (ours.words == others.words).all()
+    assert ours.bias < others.bias

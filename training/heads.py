@@ -33,12 +33,14 @@ CHECKS: dict[Family, tuple[str, ...]] = {
     "toxicity": ("davidson", "vihos"),
 }
 """Sources that thresholds are chosen on. Of `TALK` only a fifth of the rows, the others stay in the fitting."""
-ALLOWED: dict[Family, float] = {"injection": 0.003, "malicious": 0.002, "toxicity": 0.04}
+ALLOWED: dict[Family, float] = {"injection": 0.002, "malicious": 0.002, "toxicity": 0.04}
 """Share of the harmless texts of `CHECKS`, left out of the fitting, that a head may block."""
 TALK = frozenset({"davidson", "toxigen", "surge", "vihos", "own_toxicity"})
 """Sources of people talking freely."""
 VECTORS_ONLY = frozenset({"own_angry"})
 """Our cases that only heads over vectors are fitted on; those over words gain nothing by them."""
+EASY = frozenset({"own_stern"})
+"""Our cases that a head is fitted on while its threshold is chosen without them: with them it would only sink."""
 FULL = TALK | {"own_injection", "own_malicious", "desks"}
 """The toxicity head weighs the polite English texts of all other sources at `POLITE`: they are many and easy."""
 POLITE = 0.1
@@ -73,10 +75,11 @@ def featured(rows: Sequence[Row], progress: Callable[[int, int], None] = lambda 
 def fit_head(features: Features, family: Family, without: Collection[str] = (), drop: Collection[str] = ()) -> Head:
     """Fit a family's head on all rows but those of the sources in `without` and the texts in `drop`.
 
-    The threshold comes from a second fit without `CHECKS`, on their harmless texts.
+    The threshold comes from a second fit without `CHECKS` and `EASY`, on the harmless texts of `CHECKS`.
     """
     used, checked = split(features.rows, family, {*without, *VECTORS_ONLY}, drop)
-    trial = _fitted(features, family, sorted(set(used) - set(checked)))
+    easy = {place for place in used if features.rows[place].source in EASY}
+    trial = _fitted(features, family, sorted(set(used) - set(checked) - easy))
     harmless = [place for place in checked if not features.rows[place].labels[family]]
     margins = features.matrix[harmless] @ trial[0] + trial[1]
     threshold = float(np.quantile(margins, 1 - ALLOWED[family])) if harmless else 0.0
