@@ -165,9 +165,9 @@ def test_a_wrong_secret_takes_as_long_as_an_unknown_key(tmp_path):
     wrong, unknown = key_of("chat")[:-1] + "x", "fd_ffffffffffff_" + "c" * 43
 
     def seconds(text):
-        started = time.perf_counter()
+        started = time.thread_time()
         store.keys.check(text)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     pairs = [(seconds(wrong), seconds(unknown)) for _ in range(400)]
     ratio = statistics.median(first / second for first, second in pairs)
