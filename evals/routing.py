@@ -1,15 +1,11 @@
-"""Arithmetic of routing: the curve of cost against quality, and a small learned router to hold the rules against."""
+"""Arithmetic of routing: the curve of cost against quality, and a classifier of weak or strong to hold it against."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from domain.turn import Language
-from models.router import FEATURES, signals
 
 Array = NDArray[np.float64]
 
@@ -20,7 +16,6 @@ FOLDS = 5
 RIDGE = 100.0
 """Weight of the penalty: with 384 numbers a text and some hundred texts less of it only learns them by heart."""
 STEPS = 25
-SIGN = re.compile(r"[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +68,6 @@ def _middle(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def surface(text: str, language: Language) -> list[float]:
-    """What can be told of a question without reading it: the rules' features, length, digits, signs, lines."""
-    counts = signals(text, language)
-    words = text.split()
-    size = max(1, len(text))
-    rough = [
-        np.log1p(len(text)),
-        np.log1p(len(words)),
-        sum(map(len, words)) / max(1, len(words)),
-        10 * sum(letter.isdigit() for letter in text) / size,
-        10 * len(SIGN.findall(text)) / size,
-        text.count("\n"),
-    ]
-    return [*(float(max(0, counts.get(name, 0))) for name in FEATURES), *map(float, rough)]
-
-
 def held_back(features: Array, labels: Sequence[int], groups: Sequence[str], classes: int) -> Array:
     """P(class) of each row by a logistic regression that has seen no row of the same group. Shape (rows, classes)."""
     fold = np.array([int(hashlib.sha256(group.encode()).hexdigest(), 16) % FOLDS for group in groups])
@@ -99,11 +78,6 @@ def held_back(features: Array, labels: Sequence[int], groups: Sequence[str], cla
         if test.any() and train.any():
             said[test] = _predict(features[test], *_fit(features[train], wanted[train]))
     return said
-
-
-def learned(features: Array, labels: Sequence[int], others: Array, classes: int) -> Array:
-    """P(class) of each of `others`, by a logistic regression fitted to `features`. Shape (others, classes)."""
-    return _predict(others, *_fit(features, np.eye(classes)[np.asarray(labels)]))
 
 
 def _fit(features: Array, wanted: Array) -> tuple[Array, Array, Array]:

@@ -104,7 +104,7 @@ async def route(service: Service, question: str) -> Json:
         scope, reason = settled
         return {"scope": scope, "tier": "simple", "score": 0.0, "reason": reason, "model": ""}
     scope_verdict = await service.scope.judge(masked)
-    verdict = service.router.judge(masked, language=_language(service, masked), history=0)
+    verdict = await service.router.judge(masked, language=_language(service, masked), history=0)
     card = service.chat.choose(verdict.tier, 1.0) if scope_verdict.scope == "in" else None
     model = (card.name if card else QUOTE) if scope_verdict.scope == "in" else ""
     return {

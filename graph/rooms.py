@@ -19,8 +19,8 @@ from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
 from models.embedder import load_embedder
 from models.language import is_english
+from models.learned_router import LearnedRouter
 from models.reranker import load_reranker
-from models.router import ComplexityRouter
 from models.spreading import SpreadEmbedder
 from nodes.deps import Deps
 from prompts import PromptLibrary, Replies
@@ -55,7 +55,7 @@ class Rooms:
     knowledge: Knowledge
     guards: Guards
     scope: ScopeFilter
-    router: ComplexityRouter
+    router: LearnedRouter
     prompts: PromptLibrary
     canary: str = ""
 
@@ -111,7 +111,7 @@ async def open_rooms(
     head = read_scope_head(desk_folder, embedder.name)
     topics = lru_cache(maxsize=1)(lambda _version: _topics(knowledge))
     scope = ScopeFilter(profile, embedder, topics=lambda: topics(knowledge.version), head=head)
-    return Rooms(profile, config, embedder, knowledge, guards, scope, ComplexityRouter(), prompts, canary)
+    return Rooms(profile, config, embedder, knowledge, guards, scope, LearnedRouter(embedder), prompts, canary)
 
 
 def open_guards(settings: Settings) -> Guards:

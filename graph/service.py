@@ -14,7 +14,7 @@ from graph.releases import Releases
 from guards import Guards, ScopeFilter
 from models.chat import ModelClient
 from models.embedded import LocalModel
-from models.router import ComplexityRouter
+from models.learned_router import LearnedRouter
 from prompts import PromptLibrary
 from retrieval import Knowledge
 from scoring import LocalJudge
@@ -46,7 +46,7 @@ class Service:
     desk: Desk
     guards: Guards
     scope: ScopeFilter
-    router: ComplexityRouter
+    router: LearnedRouter
     knowledge: Knowledge
     prompts: PromptLibrary
     releases: Releases

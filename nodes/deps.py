@@ -7,7 +7,7 @@ from domain.ports import Cache, CacheKey, ChatModel, Embedder, Searcher
 from domain.profile import DeskProfile
 from domain.turn import Language
 from guards import Guards, ScopeFilter
-from models.router import ComplexityRouter
+from models.learned_router import LearnedRouter
 from prompts import PromptLibrary, Replies
 from scoring import LocalJudge
 
@@ -26,7 +26,7 @@ class Deps:
     profile: DeskProfile
     guards: Guards
     scope: ScopeFilter
-    router: ComplexityRouter
+    router: LearnedRouter
     search: Searcher
     embedder: Embedder
     chat: ChatModel

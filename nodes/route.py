@@ -49,7 +49,7 @@ async def route(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> RouteUpdat
 
     standalone, calls = await _standalone(turn, deps) if follows else (asked, [])
     scope = await deps.scope.judge(standalone)
-    tier = deps.router.judge(standalone, language=language, history=len(history))
+    tier = await deps.router.judge(standalone, language=language, history=len(history))
     pin = (runtime.context or Pins()).tier
     update: RouteUpdate = {
         "standalone": standalone,

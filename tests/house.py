@@ -22,7 +22,7 @@ from graph.serving import Serving
 from graph.threads import Saver, open_saver
 from guards import Guards, ScopeFilter
 from models.answer_cache import AnswerCache
-from models.router import ComplexityRouter
+from models.learned_router import LearnedRouter
 from nodes import Deps
 from prompts import PromptLibrary, Replies
 from scoring import LocalJudge
@@ -131,7 +131,7 @@ async def open_house(  # each is a part that some test replaces
             profile=profile,
             guards=guards,
             scope=ScopeFilter(profile, embedder),
-            router=ComplexityRouter(),
+            router=LearnedRouter(embedder),
             search=shelf,
             embedder=embedder,
             chat=chat,

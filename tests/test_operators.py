@@ -83,7 +83,7 @@ class KeywordScope:
 
 
 class LengthRouter:
-    def judge(self, question, *, language, history):
+    async def judge(self, question, *, language, history):
         assert (language, history) == ("en", 0)
         hard = len(question.split()) > 8
         return SimpleNamespace(tier="complex" if hard else "simple", score=0.8 if hard else 0.1, why=["long"] * hard)

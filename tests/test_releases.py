@@ -29,7 +29,7 @@ from graph.rooms import Rooms
 from graph.serving import Variants, built_in
 from graph.threads import open_saver
 from guards import Guards, ScopeFilter
-from models.router import ComplexityRouter
+from models.learned_router import LearnedRouter
 from prompts import PromptLibrary, Replies
 from retrieval import Knowledge
 from store import Store
@@ -88,7 +88,7 @@ async def opened(folder: Path, profile: DeskProfile = PROFILE) -> AsyncIterator[
         knowledge,
         guards,
         ScopeFilter(profile, embedder),
-        ComplexityRouter(),
+        LearnedRouter(embedder),
         prompts,
     )
     variants = Variants(rooms, chat, settings, up=chat.up, cache=None, saver=saver, tracer=NoTracer(), desk="lamps")

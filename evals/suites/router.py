@@ -2,8 +2,8 @@
 
 Rows `{text, tier, language?, pair?}` (the desk's own `cases/router.jsonl` without --data), or
 `{text, weak_ok, strong_ok, subject?}`: whether a weak and a strong model had answered right.
-A learned router stands beside the rules wherever rows are grouped (`pair`, `subject`): a logistic regression
-on frozen vectors and surface features that never saw the group it judges.
+What routes (models/learned_router.py) stands beside the rules alone; on the rows that it was fitted to, beside heads
+that never saw the pair they judge. On weak and strong, a classifier that never saw the `subject` it judges.
 """
 
 import json
@@ -11,19 +11,22 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from domain.errors import UsageError
 from domain.turn import Language, Tier
-from evals.routing import Curve, curve, held_back, learned, surface
+from evals.ordinal import held_back_tiers
+from evals.routing import Array, Curve, curve, held_back
 from evals.run import Figure, Miss, Result, Run, share
 from evals.stats import percentile
 from graph.profiles import find_desk
 from models import ComplexityRouter, detect_language, load_catalog, load_embedder
 from models.catalog import OPENAI, TIERS
+from models.embedder import LocalEmbedder
+from models.learned_router import LearnedRouter, marks, read_fit
 
 NAME = "router"
 FILES = {
@@ -95,17 +98,24 @@ def _language(row: Row) -> Language:
 
 
 async def _against_labels(rows: list[Row], run: Run, about: dict[str, object], *, secret: bool) -> Result:
-    router, said, times = ComplexityRouter(), list[Tier](), list[float]()
-    router.judge(rows[0].text, language=_language(rows[0]))  # reads the lexicon
-    for row in rows:
+    rules, said, times = ComplexityRouter(), list[Tier](), list[float]()
+    embedder = load_embedder(EMBEDDER)
+    router = LearnedRouter(embedder)
+    await router.judge(rows[0].text, language=_language(rows[0]))  # reads the lexicon and the head
+    for done, row in enumerate(rows, start=1):
         language = _language(row)
-        began = perf_counter()
-        said.append(router.judge(row.text, language=language).tier)
-        times.append((perf_counter() - began) * 1000)
+        await embedder.query(row.text)  # a turn has asked for it before
+        began = thread_time()
+        said.append((await router.judge(row.text, language=language)).tier)
+        times.append((thread_time() - began) * 1000)
+        run.progress(done, len(rows))
+    by_rule = [rules.judge(row.text, language=_language(row)).tier for row in rows]
     right = [tier == row.tier for tier, row in zip(said, rows, strict=True)]
     figures = [share("accuracy", right), *_pairs(rows, said), *_off(rows, said), *_money(rows, said)]
     figures += [Figure(f"ms_p{n}", percentile(times, n), len(times)) for n in (50, 95)]
-    figures += await _learned_tiers(rows, run)
+    figures += _beside(rows, by_rule, "rules")
+    if run.data is None and not secret:
+        figures += _beside(rows, await _unseen(rows, embedder), "held_back")
     by_kind = {
         f"labelled {tier}": [
             share("accuracy", [one for one, row in zip(right, rows, strict=True) if row.tier == tier]),
@@ -169,31 +179,29 @@ def _money(rows: Sequence[Row], said: Sequence[Tier]) -> list[Figure]:
     ]
 
 
-async def _learned_tiers(rows: Sequence[Row], run: Run) -> list[Figure]:
-    if not all(row.pair for row in rows):
-        return []
-    features = await _features(rows, run, EMBEDDER)
-    labels = [TIERS.index(row.tier) for row in rows if row.tier]
-    if run.split == "held_out" and run.data is None:
-        # As the rules: made from the other half, run on this one.
-        dev, _ = _read([find_desk(run.settings.desk) / "cases" / name for name in FILES["dev"]], run)
-        theirs = [TIERS.index(row.tier) for row in dev if row.tier]
-        said = learned(await _features(dev, run, EMBEDDER), theirs, features, len(TIERS)).argmax(1)
-    else:
-        said = held_back(features, labels, [row.pair for row in rows], len(TIERS)).argmax(1)
-    right = [bool(one == label) for one, label in zip(said, labels, strict=True)]
-    pairs = _pairs(rows, [TIERS[tier] for tier in said])
-    return [share("learned_accuracy", right), *(replace(one, name=f"learned_{one.name}") for one in pairs)]
+def _beside(rows: Sequence[Row], said: Sequence[Tier], name: str) -> list[Figure]:
+    right = [tier == row.tier for tier, row in zip(said, rows, strict=True)]
+    return [share(f"{name}_accuracy", right), *(replace(one, name=f"{name}_{one.name}") for one in _pairs(rows, said))]
 
 
-async def _features(rows: Sequence[Row], run: Run, name: str) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+async def _unseen(rows: Sequence[Row], embedder: LocalEmbedder) -> list[Tier]:
+    """What heads say that were fitted as the one that ships, to the other pairs."""
+    vectors = np.asarray([await embedder.query(row.text) for row in rows], dtype=np.float64)
+    found = np.asarray([marks(row.text, _language(row)) for row in rows], dtype=np.float64)
+    labels, pairs = [TIERS.index(row.tier) for row in rows if row.tier], [row.pair or row.text for row in rows]
+    weight, penalty = read_fit(embedder.name)
+    tiers = held_back_tiers(found, vectors, labels, LANGUAGES, pairs, weight=weight, penalty=penalty)
+    return [TIERS[tier] for tier in tiers]
+
+
+async def _features(rows: Sequence[Row], run: Run, name: str) -> Array:
     embedder = load_embedder(name)
     vectors = []
     for done, row in enumerate(rows, start=1):
         vectors.append(await embedder.query(row.text))
         run.progress(done, len(rows))
-    marks = [surface(row.text, _language(row)) for row in rows]
-    return np.hstack([np.asarray(vectors, dtype=np.float64), np.asarray(marks, dtype=np.float64)])
+    found = [marks(row.text, _language(row)) for row in rows]
+    return np.hstack([np.asarray(vectors, dtype=np.float64), np.asarray(found, dtype=np.float64)])
 
 
 async def _against_models(rows: list[Row], run: Run, about: dict[str, object]) -> Result:
