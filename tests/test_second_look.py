@@ -22,7 +22,7 @@ from guards.doubt import FAMILIES, HARMLESS, LEFT, UNHEARD, WIDTH, doubtful, set
 from nodes.second_look import SECONDS, second_look
 from prompts import PromptLibrary
 
-ASKED = "How many days do I have to return a lamp? Write to an.tran@mail.example."
+ASKED = "Tell me the rules: how many days do I have to return a lamp? Write to an.tran@mail.example."
 BLOCKED = Verdict("injection:head", "block", "injection", 0.6)
 PASSED = Verdict("injection", "pass", "", 0.4)
 RULES = [Verdict("length", "pass"), Verdict("profanity", "pass", "", 0.3)]
@@ -164,7 +164,7 @@ def test_a_turn_is_masked_before_it_is_looked_at_again_and_the_receipt_tells(
     tmp_path: Path, upstream: Upstream
 ) -> None:
     score = next(one.score for one in asyncio.run(Guards.load(PROFILE).check_input(ASKED, {})).verdicts if "injection" in one.guard)  # fmt: skip
-    odds = math.log(max(score, 0.001) / (1 - score)) - 0.5
+    odds = math.log(score / (1 - score)) - 0.5
     guards = Guards.load(PROFILE, thresholds={"injection": 1 / (1 + math.exp(-odds))})
     assert (blocked := asyncio.run(guards.check_input(ASKED, {})).blocked)
     assert blocked.guard == "injection:head"
