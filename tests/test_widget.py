@@ -242,8 +242,7 @@ def test_on_a_telephone_it_fills_the_screen_and_says_where_it_works_without_a_se
         del address
         await page.get_by_role("button", name="Hỏi chúng tôi").click()
         frame = page.frame_locator("iframe")
-        await frame.locator("#message").wait_for()
-        greeting = await frame.locator("#greeting").inner_text()
+        await frame.get_by_text("Xin chào!", exact=True).wait_for()  # the desk's own, once it was fetched
         box = await page.get_by_role("dialog").bounding_box()
         wide = await frame.locator("html").evaluate("root => root.scrollWidth - root.clientWidth")
         await photograph(page, "widget-phone", full=False)
@@ -254,13 +253,12 @@ def test_on_a_telephone_it_fills_the_screen_and_says_where_it_works_without_a_se
         told = await frame.locator(".trouble:not([hidden]) button").last.inner_text()
         await photograph(page, "widget-phone-no-session", full=False)
         await page.get_by_role("button", name="Đóng cửa sổ trò chuyện").click()
-        return greeting, box, wide, told, await page.get_by_role("dialog").count(), len(desk.asked)
+        return box, wide, told, await page.get_by_role("dialog").count(), len(desk.asked)
 
     data = 'data-label="Hỏi chúng tôi" data-position="left"'
     telephone = {"width": 375, "height": 700}
     seen, faults = on_foreign_page(work, language="vi", data=data, keys=Keyed(), viewport=telephone)
     assert [fault for fault in faults if "401" not in fault] == []
-    greeting, box, wide, told, dialogs, asked = seen
-    assert greeting == "Xin chào!"
+    box, wide, told, dialogs, asked = seen
     assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, 375, 700)
     assert (wide, told, dialogs, asked) == (0, "Mở trong thẻ mới", 0, 1)
