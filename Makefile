@@ -132,8 +132,8 @@ $(TUNED_READY): $(READY) pyproject.toml
 
 finetune-setup: $(TUNED_READY)  ## Build .venv-finetune: what frontdesk finetune needs, beside .venv
 
-finetune-test: $(TUNED_READY)  ## Fine-tune a tiny model for real, on the CPU, in .venv-finetune
-	@OMP_NUM_THREADS=1 $(TUNED)/bin/python -m pytest -m "slow or not slow" tests/test_finetune_training.py tests/test_finetune_gate.py
+finetune-test: $(TUNED_READY)  ## Fine-tune tiny models for real, on the CPU, in .venv-finetune
+	@OMP_NUM_THREADS=1 $(TUNED)/bin/python -m pytest -m "slow or not slow" tests/test_finetune_training.py tests/test_finetune_gate.py tests/test_training_contenders.py
 
 finetune-report: $(TUNED_READY)  ## Measure what docs/finetuning.md says (BASE=a small model, DATA=the public data)
 	@OMP_NUM_THREADS=1 $(TUNED)/bin/python -m training.finetune_report --data $(dir $(DATA))data --base $(BASE) --out .frontdesk/finetune-report

@@ -114,27 +114,56 @@ def test_a_curve_is_told_by_kind_and_for_each_embedder(tmp_path):
     assert curves(tmp_path / "none.json") == ""
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+learns = pytest.mark.skipif(
     find_spec("torch") is None or find_spec("transformers") is None,
     reason="SKIPPED: the extra finetune is not installed; make finetune-test runs this",
 )
-@pytest.mark.filterwarnings("ignore")  # of the extra's libraries about each other
-def test_an_encoder_learns_each_family_from_the_rows_that_tell_of_it(tmp_path):
-    from transformers import BertConfig, BertModel, BertTokenizer  # noqa: PLC0415  # an extra
+noisy = pytest.mark.filterwarnings("ignore")  # of the extra's libraries about each other
 
-    from training.finetuning.encoder import fine_tune, open_encoder  # noqa: PLC0415
 
-    words = sorted({word for row in [*BAD, *GOOD] for word in row.text.lower().split()})
+@pytest.fixture
+def reader(tmp_path):
+    """A folder with an encoder that tells words apart, as a pretrained one does, and knows nothing of the families."""
+    import torch  # noqa: PLC0415  # an extra
+    from transformers import BertConfig, BertModel, BertTokenizer  # noqa: PLC0415
+
+    torch.manual_seed(1)
+    words = [*VERBS, "a", "lamp", *WORD.values()]
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
     BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(words) + 5, **sizes)).save_pretrained(tmp_path)
-    encoder = open_encoder(tmp_path, 1)
+    sizes = {"hidden_size": 128, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 128}
+    body = BertModel(BertConfig(vocab_size=len(words) + 5, max_position_embeddings=64, **sizes))
+    body.embeddings.word_embeddings.weight.data.mul_(50)  # drawn at .02, which position and layers would drown
+    body.save_pretrained(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+@learns
+@noisy
+def test_an_encoder_learns_to_tell_the_families_apart(reader):
+    from training.finetuning.encoder import fine_tune, open_encoder  # noqa: PLC0415  # torch
+
+    rows = [Row(f"{verb} a lamp", "nlupp", HARMLESS) for verb in VERBS]
+    rows += [Row(f"{verb} a {WORD[own]}", SOURCE[own], HARMLESS | {own: True}) for own in FAMILIES for verb in VERBS]
+    encoder = open_encoder(reader, 1)
     steps = []
-    fine_tune(encoder, [*BAD, *GOOD] * 4, 12, lambda done, total: steps.append((done, total)))
-    values = encoder.values([f"the big {WORD[family]}" for family in FAMILIES], lambda *_: None)
-    assert values.argmax(axis=1).tolist() == [0, 1, 2]
+    fine_tune(encoder, rows * 2, 60, lambda done, total: steps.append((done, total)))
+    values = encoder.values([f"lift a {word}" for word in (*WORD.values(), "lamp")], lambda *_: None)
+    assert (values > 0).tolist() == [*np.eye(3, dtype=bool).tolist(), [False] * 3]
     assert steps[-1][0] == steps[-1][1]
     with pytest.raises(UsageError, match="holds no encoder"):
-        open_encoder(tmp_path / "none", 1)
+        open_encoder(reader / "none", 1)
+
+
+@pytest.mark.slow
+@learns
+@noisy
+def test_a_row_teaches_an_encoder_nothing_of_families_that_it_does_not_speak_of(reader):
+    from training.finetuning.encoder import fine_tune, open_encoder  # noqa: PLC0415  # torch
+
+    encoder = open_encoder(reader, 1)
+    before = encoder.head.weight.detach().clone()
+    fine_tune(encoder, [Row("lift a zorblax", "s-labs", {"injection": True})] * 64, 5, lambda *_: None)
+    moved = (encoder.head.weight.detach() - before).abs().max(dim=1).values.tolist()
+    assert moved[0] > 100 * max(moved[1:])  # weight decay alone moves the others

@@ -7,7 +7,7 @@ Vietnamese bank) is never fitted on; it is only measured on. docs/model-cards/he
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ SEED = 20261121
 COUNTS = {"en": 3000, "vi": 1500}
 """Cases drawn from our templates per family, label and language; `OTHER` for each other language."""
 OTHER = 150
-ANGRY = 300
+ANGRY = {"en": 300}
 STERN = {"en": 1500, "vi": 750}
 GRAM = 6
 SHARED = 0.3
@@ -71,34 +71,48 @@ def own() -> list[Row]:
     rng = np.random.default_rng(SEED)
     rows = []
     for family in FAMILIES:
-        path = Path(__file__).with_name("templates") / f"{family}.yaml"
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = _templates(family)
         for side, harmful in (("attack", True), ("benign", False)):
             labels: dict[Family, bool] = {family: True} if harmful else HARMLESS
-            for language, patterns in data[side].items():
-                texts = written(patterns, data["slots"], COUNTS.get(language, OTHER), rng)
-                rows += [Row(text, f"own_{family}", labels) for text in texts]
+            texts = _drawn(data[side], data["slots"], COUNTS, rng)
+            rows += [Row(text, f"own_{family}", labels) for text in texts]
     return rows
 
 
 def own_angry() -> list[Row]:
     """Customers who swear at a thing and want something, in English."""
-    path = Path(__file__).with_name("templates") / "angry.yaml"
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    texts = written(data["benign"], data["slots"], ANGRY, np.random.default_rng(SEED))
-    return [Row(text, "own_angry", {"toxicity": False}) for text in texts]
+    return _customers("angry", "toxicity", ANGRY)
 
 
 def own_stern() -> list[Row]:
     """Customers who demand, accuse and threaten, English and Vietnamese: orders to whoever reads, and no attack."""
-    data = yaml.safe_load(Path(__file__).with_name("templates").joinpath("stern.yaml").read_text(encoding="utf-8"))
-    rng = np.random.default_rng(SEED)
-    texts = (
-        text
-        for language, patterns in data["benign"].items()
-        for text in written(patterns, data["slots"], STERN[language], rng)
-    )
-    return [Row(text, "own_stern", {"injection": False}) for text in texts]
+    return _customers("stern", "injection", STERN)
+
+
+def _customers(name: str, family: Family, counts: Mapping[str, int]) -> list[Row]:
+    """Customers of one template file, harmless to one family and fitted on for no other."""
+    data = _templates(name)
+    texts = _drawn(data["benign"], data["slots"], counts, np.random.default_rng(SEED))
+    return [Row(text, f"own_{name}", {family: False}) for text in texts]
+
+
+def _templates(name: str) -> dict[str, Any]:
+    """A file of templates: `slots`, and by side and language the patterns."""
+    path = Path(__file__).with_name("templates") / f"{name}.yaml"
+    data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return data
+
+
+def _drawn(
+    patterns: Mapping[str, Sequence[str]],
+    slots: Mapping[str, Sequence[str]],
+    counts: Mapping[str, int],
+    rng: np.random.Generator,
+) -> list[str]:
+    """Texts of each language in turn, as many as `counts` says of it."""
+    return [
+        text for language, own in patterns.items() for text in written(own, slots, counts.get(language, OTHER), rng)
+    ]
 
 
 def without_overlap(rows: Sequence[Row], reported: Iterable[str]) -> tuple[list[Row], int]:

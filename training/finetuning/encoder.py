@@ -110,9 +110,9 @@ def fine_tune(encoder: Encoder, rows: Sequence[Row], epochs: int, progress: Prog
 
 
 def _balance(rows: Sequence[Row], family: Any) -> float:
-    """What a harmful row weighs against a harmless one, so that both sides of a family weigh the same."""
+    """What a harmful row weighs against a harmless one, so that both sides of a family weigh the same; 1 if one is missing."""
     told = [row.labels[family] for row in rows if family in row.labels]
-    return (len(told) - sum(told)) / max(1, sum(told))
+    return (len(told) - sum(told)) / sum(told) if 0 < sum(told) < len(told) else 1.0
 
 
 def _share(step: int, steps: int) -> float:
