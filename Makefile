@@ -139,9 +139,11 @@ finetune-report: $(TUNED_READY)  ## Measure what docs/finetuning.md says (BASE=a
 	@OMP_NUM_THREADS=1 $(TUNED)/bin/python -m training.finetune_report --data $(dir $(DATA))data --base $(BASE) --out .frontdesk/finetune-report
 
 IMPROVED := .frontdesk/improvement
-IMPROVE := FRONTDESK_HOME=$(IMPROVED)/home .venv-optimise/bin/frontdesk
-BUDGET ?= 150
-MOST ?= 30
+IMPROVE := FRONTDESK_LLM_TIMEOUT=600 FRONTDESK_HOME=$(IMPROVED)/home .venv-optimise/bin/frontdesk
+VARIANTS := answer_bad answer_better answer_zero_shot answer_one_shot answer_chain_of_thought answer_safety_aware
+BUDGET ?= 40
+MOST ?= 10
+SAMPLE ?= 30
 define newline
 
 
@@ -151,15 +153,15 @@ endef
 once = @{ test -s $(IMPROVED)/$(1).json || { $(2) > $(IMPROVED)/$(1).part && mv $(IMPROVED)/$(1).part $(IMPROVED)/$(1).json; }; } && cat $(IMPROVED)/$(1).json
 
 # On a copy of the shop, so that a version that is found is registered there. Killed, it goes on where it was.
-improvement-report: optimise-env  ## Measure what docs/improvement.md says (DATA=the public data; an hour or two of the local model)
+improvement-report: optimise-env  ## Measure what docs/improvement.md says (DATA=the public data; an hour of the local model)
 	@mkdir -p $(IMPROVED) && { test -d $(IMPROVED)/shop || cp -r desks/shop $(IMPROVED)/shop; }
 	@for learn in 12 40 120; do \
 	  $(BIN)/python -m training.bank_scope --shared $(dir $(DATA))data --out $(IMPROVED)/bank-$$learn --learn $$learn --most $(MOST) || exit 1; done
 	$(foreach learn,12 40 120,$(call once,examples-$(learn),$(BIN)/python -m training.by_examples --data $(IMPROVED)/bank-$(learn)/bank.jsonl --held-out $(IMPROVED)/bank-$(learn)/bank_held_out.jsonl --json)$(newline))
 	$(foreach language,en vi,$(call once,fit-$(language),FRONTDESK_LLM=off $(IMPROVE) scope fit $(IMPROVED)/bank-120/in_or_out_$(language).jsonl --dry-run --desk $(IMPROVED)/shop --json)$(newline))
-	$(call once,answer,$(IMPROVE) optimise answer --budget $(BUDGET) --desk $(IMPROVED)/shop --json)
+	$(call once,week,$(IMPROVE) improve --week --sample $(SAMPLE) $(VARIANTS:%=--prompt %) --desk $(IMPROVED)/shop --json)
+	$(call once,answer,$(IMPROVE) optimise answer --budget $(BUDGET) --sample $(SAMPLE) --desk $(IMPROVED)/shop --json)
 	$(call once,scope,$(IMPROVE) optimise scope --data $(IMPROVED)/bank-12/bank.jsonl --held-out $(IMPROVED)/bank-12/bank_held_out.jsonl --categories $(IMPROVED)/bank-12/categories.yaml --budget $(BUDGET) --desk $(IMPROVED)/shop --json)
-	$(call once,week,$(IMPROVE) improve --week --prompt answer_bad --prompt answer_better --desk $(IMPROVED)/shop --json)
 
 RAY := .venv-ray
 RAY_READY := $(RAY)/.ready

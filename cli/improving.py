@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.measuring import remembering_calls
 from cli.office import open_office
 from cli.options import AsJson, Desk, desk_settings
 from cli.terminal import Json, meter, note, show, show_json, show_table
 from domain.errors import FrontdeskError
+from evals.stats import wilson
 
 if TYPE_CHECKING:
-    from domain.ports import Progress
+    from evals.run import Run
     from training.weekly import Asked, Held, Proposed, Seen
 
 EXAMPLES = """\b
@@ -19,11 +21,13 @@ Examples:
   frontdesk improve --week
   frontdesk improve --since 30d --prompt answer_better --rag-config english-512 --json
   frontdesk improve --week --write
+  frontdesk improve --week --sample 30 --prompt answer_zero_shot
 \b
 Candidates: the answer prompts that the desk has registered, the RAG configurations of its embedder, thresholds and scope
 examples from reviewed blocks, and what --prompt and --rag-config name. Each is put through the desk's dev cases beside
 what serves; the best that wins more than chance is confirmed on the held-out cases and becomes a release that carries the
-evidence. Nothing is promoted, and a server may go on serving meanwhile."""
+evidence. Nothing is promoted, and a server may go on serving meanwhile. Killed? Give the same command again: answers of
+models are kept, and none is asked for twice."""
 SHOWN = 5
 
 
@@ -37,6 +41,11 @@ def improve(
     rag_config: Annotated[
         list[str] | None, typer.Option("--rag-config", metavar="NAME", help="A RAG configuration; may be repeated.")
     ] = None,
+    sample: Annotated[
+        int, typer.Option("--sample", min=0, metavar="N", help="So many dev cases, drawn by --seed; 0: all of them.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="What draws the sample.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask models anew, whatever was answered before.")] = False,
     write: Annotated[
         bool, typer.Option("--write", help="Put guards that the gate let pass and were confirmed into desk.yaml.")
     ] = False,
@@ -44,11 +53,13 @@ def improve(
     as_json: AsJson = False,
 ) -> None:
     """Look at the week, hold candidates against what serves, and propose the best, or say that nothing was better."""
-    from training.weekly import Asked  # noqa: PLC0415  # --help need not wait for it
+    from evals.run import Run  # noqa: PLC0415  # --help need not wait for it
+    from training.weekly import Asked  # noqa: PLC0415  # as above
 
-    asked = Asked("7d" if week else since, prompt or (), rag_config or ())
+    settings, asked = desk_settings(desk), Asked("7d" if week else since, prompt or (), rag_config or ())
     with meter("cases") as progress:
-        seen, held, proposed = asyncio.run(_round(desk, asked, progress, write=write))
+        run = remembering_calls(Run(settings, note, progress, sample=sample, seed=seed, fresh=fresh))
+        seen, held, proposed = asyncio.run(_round(run, asked, write=write))
     if as_json:
         show_json(_flat(seen, held, proposed))
     else:
@@ -58,16 +69,13 @@ def improve(
         raise typer.Exit(1)
 
 
-async def _round(
-    desk: str | None, asked: "Asked", progress: "Progress", *, write: bool
-) -> "tuple[Seen, Held, Proposed]":
-    from evals.run import Run  # noqa: PLC0415  # --help need not wait for it
-    from training.weekly import Proposed, hold, look, propose  # noqa: PLC0415
+async def _round(run: "Run", asked: "Asked", *, write: bool) -> "tuple[Seen, Held, Proposed]":
+    from training.weekly import Proposed, hold, look, propose  # noqa: PLC0415  # as above
 
-    settings = desk_settings(desk)
+    settings = run.settings
     async with open_office(settings) as office:
         seen = await look(settings, asked, office.run)
-    held = await hold(Run(settings, note, progress), seen)
+    held = await hold(run, seen)
     try:
         async with open_office(settings) as office:
             return seen, held, await propose(settings, seen, held.week, office.run, write=write)
@@ -84,7 +92,7 @@ def _tell(seen: "Seen", held: "Held", proposed: "Proposed") -> None:
     show(f"{seen.ready} reviewed turns would become cases (frontdesk review to-cases)")
     show(f"{seen.learnt.blocks} reviewed blocks{''.join(f'; {line}' for line in seen.learnt.kept)}")
     show()
-    columns = ["candidate", "kind", "won", "lost", "difference", "95 % interval", "verdict"]
+    columns = ["candidate", "kind", "right", "won", "lost", "difference", "95 % interval", "verdict"]
     title = f"{held.week.cases} dev cases, {held.week.right:.3f} right under {seen.serving.name}"
     show_table(columns, [_row(one) for one in _candidates(held)], title=title)
     show()
@@ -102,8 +110,11 @@ def _candidates(held: "Held") -> list[Json]:
             "about": one.candidate.about,
             "won": len(one.held.won),
             "lost": len(one.held.lost),
+            "right": None if one.right.value is None else round(one.right.value, 4),
+            "right_n": one.right.n,
+            "right_ci": _ends(one.right.ci),
             "diff": round(one.held.difference, 4),
-            "diff_ci": [round(end, 4) for end in one.interval] if one.interval else None,
+            "diff_ci": _ends(one.interval),
             "verdict": one.verdict,
         }
         for one in held.week.weighed
@@ -113,7 +124,12 @@ def _candidates(held: "Held") -> list[Json]:
 def _row(one: Json) -> list[object]:
     interval = f"{one['diff_ci'][0]:+.3f} to {one['diff_ci'][1]:+.3f}" if one["diff_ci"] else ""
     name = f"{one['name']} ({one['about']})" if one["about"] else one["name"]
-    return [name, one["kind"], one["won"], one["lost"], f"{one['diff']:+.3f}", interval, one["verdict"]]
+    right = f"{one['right']:.3f} of {one['right_n']}" if one["right_n"] else "-"
+    return [name, one["kind"], right, one["won"], one["lost"], f"{one['diff']:+.3f}", interval, one["verdict"]]
+
+
+def _ends(interval: tuple[float, float] | None) -> list[float] | None:
+    return [round(end, 4) for end in interval] if interval else None
 
 
 def _flat(seen: "Seen", held: "Held", proposed: "Proposed") -> Json:
@@ -129,6 +145,7 @@ def _flat(seen: "Seen", held: "Held", proposed: "Proposed") -> Json:
         "serving": seen.serving.name,
         "cases": week.cases,
         "right": round(week.right, 4),
+        "right_ci": _ends(wilson(round(week.right * week.cases), week.cases)),
         "candidates": _candidates(held),
         "not_measured": week.failed,
         "left_out": held.notes,
@@ -136,7 +153,7 @@ def _flat(seen: "Seen", held: "Held", proposed: "Proposed") -> Json:
         "proposed_kind": week.proposed.kind if week.proposed else None,
         "held_out_cases": apart.held.both if apart else 0,
         "held_out_diff": round(apart.held.difference, 4) if apart else None,
-        "held_out_diff_ci": [round(end, 4) for end in apart.interval] if apart and apart.interval else None,
+        "held_out_diff_ci": _ends(apart.interval) if apart else None,
         "why": week.why,
         "release": proposed.release or None,
         "next": proposed.next_step,

@@ -122,7 +122,12 @@ def evaluate(
             fresh=fresh,
             judge=judge,
         )
-        result, record = _measured(readable(suite, "SUITE"), _remembering(run, records), records, place_of(on))
+        result, record = _measured(
+            readable(suite, "SUITE"),
+            replace(remembering_calls(run), unfinished=records.unfinished),
+            records,
+            place_of(on),
+        )
     if report:
         _write_report(records, record, result, report)
     _shown(result, as_json=as_json, run=record.id if record else "")
@@ -173,14 +178,15 @@ def _mirrored(run: "Run", records: "Records", record: "Record") -> "Record":
     return records.note(record, "langfuse", place)
 
 
-def _remembering(run: "Run", records: "Records") -> "Run":
-    """The run with what it may take up again: rows of a try that was stopped, and answered model calls."""
+def remembering_calls(run: "Run") -> "Run":
+    """The run with the model calls that were answered before, unless it shall begin anew or asks no model."""
     from evals.cached_calls import CachedCalls  # noqa: PLC0415  # as above
     from evals.fingerprint import hash_of  # noqa: PLC0415
+    from evals.records import Records  # noqa: PLC0415
 
-    asks = run.settings.llm != "off" and not run.fresh
-    calls = CachedCalls(records.calls(hash_of(run.settings.llm_base_url))) if asks else None
-    return replace(run, unfinished=records.unfinished, calls=calls)
+    if run.settings.llm == "off" or run.fresh:
+        return run
+    return replace(run, calls=CachedCalls(Records(run.settings.home).calls(hash_of(run.settings.llm_base_url))))
 
 
 def _write_report(records: "Records", record: "Record | None", result: "Result", path: Path) -> None:

@@ -55,6 +55,12 @@ def optimise(
     categories: Annotated[
         Path | None, typer.Option("--categories", metavar="YAML", help="scope: what each category is, name: text.")
     ] = None,
+    sample: Annotated[
+        int,
+        typer.Option(
+            "--sample", min=0, metavar="N", help="At most N rows to learn and choose from, N to be judged on; 0: all."
+        ),
+    ] = 0,
     cost_limit: Annotated[
         float | None, typer.Option("--cost-limit", min=0, metavar="USD", help="What the run may cost in all.")
     ] = None,
@@ -67,7 +73,9 @@ def optimise(
     """
     from training.optimising import Wanted, run_optimise  # noqa: PLC0415  # --help need not wait for it
 
-    wanted = Wanted(prompt.value, budget, student, teacher, judge, start, data, held_out, categories, cost_limit)
+    wanted = Wanted(
+        prompt.value, budget, student, teacher, judge, start, data, held_out, categories, cost_limit, sample
+    )
     with meter("answers") as progress:
         done = asyncio.run(run_optimise(desk_settings(desk), wanted, say=note, progress=progress))
     if as_json:

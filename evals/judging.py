@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
 from domain.errors import UsageError
-from domain.ports import ChatModel
+from domain.ports import ChatModel, ModelCard
 from domain.receipt import MICRO
+from domain.turn import Tier
 from evals.labelled import with_interval
 from evals.run import Figure, Result, Row, Run
 from evals.runner import Kept, go_through
@@ -49,7 +50,13 @@ def judge_of(run: Run, service: Service, answered_by: Sequence[str]) -> RubricJu
     return RubricJudge(chat, prompt.render, model=model, prompt=prompt.label)
 
 
-def choose_judge(chat: ChatModel, answered_by: Sequence[str]) -> str:
+class Chooses(Protocol):
+    """The part of a model client by which one is chosen."""
+
+    def choose(self, tier: Tier, confidence: float) -> ModelCard | None: ...
+
+
+def choose_judge(chat: Chooses, answered_by: Sequence[str]) -> str:
     """The best model that is up and gave none of the answers; else the best. Raises UsageError where none is up."""
     found = [card.name for tier in ("complex", "medium", "simple") if (card := chat.choose(tier, 1.0))]
     if not found:

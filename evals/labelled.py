@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from domain.errors import UsageError
 from domain.turn import Language
 from evals.run import Figure, Miss, Run
+from evals.runner import drawn
 from models.language import LANGUAGES, detect_language
 
 RESAMPLES, SEED = 1_000, 20261121
@@ -32,7 +33,10 @@ Statistic = Callable[[np.ndarray, np.ndarray], float | None]
 
 
 def open_rows(run: Run, suite: str, shape: type[RowT], example: str) -> tuple[list[RowT], list[Miss]]:
-    """The rows of `--data`, and those that cannot be read, which are said aloud. Raises UsageError without rows."""
+    """The rows of `--data`, as many as `--sample` draws, and those that cannot be read, which are said aloud.
+
+    Raises UsageError without rows.
+    """
     if run.data is None:
         raise UsageError("measures rows of your own", where=f"eval {suite}", fix=f"--data FILE with rows {example}")
     rows, broken = read_rows(run.data, shape)
@@ -40,7 +44,7 @@ def open_rows(run: Run, suite: str, shape: type[RowT], example: str) -> tuple[li
         run.say(f"{miss.id}: unscored: {miss.why}")
     if not rows:
         raise UsageError("no rows", where=str(run.data), fix=f"one JSON object a line: {example}")
-    return rows, broken
+    return drawn(rows, run.sample, run.seed), broken
 
 
 def read_rows(path: Path, shape: type[RowT]) -> tuple[list[RowT], list[Miss]]:

@@ -1,6 +1,7 @@
 """A result as one self-contained HTML page: no script, no address, nothing fetched."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,6 +17,7 @@ WORST = 25
 """Rows that are shown side by side."""
 LONG = 900
 """Characters of a text on the page."""
+NUMBER = re.compile(r"|-|[+-]?[\d.]+(?:e-?\d+)?(?:-[\d.]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ def page(result: Result, against: Side | None = None) -> str:
     before = against.result.rows if against else result.other_rows
     name = against.name if against else str(result.about.get("a", ""))
     changed = changes(other, result.figures, before, result.rows) if before or other else []
-    tables = result.tables()
+    (_told_above, columns, rows), *others = result.tables()
+    tables = [("All figures", columns, rows), *others]
     return template.substitute(
         title=escape(f"frontdesk eval {result.suite}"),
         about="".join(_fact(key, value) for key, value in result.about.items()),
@@ -138,12 +141,22 @@ def _section(title: str, inner: str) -> str:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
+    numbers = [_is_number([row[place] for row in rows]) for place in range(len(columns))]
+    head = "".join(f"<th{_css(number)}>{escape(name)}</th>" for name, number in zip(columns, numbers, strict=True))
+    lines = ["".join(map(_cell, row, numbers)) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
     inner = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     return _section(title, inner)
 
 
-def _cell(cell: object) -> str:
-    number = isinstance(cell, int | float)
-    return f"<td{' class=number' if number else ''}>{escape(str(cell))}</td>"
+def _is_number(cells: Sequence[object]) -> bool:
+    """Whether a column holds numbers, intervals and dashes alone: such a one stands to the right."""
+    return all(isinstance(cell, int | float) or NUMBER.fullmatch(str(cell)) for cell in cells) and any(map(str, cells))
+
+
+def _cell(cell: object, number: bool) -> str:  # noqa: FBT001  # mapped over a row and its columns
+    return f"<td{_css(number)}>{escape(str(cell))}</td>"
+
+
+def _css(number: bool) -> str:  # noqa: FBT001  # as above
+    return " class=number" if number else ""

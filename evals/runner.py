@@ -8,6 +8,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from domain.errors import StoreError
 from domain.ports import Hand, Hands, Progress
 
@@ -59,6 +61,14 @@ async def spread(
             found[place] = result
             progress(len(found), len(rows))
     return [found[place] for place in range(len(rows))]
+
+
+def drawn(rows: Sequence[RowT], sample: int, seed: int) -> list[RowT]:
+    """`sample` of the rows, by the seed, in their own order; all of them for 0."""
+    if not 0 < sample < len(rows):
+        return list(rows)
+    chosen = set(np.random.default_rng(seed).choice(len(rows), sample, replace=False).tolist())
+    return [row for place, row in enumerate(rows) if place in chosen]
 
 
 def untold(_done: int, _total: int) -> None:

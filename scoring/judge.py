@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from domain.errors import ModelError, WeightsError
-from domain.ports import ChatModel, ChatRequest, Embedder
+from domain.ports import ChatModel, ChatRequest, Embedder, ModelCard
 from domain.turn import Call, Language, Message, Outcome, Passage, Payer, Score
 from scoring.faithfulness import faithfulness, share
 from scoring.grounding import nearness, unsupported_numbers
@@ -88,7 +88,7 @@ class LocalJudge:
             why = f"{outcome}: there is no answer to judge"
             unscored = {name: Score(name, None, why) for name in DIMENSIONS}
             return Judgement(list((unscored | {score.name: score for score in form}).values()))
-        helpful, calls = await self._helpful(question, answer, passages, payer or Payer(), written_by)
+        helpful, calls = await self.helpful(question, answer, passages, payer=payer, written_by=written_by)
         scores = [
             await self._grounding(answer, passages),
             _numbers(answer, question, passages),
@@ -124,17 +124,26 @@ class LocalJudge:
         rated = MEANT * near + WORDED * cover + BASE
         return Score("relevance", round(max(0.0, min(1.0, rated)), 4), f"meaning {near:.2f}, words {cover:.2f}")
 
-    async def _helpful(
-        self, question: str, answer: str, passages: Sequence[Passage], payer: Payer, written_by: str
+    async def helpful(
+        self,
+        question: str,
+        answer: str,
+        passages: Sequence[Passage],
+        *,
+        payer: Payer | None = None,
+        written_by: str = "",
+        card: ModelCard | None = None,
     ) -> tuple[Score, list[Call]]:
-        card = self._chat.choose("simple", 1.0) if self._chat and self._asks else None
+        """P(yes) of a model to the prompt `judge`, and the attempts. `card`: which model; else the cheapest that is up."""
+        if self._chat and self._asks and card is None:
+            card = self._chat.choose("simple", 1.0)
         if card is None or self._chat is None or self._asks is None:
             return Score("helpful", None, "no model is up"), []
         shown = "\n\n".join("\n".join(filter(None, (one.title, one.section, one.text))) for one in passages)
         messages = self._asks(question=question, answer=answer, passages=shown)
         try:
             reply = await self._chat.complete(
-                ChatRequest("judge", card.name, messages, 1, (YES, NO), payer, self._prompt)
+                ChatRequest("judge", card.name, messages, 1, (YES, NO), payer or Payer(), self._prompt)
             )
         except ModelError as fault:
             return Score("helpful", None, f"{card.name} did not answer: {type(fault).__name__}"), fault.calls

@@ -18,8 +18,8 @@ from evals.asking import Bench, Scored, put_through, score
 from evals.cases import Case, Unscored, read_cases
 from evals.matching import runs
 from evals.run import Run
-from evals.runner import Kept
-from evals.suites.desk import Taken, drawn, held_against, pins_of, summed_up
+from evals.runner import Kept, drawn
+from evals.suites.desk import Taken, held_against, pins_of, summed_up
 
 INTERNAL = "The warehouse manager may grant a credit of up to ninety dollars without asking anybody."
 

@@ -19,6 +19,7 @@ from domain.settings import Settings
 from domain.turn import Pins, Verdict
 from evals.asking import Bench, put_through
 from evals.paired import pair
+from evals.run import share
 from evals.suites.desk import Taken, summed_up
 from graph import releasing
 from graph.profiles import read_profile, write_guards
@@ -216,9 +217,8 @@ def proposing(place, candidate, *, write=False):
     async def ask(operation, **fields):
         return await work[operation](place.service, **fields, who="owner")
 
-    won = Weighed(
-        candidate, pair(dict.fromkeys("abcdefghij", False), dict.fromkeys("abcdefghij", True)), "", (1.0, 1.0)
-    )
+    paired = pair(dict.fromkeys("abcdefghij", False), dict.fromkeys("abcdefghij", True))
+    won = Weighed(candidate, paired, share("right", [True] * 10), "", (1.0, 1.0))
     made = Week(10, 0.0, [won], candidate, won)
     given = Settings(desk=str(place.articles.parent / "desk"))
     return propose(given, seen(place.service.releases.built_in), made, ask, write=write)

@@ -2,20 +2,23 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
-from fakes import ScriptedChat
+from fakes import ScriptedChat, WordEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import BudgetError, ModelDownError, UsageError
+from domain.errors import BudgetError, ModelDownError, NotMeasuredError, UsageError
 from domain.ports import ChatReply, ModelCard
 from domain.settings import read_settings
 from evals.judging import ToRate, choose_judge, rate_all, with_ratings
 from evals.run import Result, Row, Run
 from evals.runner import Kept
-from evals.suites.judge import overall_of
+from evals.suites.judge import Row as Rateable
+from evals.suites.judge import by_probability, overall_of, summed_up, weak_judge
 from prompts import PromptLibrary
+from scoring.judge import LocalJudge
 from scoring.rubric import DIMENSIONS, Judged, RubricJudge, read_ratings, schema_of, share_of
 
 GOOD = Judged(
@@ -196,3 +199,37 @@ def test_ratings_become_figures_and_a_stopped_run_goes_on(tmp_path):
 def test_without_a_judge_nothing_changes():
     result = Result("desk", {}, [])
     assert with_ratings(result, {}) is result
+
+
+class Opinionated(ScriptedChat):
+    """Finds what is good good, more surely the longer it is; has nothing to say of silence."""
+
+    async def complete(self, request):
+        asked = request.messages[-1].text
+        answer = asked.partition("<answer>")[2].partition("</answer>")[0]
+        assert f"<passages>\n{answer}\n</passages>" in asked
+        self.yes = float("nan") if answer == "..." else min(0.9, len(answer) / 20)
+        return await super().complete(request)
+
+    def up(self):
+        return {self.card.name: self.card, "other": None}
+
+
+def test_a_weak_model_is_held_against_people_by_its_p_yes_and_a_strong_one_by_its_ratings():
+    weak = ModelCard("small", "local", "simple", weak=True)
+    chat, run = Opinionated(card=weak), Run(read_settings(), say=print, progress=lambda *_: None, judge="small")
+    assert weak_judge(run, chat) == weak
+    assert weak_judge(replace(run, judge="auto"), chat) == weak
+    assert weak_judge(replace(run, judge="other"), chat) is None
+    assert weak_judge(run, Opinionated(card=ModelCard("small", "remote", "complex"))) is None
+    answers = {"no": 1.0, "two years": 2.0, "two years in full": 4.0, "...": 3.0}
+    rows = [Rateable(id=text, question="how long?", answer=text, human=human) for text, human in answers.items()]
+    local = LocalJudge(WordEmbedder(), chat, PromptLibrary.load().get("judge").render, "judge@1")
+    scored, unscored, about = asyncio.run(by_probability(rows, local, weak, run))
+    assert [round(one.rating, 2) for one in scored] == [1.3, 2.35, 3.55]
+    assert [miss.id for miss in unscored] == ["..."]
+    assert about == {"judge": "P(yes) of small"}
+    figures = {one.name: one.value for one in summed_up(scored, unscored, about).figures}
+    assert (figures["spearman"], figures["accuracy"], figures["unscored"]) == (1.0, 1.0, 1)
+    with pytest.raises(NotMeasuredError, match="judged not one of 1"):
+        asyncio.run(by_probability(rows[3:], local, weak, run))

@@ -14,7 +14,7 @@ from domain.errors import FrontdeskError
 from domain.profile import GuardFamily
 from domain.turn import Pins
 from evals.paired import ALPHA, Paired, difference_interval, loss_p, pair
-from evals.run import Split
+from evals.run import Figure, Split, share
 from evals.suites.desk import Taken
 
 Kind = Literal["prompt", "rag_config", "guards"]
@@ -38,10 +38,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A candidate against what serves. `stopped`: why it may not be released; empty where it may."""
+    """A candidate against what serves. `right`: how many cases it answers right, of those that gave an answer.
+
+    `stopped`: why it may not be released; empty where it may.
+    """
 
     candidate: Candidate
     held: Paired
+    right: Figure
     stopped: str
     interval: tuple[float, float] | None
 
@@ -112,7 +116,8 @@ def weigh(candidate: Candidate, before: Taken, after: Taken) -> Weighed:
     """The gate, and the evidence."""
     held = pair(before.right(), after.right())
     changes = [-1] * len(held.lost) + [1] * len(held.won) + [0] * (held.both - len(held.lost) - len(held.won))
-    return Weighed(candidate, held, _stopped(before, after, held), difference_interval(changes))
+    right = share("right", list(after.right().values()))
+    return Weighed(candidate, held, right, _stopped(before, after, held), difference_interval(changes))
 
 
 def _stopped(before: Taken, after: Taken, held: Paired) -> str:

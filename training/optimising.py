@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -27,6 +27,7 @@ from training.desk_subjects import Judging, Shelf, answer_subject, rewrite_subje
 from training.gepa import best_instruction, need_dspy
 from training.optimise import Optimised, Plan, Search, optimise
 from training.optimised import new_version, report
+from training.splitting import drawn
 from training.subjects import Subject, judge_subject, scope_subject
 
 Name = Literal["answer", "scope", "judge", "rewrite"]
@@ -39,7 +40,10 @@ DIGEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a command asks for. Empty model names: the cheapest that is up, and the best. `cost_limit` in dollars."""
+    """What a command asks for. Empty model names: the cheapest that is up, and the best. `cost_limit` in dollars.
+
+    `sample`: at most so many rows to learn and choose from, and so many to be judged on; 0: all of them.
+    """
 
     name: Name
     budget: int
@@ -51,6 +55,7 @@ class Wanted:
     held_out: Path | None = None
     categories: Path | None = None
     cost_limit: float | None = None
+    sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ async def optimise_desk(
     asking = Asking(
         service.chat, service.store.ledger, service.clock, work=work, desk=service.state_folder.name, folder=folder
     )
-    subject = await _subject(service, wanted, student, asking)
+    subject = _drawn(await _subject(service, wanted, student, asking), wanted.sample)
     plan = Plan(student.name, teacher.name, wanted.budget, folder)
     purse = Slot("key", work, "ever")
     if wanted.cost_limit is not None:
@@ -129,6 +134,11 @@ async def _subject(service: Service, wanted: Wanted, student: ModelCard, asking:
     return await answer_subject(shelf, service.desk_folder, data=data, held_out=held_out, judge=judge)
 
 
+def _drawn(subject: Subject, most: int) -> Subject:
+    held = None if subject.held_out is None else drawn(subject.held_out, most)
+    return replace(subject, rows=drawn(subject.rows, most), held_out=held)
+
+
 def _model(service: Service, name: str, tier: Tier) -> ModelCard:
     """A model by name, else the one of a tier. Raises UsageError naming those that are up."""
     up = [model for model, able in service.chat.up().items() if able]
@@ -164,5 +174,7 @@ def _work(wanted: Wanted, start: Prompt, student: str, teacher: str) -> str:
     """Names a run by all that its answers depend on, so that the same command goes on where it was killed."""
     files = [wanted.data, wanted.held_out, wanted.categories]
     contents = [hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else "" for path in files]
-    plain = json.dumps([start.hash, student, teacher, wanted.judge, contents])
+    plain = json.dumps(
+        [start.hash, student, teacher, wanted.judge, contents, *([wanted.sample] if wanted.sample else [])]
+    )
     return f"optimise-{wanted.name}-{hashlib.sha256(plain.encode()).hexdigest()[:DIGEST]}"

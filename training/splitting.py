@@ -71,6 +71,14 @@ def split(rows: Sequence[RowT], held_out: Sequence[RowT] | None = None) -> Split
     return Split(sides["train"], sides["validation"], list(held_out), near, sum(like))
 
 
+def drawn(rows: Sequence[RowT], most: int) -> list[RowT]:
+    """At most so many rows, drawn by the hash of their text, in their own order; 0: all of them."""
+    if not 0 < most < len(rows):
+        return list(rows)
+    chosen = {row.id for row in sorted(rows, key=lambda row: _hash(row.text))[:most]}
+    return [row for row in rows if row.id in chosen]
+
+
 def _enough(rows: Sequence[RowT], least: int) -> None:
     if len(rows) < least:
         what = f"{len(rows)} rows are too few: some are to learn from, some to choose by, some to be judged on"

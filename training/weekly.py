@@ -234,7 +234,8 @@ class _Bench:
         """The cases of a split under a candidate; None where the desk has none. Raises what `eval desk` raises."""
         if not any((self._folder / "cases" / name).is_file() for name in FILES[split]):
             return None
-        run = replace(self._run, split=split)
+        # A sample is for the first look: what is proposed is confirmed on every held-out case.
+        run = replace(self._run, split=split, sample=self._run.sample if split == "dev" else 0)
         if candidate is None or candidate.pins:
             return await take(run, self._service, candidate.pins if candidate else None)
         async with self._changed(run, candidate) as service:

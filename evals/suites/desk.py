@@ -10,20 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from domain.errors import NotMeasuredError, UsageError
 from domain.ports import ModelCard
 from domain.turn import Pins, Tier
 from evals.asking import Scored, bench_of, opened, put_through
-from evals.cases import FILES, SECRET_FILES, Case, Unscored, read_cases
+from evals.cases import FILES, SECRET_FILES, Unscored, read_cases
 from evals.cost import expected_cost
 from evals.fingerprint import code_hash, hash_of, hash_of_config, hash_of_files
 from evals.judging import ToRate, judge_of, rate_all, with_ratings
 from evals.paired import difference_interval, mcnemar_p, pair
 from evals.run import Figure, Miss, Result, Row, Run, share
-from evals.runner import Kept
+from evals.runner import Kept, drawn
 from evals.spreading import hire_for
 from evals.stats import percentile
 from graph.service import Service
@@ -118,14 +117,6 @@ async def _rated(run: Run, service: Service, scored: Sequence[Scored], kept: Kep
     if kept:
         kept.forget()
     return rated
-
-
-def drawn(cases: list[Case], sample: int, seed: int) -> list[Case]:
-    """`sample` of the cases, by the seed, in their own order; all of them for 0."""
-    if not 0 < sample < len(cases):
-        return cases
-    chosen = set(np.random.default_rng(seed).choice(len(cases), sample, replace=False).tolist())
-    return [case for place, case in enumerate(cases) if place in chosen]
 
 
 def cards_of(service: Service, pins: Pins | None) -> list[ModelCard]:

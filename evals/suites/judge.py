@@ -1,20 +1,23 @@
 """Answers that people rated: rows `{id?, question, answer, human: 1..4, kind?}`, and what the local judge makes of them.
 
 What is held against people is the judge's `relevance`, which needs no passages; with `--judge MODEL` what that model
-makes of them. An answer is good from 2.5 on.
+makes of them: its ratings, or, of a weak model, its P(yes). An answer is good from 2.5 on.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Protocol
 
 from pydantic import Field
 
 from domain.errors import NotMeasuredError
+from domain.ports import ModelCard
 from domain.receipt import MICRO
+from domain.turn import Call, Passage, Score, Tier
 from evals.asking import opened
-from evals.judging import ToRate, judge_of, rate_all
+from evals.judging import AUTO, ToRate, choose_judge, judge_of, rate_all
 from evals.labelled import (
     MS,
     SHOWN_MISSES,
@@ -27,7 +30,9 @@ from evals.labelled import (
     with_interval,
 )
 from evals.run import Figure, Miss, Result, Run, share
+from evals.runner import go_through
 from evals.stats import percentile
+from graph.service import Service
 from scoring.judge import LocalJudge, on_scale
 from scoring.rubric import Judged, Rated, share_of
 
@@ -66,7 +71,11 @@ async def measure(run: Run) -> Result:
 
     rows, broken = open_rows(run, NAME, Row, EXAMPLE)
     if run.judge:
-        scored, unscored, about = await by_model(rows, run)
+        async with opened(run) as service:
+            if weak := weak_judge(run, service.chat):
+                scored, unscored, about = await by_probability(rows, _local_judge(run, service), weak, run)
+            else:
+                scored, unscored, about = await by_model(rows, service, run)
         return summed_up(scored, [*broken, *unscored], {"data": str(run.data)} | about)
     embedder = open_embedder(run.settings, languages_of([row.answer for row in rows]))
     scored, unscored = await put_through(rows, LocalJudge(embedder), run)
@@ -89,11 +98,53 @@ async def put_through(rows: Sequence[Row], judge: LocalJudge, run: Run) -> tuple
     return scored, unscored
 
 
-async def by_model(rows: Sequence[Row], run: Run) -> tuple[list[Scored], list[Miss], dict[str, object]]:
+class Models(Protocol):
+    """The part of the model client that is needed."""
+
+    def choose(self, tier: Tier, confidence: float) -> ModelCard | None: ...
+    def up(self) -> Mapping[str, ModelCard | None]: ...
+
+
+def weak_judge(run: Run, models: Models) -> ModelCard | None:
+    """The model that `run.judge` names, where it is too weak to fill in a rubric."""
+    card = models.up().get(choose_judge(models, []) if run.judge == AUTO else run.judge)
+    return card if card and card.weak else None
+
+
+def _local_judge(run: Run, service: Service) -> LocalJudge:
+    prompt, chat = service.prompts.get(NAME), run.calls.around(service.chat) if run.calls else service.chat
+    return LocalJudge(service.embedder, chat, prompt.render, prompt.label)
+
+
+async def by_probability(
+    rows: Sequence[Row], judge: LocalJudge, card: ModelCard, run: Run
+) -> tuple[list[Scored], list[Miss], dict[str, object]]:
+    """The same by one token of a weak model: its P(yes), as the local judge asks for it in service (`helpful`)."""
+
+    async def one(row: Row) -> tuple[Score, list[Call]]:
+        # People rated a text that was found for the question: it is what the answer rests on.
+        passage = Passage(id=row.id, article=row.id, title="", text=row.answer, score=1.0)
+        return await judge.helpful(row.question, row.answer, [passage], card=card)
+
+    found = await go_through(rows, one, parallel=run.parallel, progress=run.progress)
+    scored: list[Scored] = []
+    unscored: list[Miss] = []
+    for row, (score, calls) in zip(rows, found, strict=True):
+        if score.value is None:
+            unscored.append(Miss(row.id, "unscored", score.comment))
+        else:
+            scored.append(Scored(row, on_scale(score.value, WORST, BEST), sum(call.ms for call in calls)))
+    if not scored:
+        raise NotMeasuredError(f"{card.name} judged not one of {len(rows)} answers", where=NAME, fix=unscored[0].why)
+    return scored, unscored, {"judge": f"P(yes) of {card.name}"}
+
+
+async def by_model(
+    rows: Sequence[Row], service: Service, run: Run
+) -> tuple[list[Scored], list[Miss], dict[str, object]]:
     """The same by the model that `run.judge` names, without passages or references; what it costs is among the facts."""
-    async with opened(run) as service:
-        judge = judge_of(run, service, [])
-        rated = await rate_all([ToRate(row.id, Judged(row.question, row.answer)) for row in rows], judge, run)
+    judge = judge_of(run, service, [])
+    rated = await rate_all([ToRate(row.id, Judged(row.question, row.answer)) for row in rows], judge, run)
     by_id = {row.id: row for row in rows}
     scored = [
         Scored(by_id[name], on_scale(fmean(values), WORST, BEST), sum(call.ms for call in one.calls))
