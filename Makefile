@@ -64,9 +64,14 @@ floors: $(READY)
 format: $(READY)  ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-optimise-env: $(READY)  ## An environment of its own for `frontdesk optimise`: .venv-optimise (DSPy; 0.25 GB more)
+OPTIMISE_READY := .venv-optimise/.ready
+
+$(OPTIMISE_READY): $(READY) pyproject.toml
 	@test -d .venv-optimise || $(PYTHON) -m venv .venv-optimise
 	@$(BIN)/uv pip install -q --python .venv-optimise/bin/python -e ".[local,optimise]" pytest pytest-timeout hypothesis
+	@touch $@
+
+optimise-env: $(OPTIMISE_READY)  ## An environment of its own for `frontdesk optimise`: .venv-optimise (DSPy; 0.25 GB more)
 
 test-optimise: optimise-env  ## Test `frontdesk optimise` with the real GEPA
 	@.venv-optimise/bin/python -m pytest -q tests/test_optimise.py tests/test_optimise_gepa.py

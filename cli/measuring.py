@@ -122,12 +122,8 @@ def evaluate(
             fresh=fresh,
             judge=judge,
         )
-        result, record = _measured(
-            readable(suite, "SUITE"),
-            replace(remembering_calls(run), unfinished=records.unfinished),
-            records,
-            place_of(on),
-        )
+        run = replace(remembering_calls(run), unfinished=records.unfinished)
+        result, record = _measured(readable(suite, "SUITE"), run, records, place_of(on))
     if report:
         _write_report(records, record, result, report)
     _shown(result, as_json=as_json, run=record.id if record else "")

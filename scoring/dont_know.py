@@ -19,15 +19,17 @@ SPOKEN = 6
 
 SOURCE = (
     r"(?:context|information|passages?|text|documents?|documentation|sources?|articles?|sections?|manual"
-    r"|paragraphs?|instructions|content|knowledge base|excerpts?|help pages?|faq)"
+    r"|paragraphs?|instructions|content|knowledge base|excerpts?|help (?:pages?|cent(?:re|er))|guides?|polic(?:y|ies)|faq)"
 )
 NOT = r"(?:(?:do|does|did)(?: not|n't)|fails? to|lacks?)"
 CANNOT = r"(?:can ?not|can't|could not|couldn't|(?:am|is|are|'m|'re) (?:unable|not able) to|unable to|(?:not |im)possible to|(?:hard|difficult) to)"
 TELL = r"(?:answer|determine|find|tell|say|locate|identify|verify|infer|see)"
 HOLD = (
     r"(?:provide|mention|specif|contain|include|state|give|say|indicat|address|describe|explain|discuss|relat"
-    r"|answer|list|clarif|have|refer|talk|tell|detail|pertain)"
+    r"|answer|list|clarif|have|refer|talk|tell|detail|pertain|cover|touch on|go into|hold|deal with)"
 )
+TOLD = r"(?:information|details?|mention|reference|indication|guidance|data|word)"
+SOURCE_VI = r"(?:tai lieu|thong tin|van ban|ngu canh|doan van|bai viet|chinh sach|noi dung|huong dan)"
 KNOWLEDGE = r"(?:information|answer|details|context|advice|knowledge)"
 NEAR = r"(?:[\w'-]+[ ,]+){0,3}?"
 GAP = r"(?:[\w'-]+[ ,]+){0,8}?"
@@ -45,7 +47,14 @@ FIRM = (
     rf"\b(?:i|we) (?:\w+ )?need more {NEAR}{KNOWLEDGE}\b|\bwithout (?:more|further|additional) {NEAR}{KNOWLEDGE}\b",
     rf"\b(?:please|(?:could|can|would) you) (?:\w+ )?provide {NEAR}(?:correct|more|further|additional) {NEAR}{KNOWLEDGE}\b",
     r"\b(?:rephrase|clarify) (?:your|the) question\b",
-    rf"\b(?:none of|nothing in|nowhere in) (?:the )?(?:\w+ )?{SOURCE}\b",
+    rf"\b{SOURCE}\b {GAP}(?:(?:is|are|stays?|remains?) silent|(?:says?|tells?|holds?|contains?) nothing|(?:makes?|has|have|gives?|contains?) no {NEAR}{TOLD})\b",
+    rf"\b(?:missing|absent) from {NEAR}{SOURCE}\b|(?:\bnot|n't) (?:something|anything) (?:that )?(?:\w+ )?{NEAR}{SOURCE}\b",
+    rf"\b(?:i|we)(?:'m| am| are|'re)? {NEAR}{CANNOT} {NEAR}(?:confirm|be sure|be certain) (?:whether|if|that|this|about|of)\b",
+    rf"\b(?:i|we) (?:have|had|found|find|see|was given|were given) (?:no|nothing) ?{NEAR}(?:{TOLD}|answer|about|on|for|regarding)\b",
+    rf"\b(?:i|we) (?:have|had|was|were|find|found)(?: not|n't) {NEAR}(?:been )?(?:given|find|found|have|told) (?:any|enough|the) {NEAR}{KNOWLEDGE}\b",
+    r"\bno way (?:for me |for us )?(?:to|of) (?:tell|know|say|telling|knowing|saying)\b|\bno (?:\w+ )?answer (?:to|for) (?:that|this|your|the)\b",
+    rf"\banswers? (?:to (?:\w+ ){{1,3}})?(?:is|are)(?: not|n't) (?:\w+ )?(?:in|among|part of) {NEAR}{SOURCE}\b",
+    rf"\b(?:none of|nothing in|nowhere in) (?:the |our |these )?(?:\w+ )?{SOURCE}\b",
     r"\b(?:question|request|query)\b (?:[\w'-]+ ){0,4}(?:is|was|seems) (?:\w+ )?(?:unclear|incomplete|unrelated|irrelevant|ambiguous|not (?:\w+ )?(?:clear|related|relevant|complete))\b",
     rf"\b(?:unrelated|irrelevant|not (?:\w+ )?(?:related|relevant)) to (?:the|your|this|that) (?:\w+ )?(?:question|{SOURCE})\b",
     rf"\bsorry\b.*\b(?:no|not {NEAR}any|nothing)\b.* (?:in|from|about) {NEAR}{SOURCE}\b",
@@ -53,21 +62,33 @@ FIRM = (
     r"\b(?:toi|minh|em|chung (?:toi|minh|em)|ben (?:minh|em)|shop)\b (?:\w+ )?(?:khong|chua) (?:the |ro |duoc |co the )?(?:biet|chac|ro|tra loi|xac dinh|cho biet|tim (?:thay|duoc|ra)|giai dap|khang dinh)\b",
     r"\b(?:khong|chua) (?:the )?(?:biet (?:ro|chac|duoc)|ro (?:cau|thong|ve)|chac (?:chan|lam)|tra loi duoc|tra loi cau|xac dinh duoc|tim (?:thay|duoc) (?:\w+ ){0,2}(?:thong tin|cau tra loi))",
     r"\b(?:khong|chua) (?:he |co |bat ky |du )+(?:thong tin|cau tra loi|du lieu)(?: nao)?(?: de| ve| lien quan|[.,]|$)",
-    r"\b(?:tai lieu|thong tin|van ban|ngu canh|doan van|bai viet|chinh sach)\b (?:[\w]+ ){0,6}?(?:khong|chua) (?:he |co )*(?:de cap|nhac|noi|neu|ghi|quy dinh|cung cap|cho biet)\b",
+    r"\b(?:tai lieu|thong tin|van ban|ngu canh|doan van|bai viet|chinh sach)\b (?:[\w]+ ){0,6}?(?:khong|chua) (?:he |co |duoc )*(?:de cap|nhac|noi|neu|ghi|quy dinh|cung cap|cho biet)\b",
+    rf"\b(?:khong|chua) (?:he |co |thay |nam |duoc |ghi |neu |nhac (?:den |toi )?)+(?:o )?trong (?:\w+ ){{0,2}}{SOURCE_VI}\b",
+    rf"\b{SOURCE_VI}\b (?:\w+ ){{0,6}}?(?:khong|chua) (?:he |co )*(?:noi|nhac|de cap|ghi|neu) gi\b|\bkhong co {SOURCE_VI} nao (?:\w+ ){{0,2}}(?:noi|nhac|de cap|ghi|neu|ve)\b",
+    r"\b(?:khong|chua) (?:dam chac|nam (?:duoc|ro)|co cau tra loi|thay (?:thong tin|cau tra loi|bai viet|tai lieu))\b",
+    r"\b(?:ngoai|vuot qua) (?:nhung )?(?:gi|dieu) (?:toi|minh|em|chung toi|ben em) biet\b",
     r"\b(?:ngoai|vuot qua) (?:pham vi|kha nang|hieu biet) (?:\w+ )?(?:toi|minh|em|chung|hieu biet|tra loi)\b",
 )
 # The thing denied is the subject: a don't-know unless something else is told instead.
 SOFT = (
-    rf"\b(?:no|not {NEAR}any) (?:\w+ ){{0,2}}(?:information|mention|indication)\b(?! (?:is|are|will be) (?:shared|stored|sold|kept|lost|passed))",
-    r"\b(?:not|n't|never) (?:\w+ly )?(?:clear|specified|mentioned|stated|indicated|addressed|described|discussed)\b",
-    rf"\b(?:not|n't) (?:\w+ly )?(?:provided|given|known|included|covered|listed|found|answered) (?:\w+ )?(?:in|by|from) {NEAR}{SOURCE}\b",
+    rf"(?:\bno|\bnot {NEAR}any|\b(?:is|are|was|were)n't {NEAR}any) (?:\w+ ){{0,2}}(?:information|mention|indication|(?:details?|reference|guidance|data) (?:is|are|was|were|about|on|regarding|concerning|given|of how|to (?:a|an|any|the)))\b(?! (?:\w+ ){{0,3}}?(?:is|are|will be) (?:shared|stored|sold|kept|lost|passed))",
+    r"(?:\b(?:not|never)|n't) (?:\w+ly )?(?:clear|specified|mentioned|stated|indicated|addressed|described|discussed)\b",
+    rf"(?:\bnot|n't) (?:\w+ly )?(?:provided|given|known|included|covered|listed|found|answered) (?:\w+ )?(?:in|by|from) {NEAR}{SOURCE}\b",
     r"\b(?:is|it's|are|remains?) (?:unclear|unknown|uncertain|unspecified)\b",
     rf"\bno (?:[\w-]+ ){{1,6}}(?:provided|given|mentioned|available|listed|found) (?:\w+ )?(?:in|by|from) {NEAR}{SOURCE}\b",
     rf"\b(?:not enough|insufficient) {KNOWLEDGE}\b",
+    r"\bnothing (?:\w+ )?(?:is|was|has been) (?:said|stated|mentioned|written|specified|known|given|found)\b",
     r"\b(?:khong|chua) (?:he |duoc |thay )+(?:de cap|nhac (?:den|toi)|noi (?:ro|den|toi)|neu|ghi ro|quy dinh ro)\b",
     r"\b(?:khong|chua) (?:ro rang|ro lieu|the biet)\b",
 )
-INSTEAD = re.compile(r"\b(?:however|but|though|although|nevertheless|instead|tuy nhien|tuy vay|nhung)\b")
+ELSEWHERE = (
+    r"(?:[\w']+ ){0,4}?(?:can|could|may|might|should|please|recommend(?:ed)?|suggest|advise|best|to|vui long|hay|co the|nen)"
+    r" (?:[\w']+ ){0,2}?(?:check|contact|consult|refer|visit|search|ask|reach out|look (?:in|up|at|for)|lien he|tham khao|kiem tra|xem|hoi)"
+)
+"""Advice to look elsewhere, which tells nothing instead."""
+INSTEAD = re.compile(
+    rf"\b(?:however|but|though|although|nevertheless|instead|tuy nhien|tuy vay|nhung)\b(?![, ]+{ELSEWHERE}\w*\b)"
+)
 UNDER_A_CONDITION = re.compile(
     r"\b(?:if|when|unless|in case|should|make sure|ensure|neu|khi|tru khi|truong hop)\b[^.;]*$"
 )

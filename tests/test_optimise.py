@@ -2,12 +2,15 @@
 
 import asyncio
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 from fakes import ShelfSearch, WordEmbedder
 from house import PROFILE, RETURNS
+from hypothesis import given as given_any
+from hypothesis import settings
+from hypothesis import strategies as st
 from optimise_double import BROKEN, CARDS, WORSE, rows_to_sort, subject, workshop, written
 
 from domain.errors import BudgetError, ModelDownError, UsageError
@@ -20,7 +23,7 @@ from training.asking import ANSWERS, Said
 from training.desk_subjects import Shelf, answer_subject, rewrite_subject
 from training.optimise import Plan, Tried, case_holds, read_proposal, verdict, with_instruction
 from training.optimised import new_version, report
-from training.splitting import split
+from training.splitting import drawn, split
 from training.subjects import Mark, judge_subject, read_label, scope_subject
 
 
@@ -291,3 +294,21 @@ def test_another_instruction_leaves_the_rest_of_a_prompt_alone():
     other = with_instruction(prompt, "Be {{tone}} at {{desk}}, or say {{dont_know}}.")
     assert other.messages[1:] == prompt.messages[1:]
     assert "Be friendly" in other.render(**dict.fromkeys(prompt.variables, "") | {"tone": "friendly"})[0].text
+
+
+@dataclass(frozen=True)
+class Sampled:
+    id: str
+    text: str
+    stratum: str = ""
+
+
+@given_any(st.lists(st.text(min_size=1, max_size=6), unique=True, min_size=1, max_size=12), st.integers(0, 14))
+@settings(max_examples=30, deadline=None)
+def test_a_sample_is_the_same_each_time_in_its_own_order_and_grows_by_what_it_had(texts, most):
+    rows = [Sampled(f"{place}", text) for place, text in enumerate(texts)]
+    few, more = drawn(rows, most), drawn(rows, most + 1)
+    assert len(few) == (min(most, len(rows)) or len(rows))
+    assert few == [row for row in rows if row in few]
+    assert most == 0 or set(few) <= set(more)
+    assert {row.id for row in drawn(rows[::-1], most)} == {row.id for row in few}

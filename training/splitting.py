@@ -75,7 +75,7 @@ def drawn(rows: Sequence[RowT], most: int) -> list[RowT]:
     """At most so many rows, drawn by the hash of their text, in their own order; 0: all of them."""
     if not 0 < most < len(rows):
         return list(rows)
-    chosen = {row.id for row in sorted(rows, key=lambda row: _hash(row.text))[:most]}
+    chosen = {row.id for row in sorted(rows, key=lambda row: (_hash(row.text), row.id))[:most]}
     return [row for row in rows if row.id in chosen]
 
 
