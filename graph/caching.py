@@ -1,5 +1,6 @@
 """The answer cache of one desk, as the settings have it."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -28,10 +29,12 @@ def open_cache(settings: Settings, embedder: Embedder, store: Store, metrics: Me
 def with_cache(deps: Deps, cache: AnswerCache | None, labels: Labels, knowledge: Callable[[], str]) -> Deps:
     """The deps of a graph that asks the cache first, within the bounds of this desk as it is now.
 
-    `knowledge` gives the version that is searched.
+    `knowledge` gives the version that is searched; desk.yaml's contact is answered beside it, so it bounds as well.
     """
+    contact = hashlib.sha256(deps.profile.contact.model_dump_json().encode()).hexdigest()[:8]
 
     def cache_key(language: Language, prompt: str, model: str) -> CacheKey:
-        return CacheKey(labels.desk, labels.release, knowledge(), language, labels.rag_config, prompt, model)
+        known = f"{knowledge()}+{contact}"
+        return CacheKey(labels.desk, labels.release, known, language, labels.rag_config, prompt, model)
 
     return replace(deps, cache=cache, cache_key=cache_key) if cache else deps

@@ -25,6 +25,7 @@ from models.spreading import SpreadEmbedder
 from nodes.deps import Deps
 from prompts import PromptLibrary, Replies
 from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
+from retrieval.contact import DeskContact
 from retrieval.reading import public_titles
 from retrieval.vectors import ServerPlace
 from scoring import LocalJudge
@@ -79,6 +80,7 @@ async def open_rooms(
     profile = read_profile(desk_folder)
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
     embedder = load_embedder(config.embedder.name)
+    contact = DeskContact(profile.contact, profile.languages, profile.name)
     knowledge = await Knowledge.open(
         state / "knowledge",
         config,
@@ -87,6 +89,7 @@ async def open_rooms(
         shipped=desk_folder / VECTORS,
         server=chroma_place(settings, desk_folder),
         reranker=_reranker(config),
+        contact=contact,
     )
     opened.push_async_callback(knowledge.close)
     articles = desk_folder / "knowledge"
@@ -110,7 +113,9 @@ async def open_rooms(
     )
     head = read_scope_head(desk_folder, embedder.name)
     topics = lru_cache(maxsize=1)(lambda _version: _topics(knowledge))
-    scope = ScopeFilter(profile, embedder, topics=lambda: topics(knowledge.version), head=head)
+    scope = ScopeFilter(
+        profile, embedder, topics=lambda: topics(knowledge.version), head=head, answered=contact.answers
+    )
     return Rooms(profile, config, embedder, knowledge, guards, scope, LearnedRouter(embedder), prompts, canary)
 
 
@@ -187,7 +192,8 @@ def open_scope(
     articles = folder / "knowledge" if folder else None
     titles = public_titles(articles) if articles and articles.is_dir() else []
     head = read_scope_head(folder, embedder.name) if folder and fitted else None
-    return ScopeFilter(profile, embedder, topics=lambda: titles, head=head), embedder
+    contact = DeskContact(profile.contact, profile.languages, profile.name)
+    return ScopeFilter(profile, embedder, topics=lambda: titles, head=head, answered=contact.answers), embedder
 
 
 def open_embedder(settings: Settings, languages: Sequence[Language]) -> Embedder:

@@ -51,8 +51,13 @@ class ScopeFilter:
         *,
         topics: Callable[[], Sequence[str]] = tuple,
         head: ScopeHead | None = None,
+        answered: Callable[[str], bool] = lambda _question: False,
     ) -> None:
-        """`head`: the classifier fitted to this desk; with one, examples and topics are not asked."""
+        """`head`: the classifier fitted to this desk; with one, examples and topics are not asked.
+
+        `answered`: whether desk.yaml itself says all that a question asks for; such a one is in scope anywhere.
+        """
+        self._answered = answered
         self._profile = profile
         self._head = head
         self._embedder = embedder
@@ -68,6 +73,8 @@ class ScopeFilter:
 
     async def judge(self, question: str) -> ScopeVerdict:
         """In or out. Raises what the embedder raises."""
+        if self._answered(question):
+            return ScopeVerdict("in", 0.0, "how to reach the business")
         asking = pieces(question) or [question]
         if self._head is not None:
             vectors = [await self._embedder.query(text) for text in asking]

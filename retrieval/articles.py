@@ -1,6 +1,7 @@
 """What knowledge is made of: articles as they were brought, chunks as they are found, and their accounts."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
@@ -120,3 +121,23 @@ class KnowledgeVersion:
     articles: int
     chunks: int
     serving: bool
+
+
+def compared(known: Sequence[Article], reading: Reading, root: str) -> tuple[IngestReport, list[Article]]:
+    """What is new in what was read at `root`, and all articles of the next version: those of other PATHs stay."""
+    old = {article.id: article for article in known}
+    new = {article.id: article for article in reading.articles}
+    missing = [article for article in old.values() if article.root == root and article.id not in new]
+    kept = [article.id for article in missing if reading.may_hold(article)]
+    removed = [article.id for article in missing if article.id not in kept]
+    same = {own_id: own_id in old and old[own_id].says(article) for own_id, article in new.items()}
+    report = IngestReport(
+        version="",
+        added=[own_id for own_id in new if own_id not in old],
+        changed=[own_id for own_id in new if own_id in old and not same[own_id]],
+        unchanged=[own_id for own_id in new if same[own_id]] + kept,
+        removed=removed,
+        skipped=reading.skipped,
+    )
+    gone = frozenset(removed)
+    return report, [*(row for row in old.values() if row.id not in gone and row.id not in new), *new.values()]

@@ -17,10 +17,11 @@ from retrieval.articles import (
     Chunk,
     IngestReport,
     KnowledgeVersion,
-    Reading,
+    compared,
 )
 from retrieval.chunking import chunk_articles
 from retrieval.config import RagConfig
+from retrieval.contact import DeskContact
 from retrieval.language import detect_language
 from retrieval.opening import clean, open_store
 from retrieval.pinned import PinnedVersions
@@ -60,13 +61,14 @@ class Knowledge:
         *,
         shipped: Path | None,
         reranker: Reranker | None,
+        contact: DeskContact | None,
     ) -> None:
         self._files, self._store, self._shipped = files, store, shipped
         self._config, self._embedder, self._clock = config, embedder, clock
         self._pointer = Pointer()
         self._articles: list[Article] = []
-        self._search = PublicSearch(config, embedder, reranker)
-        self.pinned = PinnedVersions(store, embedder, config, lambda: self._pointer, reranker)
+        self._search = PublicSearch(config, embedder, reranker, contact)
+        self.pinned = PinnedVersions(store, embedder, config, lambda: self._pointer, reranker=reranker, contact=contact)
         self._writing = asyncio.Lock()
         self._trouble = ""
         self.damage = ""
@@ -86,6 +88,7 @@ class Knowledge:
         shipped: Path | None = None,
         server: ServerPlace | None = None,
         reranker: Reranker | None = None,
+        contact: DeskContact | None = None,
     ) -> "Knowledge":
         """Open a folder (made if absent) and serve its current version.
 
@@ -93,7 +96,7 @@ class Knowledge:
         another has made or gone back to serves here within seconds.
 
         `shipped` is the desk's folder of vectors made in advance (retrieval/shipped.py). `reranker` is the one that the
-        configuration names, if any.
+        configuration names, if any; `contact` what desk.yaml itself answers.
         Of a damaged folder the newest whole version serves, or none, while the lost one is built anew from its
         articles; `damage` says so. A version that another configuration filled is not served: `version` is "",
         every search raises KnowledgeError, and the next ingest rebuilds it. Raises StoreError.
@@ -105,7 +108,8 @@ class Knowledge:
             what = f"{config.label} is made for {config.reranker.name}"
             raise KnowledgeError(what, where=config.label, fix="load the reranker that the configuration names")
         opened = await asyncio.to_thread(open_store, folder, server, clock)
-        knowledge = cls(opened.files, opened.store, config, embedder, clock, shipped=shipped, reranker=reranker)
+        files, store = opened.files, opened.store
+        knowledge = cls(files, store, config, embedder, clock, shipped=shipped, reranker=reranker, contact=contact)
         knowledge.damage, knowledge.mending = opened.damage, bool(opened.lost)
         try:
             await knowledge._switch(opened.pointer)
@@ -179,7 +183,7 @@ class Knowledge:
                 first = f", first {reading.skipped[0].where}: {reading.skipped[0].why}" if reading.skipped else ""
                 what = f"no article could be taken ({len(reading.skipped)} skipped{first})"
                 raise KnowledgeError(what, where=str(path), fix="the knowledge is as it was")
-            report, articles = await asyncio.to_thread(self._compare, reading, root)
+            report, articles = await asyncio.to_thread(compared, self._articles, reading, root)
             if self.version and not (report.added or report.changed or report.removed):
                 return replace(report, version=self.version)
             return await self._build(report, articles, progress, embedder or self._embedder)
@@ -263,25 +267,6 @@ class Knowledge:
         other = record.config if record.config != self._config.label else f"embedder {record.embedder[:12]}"
         what = f"knowledge {record.version} was built with {other}, not with {self._config.label}"
         return KnowledgeError(what, where=str(self._files.folder), fix=REBUILD)
-
-    def _compare(self, reading: Reading, root: str) -> tuple[IngestReport, list[Article]]:
-        """What is new, and all articles of the next version: those of other PATHs stay."""
-        old = {article.id: article for article in self._articles}
-        new = {article.id: article for article in reading.articles}
-        missing = [article for article in old.values() if article.root == root and article.id not in new]
-        kept = [article.id for article in missing if reading.may_hold(article)]
-        removed = [article.id for article in missing if article.id not in kept]
-        same = {own_id: own_id in old and old[own_id].says(article) for own_id, article in new.items()}
-        report = IngestReport(
-            version="",
-            added=[own_id for own_id in new if own_id not in old],
-            changed=[own_id for own_id in new if own_id in old and not same[own_id]],
-            unchanged=[own_id for own_id in new if same[own_id]] + kept,
-            removed=removed,
-            skipped=reading.skipped,
-        )
-        gone = frozenset(removed)
-        return report, [*(row for row in old.values() if row.id not in gone and row.id not in new), *new.values()]
 
     async def _build(
         self, report: IngestReport, articles: list[Article], progress: Progress | None, embedder: Embedder

@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 from domain.errors import KnowledgeError
 from domain.ports import Embedder, Reranker
 from retrieval.config import RagConfig, load_rag_config
+from retrieval.contact import DeskContact
 from retrieval.search import PublicSearch
 from retrieval.shelf import AT_HAND, Shelf
 from retrieval.vectors import VectorStore
@@ -22,9 +23,12 @@ class PinnedVersions:
         embedder: Embedder,
         config: RagConfig,
         pointer: Callable[[], Pointer],
-        reranker: Reranker | None,
+        *,
+        reranker: Reranker | None = None,
+        contact: DeskContact | None = None,
     ) -> None:
-        """`pointer` gives what is kept now."""
+        """`pointer` gives what is kept now; `contact` answers beside every version."""
+        self._contact = contact
         self._reranker = reranker
         self._store, self._embedder, self._config, self._pointer = store, embedder, config, pointer
         self._shelves: WeakValueDictionary[str, Shelf] = WeakValueDictionary()
@@ -63,6 +67,6 @@ class PinnedVersions:
         ):
             what = f"{label} cannot be used beside {self._config.label}: another version of it, or another model"
             raise KnowledgeError(what, where=version, fix=f"start with FRONTDESK_RAG_CONFIG={label.partition('@')[0]}")
-        search = PublicSearch(config, self._embedder, self._reranker)
+        search = PublicSearch(config, self._embedder, self._reranker, self._contact)
         search.serve(await asyncio.to_thread(self.shelf, record))
         return search, config

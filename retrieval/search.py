@@ -13,6 +13,7 @@ from domain.turn import Passage, Reranked
 from retrieval.articles import Chunk
 from retrieval.confidence import Features, confidence
 from retrieval.config import Calibration, RagConfig
+from retrieval.contact import DeskContact
 from retrieval.glossary import translated
 from retrieval.language import detect_language
 from retrieval.lexical import Scores
@@ -43,8 +44,15 @@ class Ranking:
 class PublicSearch:
     """The `Searcher` of a customer's turn. It is handed a shelf of public chunks and nothing else."""
 
-    def __init__(self, config: RagConfig, embedder: Embedder, reranker: Reranker | None = None) -> None:
-        """`reranker` is asked only where the configuration says how."""
+    def __init__(
+        self,
+        config: RagConfig,
+        embedder: Embedder,
+        reranker: Reranker | None = None,
+        contact: DeskContact | None = None,
+    ) -> None:
+        """`reranker` is asked only where the configuration says how. `contact`: what the desk itself answers."""
+        self._contact = contact
         self._config = config
         self._embedder = embedder
         self._reranker = reranker
@@ -57,12 +65,13 @@ class PublicSearch:
 
     async def search(self, question: str, k: int = 5) -> Found:
         """The `k` best passages. Raises KnowledgeError: built for another configuration; StoreError: not there just now."""
-        return (await self.examine(question, k))[0]
+        found = (await self.examine(question, k))[0]
+        return self._contact.beside(question, found, k) if self._contact else found
 
     async def examine(
         self, question: str, k: int, without: Collection[str] = frozenset()
     ) -> tuple[Found, Features | None]:
-        """Search as if the articles `without` were not there, and tell what the confidence was computed from."""
+        """Search the articles, as if those `without` were not there, and tell what the confidence was computed from."""
         shelf = self._shelf
         if shelf is None:
             if self._why_not is not None:

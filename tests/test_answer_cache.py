@@ -1,6 +1,7 @@
 """Answers given again: to the same question, never to one with another number, date, negation, product or place."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from places import open_store
 from domain.ports import CachedAnswer, CacheKey
 from domain.turn import Pins
 from evals.near_misses import near_misses
-from graph.record import Question
+from graph.caching import with_cache
+from graph.record import Labels, Question
 from models.answer_cache import AnswerCache
 from models.same_question import exact_form, same_question
 
@@ -173,3 +175,26 @@ def test_what_was_added_swapped_or_spelt_otherwise_is_another_question(language,
 
 def test_two_spellings_have_one_exact_form():
     assert exact_form("  Where is  my ORDER?? ") == exact_form("where is my order") != exact_form("Where is my order 2")
+
+
+def test_a_changed_contact_bounds_answers_anew(tmp_path):
+    """What desk.yaml says of it is answered beside every version of the knowledge."""
+
+    store = open_store(tmp_path, FrozenClock())
+    cache = AnswerCache(store.answers(timedelta(hours=1)), WordEmbedder())
+
+    def keyed(deps, **changes):
+        profile = deps.profile.model_copy(update={"contact": deps.profile.contact.model_copy(update=changes)})
+        bounded = with_cache(
+            replace(deps, profile=profile), cache, Labels("lamps", "r1", "english@1", "dev"), lambda: "k1"
+        )
+        return bounded.cache_key("en", "answer@1", "m")
+
+    async def story():
+        seen = []
+        async with open_house(tmp_path / "house", adjust=lambda deps: seen.append(deps) or deps):
+            return keyed(seen[0]), keyed(seen[0]), keyed(seen[0], phone="+1 555 010 1111")
+
+    before, same, after = asyncio.run(story())
+    store.close()
+    assert before == same != after

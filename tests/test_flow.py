@@ -5,15 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import ScriptedChat, ShelfSearch
+from fakes import ScriptedChat, ShelfSearch, WordEmbedder
 from house import PROFILE, RETURNS, open_house
 
 from domain.errors import ModelDownError, NotFoundError, OverloadedError, ThreadBusyError, UsageError
-from domain.ports import ModelCard, TurnContext
+from domain.ports import Found, ModelCard, TurnContext
 from domain.turn import Call, Language, Line, Passage, Pins
 from graph.desk import CANCELLED, Done, Limits, Sources, StepDone, Token
 from graph.record import Question
+from guards import ScopeFilter
 from prompts import Replies
+from retrieval.contact import DeskContact
 
 ASKED = "How many days do I have to return a lamp?"
 
@@ -41,6 +43,28 @@ def test_a_question_travels_from_guard_to_judge(tmp_path: Path) -> None:
                 "turn", "guard_input", "route", "retrieve", "generate", "guard_output",
             ]  # fmt: skip
             assert house.tracer.spans[-1].name == "judge"
+
+    asyncio.run(turn())
+
+
+def test_the_whole_turn_tells_the_phone_number_and_where_it_stands(tmp_path: Path) -> None:
+    contact = DeskContact(PROFILE.contact, PROFILE.languages)
+
+    class Shelf(ShelfSearch):
+        async def search(self, question: str, k: int = 5) -> Found:
+            return contact.beside(question, await super().search(question, k), k)
+
+    async def turn() -> None:
+        scope = ScopeFilter(PROFILE, WordEmbedder(), answered=contact.answers)
+        async with open_house(
+            tmp_path, shelf=Shelf([RETURNS]), adjust=lambda deps: replace(deps, scope=scope)
+        ) as house:
+            reply = await house.desk.ask(Question("what's your phone number?"))
+            assert reply.outcome == "answer"
+            assert reply.answer == "You can call us at +1 555 010 9999. Our opening hours: Mon-Fri 9-17."
+            assert [(source.id, source.title) for source in reply.sources] == [
+                ("desk.yaml: contact", "Contact and opening hours")
+            ]
 
     asyncio.run(turn())
 

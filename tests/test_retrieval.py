@@ -14,7 +14,9 @@ import pytest
 from fakes import FrozenClock, WordEmbedder
 
 from domain.errors import KnowledgeError
+from domain.profile import Contact
 from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
+from retrieval.contact import DeskContact
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -393,3 +395,27 @@ def test_a_wrong_configuration_is_named_by_file_and_key(tmp_path, change, messag
         load_rag_config(str(path))
     with pytest.raises(KnowledgeError, match="one of english"):
         load_rag_config("nonsense")
+
+
+def test_a_changed_desk_answers_beside_the_same_knowledge(tmp_path):
+    articles = write(tmp_path / "articles", returns="Return a kettle within thirty days.")
+
+    async def asked(contact):
+        knowledge = await Knowledge.open(
+            tmp_path / "kb", configured(), WordEmbedder(), FrozenClock(), contact=DeskContact(contact, ["en"])
+        )
+        try:
+            version = knowledge.version or (await knowledge.ingest(articles)).version
+            pinned, _ = await knowledge.pinned.search(version, configured().label)
+            return version, [
+                (await search.search("what is your phone number")).passages[0].text
+                for search in (knowledge.public, pinned)
+            ]
+        finally:
+            await knowledge.close()
+
+    before, old = asyncio.run(asked(Contact(phone="+1 555 1")))
+    after, new = asyncio.run(asked(Contact(phone="+1 555 2")))
+    assert before == after
+    assert old == ["You can call us at +1 555 1."] * 2
+    assert new == ["You can call us at +1 555 2."] * 2
