@@ -9,7 +9,7 @@ that fails or takes too long ends in `refuse` too: an exception is never an answ
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from inspect import signature
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import structlog
 from langgraph.channels import UntrackedValue
@@ -36,6 +36,9 @@ from nodes.route import route
 
 Graph = CompiledStateGraph[Any, Pins, Any, Any]
 Node = Callable[..., Awaitable[Mapping[str, object]]]
+
+Way = Callable[..., Awaitable[str]]
+"""Says from a turn, and from its runtime where it asks for that, which step is next; its annotation names them all."""
 
 FIRST = "guard_input"
 KINDS: dict[str, SpanKind] = {
@@ -79,9 +82,20 @@ class _ServiceTurn(Turn, total=False):
     secrets: Annotated[dict[str, str], UntrackedValue(dict)]
 
 
-def build_service(deps: Deps, tracer: Tracer, saver: BaseCheckpointSaver[str], *, step_timeout: float) -> Graph:
-    """The graph that serves customers: it stops before the judge, which runs after the answer is out."""
-    graph = _wired(StateGraph(_ServiceTurn, Pins, input_schema=_ServiceInput), deps, tracer, step_timeout)
+def build_service(deps: Deps, tracer: Tracer, saver: BaseCheckpointSaver[str]) -> Graph:
+    """The graph that serves customers: it stops before the judge, which runs after the answer is out.
+
+    Its steps have no timers of their own: the Desk's, for the whole turn, would be over first.
+    """
+    graph = StateGraph(_ServiceTurn, Pins, input_schema=_ServiceInput)
+    after = _after()
+    for name, node in _steps().items():
+        step = _traced(name, partial(node, deps=deps), tracer)
+        if name in after:
+            graph.add_node(name, _going(name, step, after[name]), destinations=_places(after[name]))
+        else:
+            graph.add_node(name, step)
+    _joined(graph)
     compiled: Graph = graph.compile(checkpointer=saver, interrupt_before=["judge"], name="frontdesk")
     return compiled
 
@@ -95,7 +109,14 @@ def build_studio(deps: Deps, tracer: Tracer, about: About, *, step_timeout: floa
 
     Studio steps through the graph from checkpoints, so here the question is kept in them.
     """
-    graph = _wired(StateGraph(Turn, Pins, input_schema=TurnInput), deps, tracer, step_timeout, about)
+    graph = StateGraph(Turn, Pins, input_schema=TurnInput)
+    graph.set_node_defaults(timeout=TimeoutPolicy(run_timeout=step_timeout))
+    for name, node in _steps().items():
+        step = _traced(name, partial(node, deps=deps), tracer)
+        graph.add_node(name, _joining(name, step, tracer, about))
+    for name, way in _after().items():
+        graph.add_conditional_edges(name, way)
+    _joined(graph)
     compiled: Graph = graph.compile(name="frontdesk")
     return compiled
 
@@ -109,16 +130,8 @@ def build_judge(deps: Deps, tracer: Tracer) -> Graph:
     return graph.compile(name="judge")
 
 
-def _wired(
-    graph: "StateGraph[Any, Pins, Any, Any]",
-    deps: Deps,
-    tracer: Tracer,
-    step_timeout: float,
-    about: About | None = None,
-) -> Any:
-    """Steps and edges. `about`: nobody opens a turn around the steps, so each joins the trace of its own."""
-    graph.set_node_defaults(timeout=TimeoutPolicy(run_timeout=step_timeout), error_handler=_failed)
-    steps: dict[str, Node] = {
+def _steps() -> dict[str, Node]:
+    return {
         "guard_input": guard_input,
         "route": route,
         "retrieve": retrieve,
@@ -128,19 +141,26 @@ def _wired(
         "refuse": refuse,
         "handoff": handoff,
     }
-    for name, node in steps.items():
-        step = _traced(name, partial(node, deps=deps), tracer)
-        graph.add_node(name, _joining(name, step, tracer, about) if about else step)
-    graph.add_edge(START, "guard_input")
-    graph.add_conditional_edges("guard_input", _after_guard_input)
-    graph.add_conditional_edges("route", _after_route)
+
+
+def _after() -> dict[str, Way]:
+    """The steps behind which a turn goes one way or another."""
+    return {
+        "guard_input": _after_guard_input,
+        "route": _after_route,
+        "generate": _after_generate,
+        "guard_output": _after_guard_output,
+        "refuse": _after_refuse,
+    }
+
+
+def _joined(graph: StateGraph[Any, Pins, Any, Any]) -> None:
+    """The edges that a turn always takes, and where one goes whose step has failed."""
+    graph.set_node_defaults(error_handler=_failed)
+    graph.add_edge(START, FIRST)
     graph.add_edge("retrieve", "generate")
-    graph.add_conditional_edges("generate", _after_generate)
-    graph.add_conditional_edges("guard_output", _after_guard_output)
     graph.add_edge("judge", END)
-    graph.add_conditional_edges("refuse", _after_refuse)
     graph.add_edge("handoff", END)
-    return graph
 
 
 # Awaited, though they wait for nothing: LangGraph sends a plain function to a thread.
@@ -209,6 +229,26 @@ def _traced(name: str, node: Node, tracer: Tracer) -> Node:
 
     step.__name__ = name
     return step
+
+
+def _going(name: str, step: Node, way: Way) -> Callable[..., Awaitable[Command[str]]]:
+    """The step, which then says itself where its turn goes: to ask behind it LangGraph copies the whole state.
+
+    Studio asks behind it, so that a step whose update a developer has edited is gone on from.
+    """
+    wants_runtime = "runtime" in signature(way).parameters
+
+    async def going(turn: Turn, runtime: Runtime[Pins]) -> Command[str]:
+        update = await step(turn, runtime)
+        known = {**turn, **{field: plain(value) for field, value in update.items()}}
+        return Command(update=update, goto=await (way(known, runtime) if wants_runtime else way(known)))
+
+    going.__name__ = name
+    return going
+
+
+def _places(way: Way) -> tuple[str, ...]:
+    return get_args(signature(way).return_annotation)
 
 
 def _joining(name: str, step: Node, tracer: Tracer, about: About) -> Node:

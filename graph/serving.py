@@ -95,5 +95,5 @@ class Variants:
 
     def _served(self, deps: Deps, labels: Labels, knowledge: Callable[[], str]) -> Serving:
         deps = with_cache(deps, self._cache, labels, knowledge)
-        graph = build_service(deps, self._tracer, self._saver, step_timeout=self._settings.turn_timeout)
+        graph = build_service(deps, self._tracer, self._saver)
         return Serving(graph, build_judge(deps, self._tracer), labels, knowledge)
