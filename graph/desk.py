@@ -239,11 +239,12 @@ class Desk:
 
     async def _run(self, graph: Graph, record: TurnRecord, question: Question, pins: Pins) -> AsyncGenerator[Event]:
         """Run the graph; a turn that takes too long ends in a typed outcome."""
+        # Asked for words that steps tell, LangGraph keeps two more tasks a step: nobody waits for them but a live reader.
         stream = graph.astream(
             record.given(question),
             _config(record.thread_id),
             context=pins,
-            stream_mode=["updates", "custom"],
+            stream_mode=["updates", "custom"] if question.live else ["updates"],
             durability="exit",
         )
         parts = cast("AsyncGenerator[tuple[str, Any]]", stream)
