@@ -7,12 +7,18 @@ SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s)|\n")
 """A sentence is over when the blank behind it is there: "4." may go on "50", "mai." may go on "lan@shop.example"."""
 VOWELS = frozenset("aeiouy")
 SHORT = 3
+FIRST_MARK = "\u0300"
 
 
 def fold(text: str) -> str:
     """Lower case without diacritics: "Đổi trả" becomes "doi tra"."""
+    if text.isascii():
+        return text.lower()
     plain = unicodedata.normalize("NFKD", text.lower())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("đ", "d")
+    # No mark that combines comes before this one: most letters need not be looked up.
+    return "".join([letter for letter in plain if letter < FIRST_MARK or not unicodedata.combining(letter)]).replace(
+        "đ", "d"
+    )
 
 
 def stem(word: str) -> str:
