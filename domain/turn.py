@@ -1,8 +1,8 @@
 """The state of one turn, field by field in the order in which it becomes known.
 
-`Turn` is what LangGraph carries from node to node and what a checkpoint holds, so everything in it
-is masked text or a plain value. The only raw text is in `TurnInput` (`question`, `context`,
-`earlier`, `secrets`): `graph/build.py` keeps those channels out of checkpoints.
+`Turn` is what LangGraph carries from node to node, so everything in it is masked text or a plain
+value. The only raw text is in `TurnInput` (`question`, `context`, `earlier`, `secrets`). A checkpoint
+holds what the next turn of the thread needs: `graph/build.py` keeps all other channels out.
 """
 
 import operator

@@ -6,10 +6,10 @@ A blocked, out-of-scope or unanswerable turn goes to `refuse`, one for a person 
 that fails or takes too long ends in `refuse` too: an exception is never an answer.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from inspect import signature
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import structlog
 from langgraph.channels import UntrackedValue
@@ -19,11 +19,11 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Overwrite, TimeoutPolicy
-from typing_extensions import NotRequired
+from typing_extensions import TypedDict
 
 from domain.ports import Span, SpanKind, Tracer, TurnContext
-from domain.turn import Fact, Line, Pins, Turn, TurnInput
-from graph.record import RAW, revived
+from domain.turn import Pins, Turn, TurnInput
+from graph.record import APPENDED, RAW, revived
 from nodes.deps import Deps
 from nodes.generate import generate
 from nodes.guard_input import fresh_turn, guard_input
@@ -64,22 +64,32 @@ SHOWN = {
 """What a span says of a step's input. guard_input's is raw, so its span shows its masked output only."""
 
 
-class _ServiceInput(TurnInput):
-    """`TurnInput` whose raw texts no checkpoint keeps."""
-
-    question: Annotated[str, UntrackedValue(str)]
-    context: NotRequired[Annotated[list[Fact], UntrackedValue(list)]]
-    earlier: NotRequired[Annotated[list[Line], UntrackedValue(list)]]
-    secrets: NotRequired[Annotated[dict[str, str], UntrackedValue(dict)]]
+NEEDED_AGAIN = frozenset({"history", "dont_knows", "offered"})
+"""What the next turn of a thread needs of this one. Nothing else is kept in a checkpoint: it is raw, or stands in the receipt."""
 
 
-class _ServiceTurn(Turn, total=False):
-    """`Turn` whose raw texts no checkpoint keeps."""
+class _Gathered(UntrackedValue[list[Any]]):
+    """What the steps of a turn append to, kept by no checkpoint."""
 
-    question: Annotated[str, UntrackedValue(str)]
-    context: Annotated[list[Fact], UntrackedValue(list)]
-    earlier: Annotated[list[Line], UntrackedValue(list)]
-    secrets: Annotated[dict[str, str], UntrackedValue(dict)]
+    def update(self, values: Sequence[Any]) -> bool:
+        """Take what each step has written: more, or all of it anew."""
+        for value in values:
+            self.value = (
+                value.value if isinstance(value, Overwrite) else [*(self.value if self.is_available() else []), *value]
+            )
+        return bool(values)
+
+
+def _service_turn() -> Any:
+    """`Turn` of which a checkpoint keeps `NEEDED_AGAIN`."""
+    fields = get_type_hints(Turn, include_extras=True)
+    passing = {
+        name: Annotated[kind, _Gathered(list) if name in APPENDED else UntrackedValue(object)]
+        for name, kind in fields.items()
+        if name not in NEEDED_AGAIN
+    }
+    make: Any = TypedDict
+    return make("ServiceTurn", fields | passing, total=False)
 
 
 def build_service(deps: Deps, tracer: Tracer, saver: BaseCheckpointSaver[str]) -> Graph:
@@ -87,14 +97,15 @@ def build_service(deps: Deps, tracer: Tracer, saver: BaseCheckpointSaver[str]) -
 
     Its steps have no timers of their own: the Desk's, for the whole turn, would be over first.
     """
-    graph = StateGraph(_ServiceTurn, Pins, input_schema=_ServiceInput)
-    after = _after()
+    turn, after = _service_turn(), _after()
+    graph = StateGraph(turn, Pins, input_schema=TurnInput)
     for name, node in _steps().items():
         step = _traced(name, partial(node, deps=deps), tracer)
         if name in after:
-            graph.add_node(name, _going(name, step, after[name]), destinations=_places(after[name]))
+            going = _going(name, step, after[name])
+            graph.add_node(name, going, input_schema=turn, destinations=_places(after[name]))
         else:
-            graph.add_node(name, step)
+            graph.add_node(name, step, input_schema=turn)
     _joined(graph)
     compiled: Graph = graph.compile(checkpointer=saver, interrupt_before=["judge"], name="frontdesk")
     return compiled

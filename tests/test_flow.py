@@ -10,7 +10,7 @@ from house import PROFILE, RETURNS, open_house
 
 from domain.errors import ModelDownError, NotFoundError, OverloadedError, ThreadBusyError, UsageError
 from domain.ports import Found, ModelCard, TurnContext
-from domain.turn import Call, Language, Line, Passage, Pins
+from domain.turn import Call, Language, Line, Passage, Pins, Turn
 from graph.desk import CANCELLED, Done, Limits, Sources, StepDone, Token
 from graph.record import Question
 from guards import ScopeFilter
@@ -262,6 +262,19 @@ def test_a_follow_up_is_searched_with_what_it_follows(tmp_path: Path) -> None:
             assert [message.role for message in thread] == ["user", "assistant", "user", "assistant"]
 
     asyncio.run(turns())
+
+
+def test_a_thread_keeps_what_its_next_turn_needs_and_nothing_else(tmp_path: Path) -> None:
+    async def turn() -> None:
+        async with open_house(tmp_path) as house:
+            reply = await house.desk.ask(Question(ASKED))
+            kept = await house.saver.aget_tuple({"configurable": {"thread_id": reply.thread_id}})
+            assert kept is not None
+            values = kept.checkpoint["channel_values"]
+            assert [line.text for line in values["history"]] == [ASKED, reply.answer]
+            assert values.keys() & Turn.__annotations__.keys() == {"history", "dont_knows", "offered"}
+
+    asyncio.run(turn())
 
 
 def test_a_thread_belongs_to_its_user(tmp_path: Path) -> None:
