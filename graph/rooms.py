@@ -17,6 +17,7 @@ from guards import Guards, ScopeFilter
 from guards.heads import SHIPPED_THRESHOLD
 from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
+from models.diacritics import RestoringEmbedder
 from models.embedder import load_embedder
 from models.language import is_english
 from models.learned_router import LearnedRouter
@@ -79,7 +80,9 @@ async def open_rooms(
     """
     profile = read_profile(desk_folder)
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
-    embedder = load_embedder(config.embedder.name)
+    embedder: Embedder = load_embedder(config.embedder.name)
+    if "vi" in profile.languages:
+        embedder = RestoringEmbedder(embedder, lambda: (knowledge.version, lambda: _said(knowledge, profile)))
     contact = DeskContact(profile.contact, profile.languages, profile.name)
     knowledge = await Knowledge.open(
         state / "knowledge",
@@ -256,6 +259,11 @@ def _vocabulary(knowledge: Knowledge) -> Callable[[], Collection[str]]:
     """The words that the public articles write with a capital, read once for each state of the knowledge."""
     words = lru_cache(maxsize=1)(lambda _version: capitalised_words([*_topics(knowledge), *knowledge.texts("public")]))
     return lambda: words(knowledge.version)
+
+
+def _said(knowledge: Knowledge, profile: DeskProfile) -> list[str]:
+    """What the desk itself writes to customers, and expects of them."""
+    return [*knowledge.texts("public"), *profile.scope.in_]
 
 
 def _topics(knowledge: Knowledge) -> list[str]:
