@@ -1,6 +1,6 @@
 """What a room needs from another: protocols of one or two methods, and the values they exchange."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -195,7 +195,9 @@ class CachedAnswer:
 class Cache(Protocol):
     """Answers given once, to be given again to all users. Texts in it are masked and hold no personal data."""
 
-    async def find(self, question: str, key: CacheKey) -> CachedAnswer | None: ...
+    async def find(self, question: str, key: CacheKey, articles: Collection[str]) -> CachedAnswer | None:
+        """An answer that says what one of `articles` says, those that this question finds; None where there is none."""
+
     async def keep(self, question: str, key: CacheKey, answer: CachedAnswer) -> None: ...
 
 

@@ -1,5 +1,6 @@
-"""Vectors of passages kept in a folder between runs, so that measuring again does not embed again."""
+"""Vectors kept in a folder between runs, so that measuring again does not embed again."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,3 +41,61 @@ class KeptVectors:
             held = np.asarray(list(self._known.values()), dtype=np.float32)
             np.savez(self._path, keys=np.asarray(list(self._known)), vectors=held)
         return [self._known[key] for key in keys]
+
+
+class KeptQuestions:
+    """An `Embedder` that remembers questions: for figures that hold no time of embedding.
+
+    Each is written behind the others as soon as it is known, so that a run that was stopped is taken up again.
+    """
+
+    def __init__(self, inner: Embedder, folder: Path) -> None:
+        self._inner = inner
+        self._path = folder / f"{inner.name}.questions"
+        self._known = _records(self._path)
+
+    @property
+    def name(self) -> str:
+        """The name of the embedder behind it."""
+        return self._inner.name
+
+    async def query(self, text: str) -> Vector:
+        """The vector of a question, embedded at most once."""
+        key = hashlib.sha256(text.encode()).digest()
+        if key not in self._known:
+            vector = await self._inner.query(text)
+            self._known[key] = vector
+            await asyncio.to_thread(_append, self._path, key, vector)
+        return self._known[key]
+
+    async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
+        """The vectors of passages, embedded anew."""
+        return await self._inner.passages(texts, progress)
+
+
+def keeping(inner: Embedder, folder: Path | None) -> Embedder:
+    """The embedder, which remembers questions in the folder if there is one."""
+    return KeptQuestions(inner, folder) if folder else inner
+
+
+HEAD = 4
+"""Bytes that say how many numbers a vector has; then come keys of 32 bytes, each with its vector."""
+
+
+def _append(path: Path, key: bytes, vector: Vector) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = key + np.asarray(vector, dtype="<f4").tobytes()
+    with path.open("ab") as kept:
+        kept.write(whole if kept.tell() else len(vector).to_bytes(HEAD, "little") + whole)
+
+
+def _records(path: Path) -> dict[bytes, Vector]:
+    """What a file holds; a last record that was cut off is cut away, so that the next stands in its place."""
+    if not path.is_file():
+        return {}
+    held = path.read_bytes()
+    size = 32 + 4 * int.from_bytes(held[:HEAD], "little")
+    whole = [held[start : start + size] for start in range(HEAD, len(held) - size + 1, size)]
+    with path.open("r+b") as kept:
+        kept.truncate(HEAD + size * len(whole) if whole else 0)
+    return {one[:32]: np.frombuffer(one[32:], dtype="<f4").astype(float).tolist() for one in whole}

@@ -30,6 +30,7 @@ class Run:
     variants to measure on the same rows. `sample`: so many rows, drawn by `seed`; 0: all. `unfinished`: where
     rows are kept while the run goes on. `fresh`: begin anew instead.
     `calls`: model calls that are not paid for twice. `judge`: the model that rates answers, `auto` for the best.
+    `vectors`: where vectors of questions are kept between runs, for suites that measure no time of embedding.
     `hands`: what cases and rows are spread among; None: this process measures alone.
     """
 
@@ -49,6 +50,7 @@ class Run:
     fresh: bool = False
     judge: str = ""
     hands: Hands | None = None
+    vectors: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

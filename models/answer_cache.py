@@ -5,7 +5,7 @@ domain.ports.Cache over store/cache.py, which it knows by the protocol below onl
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Protocol
 
@@ -35,8 +35,8 @@ class AnswerCache:
         self._shelf, self._embedder = shelf, embedder
         self._least = LEAST_LIKENESS.get(embedder.name, LEAST_LIKENESS_ELSEWHERE)
 
-    async def find(self, question: str, key: CacheKey) -> CachedAnswer | None:
-        """The answer to this question, or to one that asks the same; None where there is none that is fresh."""
+    async def find(self, question: str, key: CacheKey, articles: Collection[str]) -> CachedAnswer | None:
+        """The fresh answer to this question, or to one that asks the same, if it leans on one of `articles`; else None."""
         vector = await self._embedder.query(question)
 
         def same(stored: str) -> bool:
@@ -44,6 +44,8 @@ class AnswerCache:
 
         find = partial(self._shelf.find, least=self._least, most=CANDIDATES, same=same)
         found = await asyncio.to_thread(find, key, exact_form(question), vector)
+        if found is not None and found.sources and not any(source.id in articles for source in found.sources):
+            return None
         if found is not None:
             await asyncio.to_thread(self._shelf.used, found)
         return found

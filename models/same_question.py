@@ -4,35 +4,40 @@ Vectors put "does it ship?" beside "does it not ship?". So words decide as well.
 know how to ...") is taken off; of what is left every word that carries meaning must have its counterpart in the other
 question, by itself, by its stem, or by a line of synonyms in same_question.yaml. Only light words ("automatically",
 "the whole") may be left over: a number, a date, a negation, a name, a product, an action never is. Words that changed
-places ("from A to B") are told apart too, and so are "what can I return" and "how can I return".
+places ("from A to B") are told apart too, and so are "what can I return" and "how can I return", "do I need a visa" and
+"can I get a visa", and by models/question_shape.py who does it to whom.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import Any
-
-import yaml
+from functools import lru_cache
 
 from domain.turn import Language
-from domain.words import fold, stem
+from domain.words import fold
+from models.question_shape import Shape, agree, first_person, roles
+from models.question_words import YES_OR_NO, Lexicon, lexicon_of
 
 SURPLUS = 3
 """Light words that may be left over on both sides together."""
+ORDERED = 3
+"""So many words of both stand in one order: "does the ticket include a bag". English may turn two about ("is my data
+encrypted", "do you encrypt my data"), Vietnamese none.
+"""
 LEAST_KIN = 5
 """Letters that two forms of one word ("bibliographic", "bibliographical") begin with alike."""
 KEPT = 4_096
 """Questions that are remembered taken apart: each is compared with up to twenty others, which come again."""
 ENDING = 4
 """Letters by which forms of one word may differ at the end."""
+YET = "qyet"
+"""The same of "chưa": whether something has happened, which is not whether it may."""
+THERE_IS = "there_is"
 WRAPPINGS = 2
 """How often wrappings are taken off: one may stand in another."""
 
 _WORD = re.compile(r"<\w+>|\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?")
-_PLAIN_WORD = re.compile(r"[^\W\d_]+")
 _NAME = re.compile(r"(?<=[\w,;'\")] )[^\W\d_a-zà-ỹ]\w*")
 _MARKED = re.compile(r"[^\x00-\x7f]")
 _APART = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
@@ -47,12 +52,13 @@ _STEMS = {"ca": "can", "wo": "will", "sha": "shall"}
 _ASKS = re.compile(r"\b(không|khong|chưa|chua|ko|hông|hong|phải không|phai khong)(?=(?:\s+(?:vậy|thế|ạ|a|shop|nhỉ|nhé|ha|vay|the|nhe|em|ad|bạn|ban|ơi|oi)){0,3}\s*(?:[?.!,;]|$))", re.IGNORECASE)  # fmt: skip
 _SEPARATORS = re.compile(r"[.,](?=\d{3}(?!\d))")
 _ORDERED = re.compile(
-    r"\bfrom\b.*\bto\b|\bto\b.*\bfrom\b|\btu\b.*\b(?:den|sang|ve)\b|\b(?:than|before|after|hon|truoc|sau)\b"
+    r"\bfrom\b.*\bto\b|\bto\b.*\bfrom\b|\btu\b.*\b(?:den|sang|ve|di|ra|vao|toi)\b|\b(?:than|before|after|hon|truoc|sau)\b"
 )
 """Where places may not be changed: "from A to B", "A before B"."""
-_TONES = {"\u0300": "α", "\u0301": "β", "\u0303": "γ", "\u0309": "δ", "\u0323": "ε"}
-"""What stands behind a word for its tone: letters, as a combining mark would end the word."""
-_MEASURED = frozenset({"how_much", "how_long"})
+_TO_DO = re.compile(r"\b(?:how|ways?|want|wish|need|have|like|able|possible|try|trying|going|allowed|need|order) to\b")
+"""Where "to" leads to nothing but a verb."""
+_TOLD = re.compile(r"\b(?:tell|show|help|assist|advise|guide|explain|give|let|teach|inform)(?: to)? (?:me|us)\b")
+_MEASURED = frozenset({"how_much", "how_long", "how_far", "how_many", "deadline"})
 """Where these are asked, "what does it cost" and "how much is it" are one."""
 
 
@@ -60,54 +66,63 @@ _MEASURED = frozenset({"how_much", "how_long"})
 class Meaning:
     """The words of a question that carry its meaning, in order. `names`: those written as names.
 
-    `thing`: it asks for a thing ("what", "which").
+    `thing`: it asks for a thing ("what", "which"). `empty`: it names nothing that is asked about.
     """
 
     words: tuple[str, ...]
     names: frozenset[str]
     ordered: bool
     thing: bool
+    empty: bool
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
-class _Lexicon:
-    """The lists as they are compared: with diacritics, or by letters alone."""
+class Compared:
+    """How two questions differ. `over`: words that carry meaning and have no counterpart, `light` others.
 
-    spell: Callable[[str], str]
-    frames: re.Pattern[str]
-    what: re.Pattern[str]
-    soft: frozenset[str]
-    light: frozenset[str]
-    same: dict[str, str]
-    kin: dict[str, str]
-    phrases: re.Pattern[str]
-    contexts: Sequence[tuple[frozenset[str], frozenset[str]]]
+    `fits`: nothing else tells them apart: who does it, what it asks for, the order of the words.
+    """
 
-    def key(self, word: str) -> str:
-        """What stands for a word: its line of synonyms, else its stem."""
-        cut = stem(word) if word.isascii() else word
-        return self.kin.get(cut, cut)
+    left: int
+    right: int
+    light: int
+    common: int
+    fits: bool
 
-    def beside(self, words: tuple[str, ...]) -> tuple[str, ...]:
-        """The same words, those that mean another thing beside one of them under its name."""
-        for context, same in self.contexts:
-            if context & set(words):
-                words = tuple(min(same) if word in same else word for word in words)
-        return words
+    @property
+    def over(self) -> int:
+        """On both sides together."""
+        return self.left + self.right
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """As numbers to learn from."""
+        return (self.left, self.right, min(self.left, self.right), self.light, self.common, int(self.fits))
 
 
 def same_question(stored: str, asked: str, language: Language) -> bool:
     """Whether the words allow that both ask the same. Knows English and Vietnamese, with and without diacritics."""
+    found = compared(stored, asked, language)
+    return found.fits and not found.over and found.light <= SURPLUS
+
+
+def compared(stored: str, asked: str, language: Language) -> Compared:
+    """Hold the words of two questions against each other."""
     # Where one of them is typed without diacritics, "chảo" and "cháo" cannot be told apart: then by letters alone.
     marked = language == "vi" and bool(_MARKED.search(stored)) and bool(_MARKED.search(asked))
     one, two = meaning(stored, language, marked=marked), meaning(asked, language, marked=marked)
-    if not one.words or not two.words or one.thing != two.thing:
-        return False
+    names, light = one.names | two.names, lexicon_of(language, marked=marked).light
     over = _left_over(one.words, two.words)
-    names, light = one.names | two.names, _lexicon(language, marked=marked).light
-    if len(over) > SURPLUS or any(word in names or word not in light for word in over):
-        return False
-    return not (one.ordered or two.ordered) or _in_order(one.words, two.words)
+    hard = [word for word in over if word in names or word not in light]
+    left = sum(word in one.words for word in hard)
+    both = frozenset(one.words) & frozenset(two.words)
+    fits = not (one.empty or two.empty) and one.thing == two.thing and agree(one.shape, two.shape, both)
+    if fits:
+        first, second = _fixed(one, two, language, marked=marked)
+        free = language == "en" and len(first) < ORDERED and not (one.ordered or two.ordered)
+        fits = free or first == second
+    return Compared(left, len(hard) - left, len(over) - len(hard), len(both), fits)
 
 
 def exact_form(question: str) -> str:
@@ -119,31 +134,55 @@ def exact_form(question: str) -> str:
 @lru_cache(maxsize=KEPT)
 def meaning(question: str, language: Language, *, marked: bool = False) -> Meaning:
     """Take a question apart; `marked` compares Vietnamese with its diacritics, else by letters alone."""
-    lexicon = _lexicon(language, marked=marked)
+    lexicon = lexicon_of(language, marked=marked)
     question = question.translate(_QUOTES)
     names = frozenset(lexicon.key(lexicon.spell(name)) for name in _NAME.findall(question))
     text = _IS.sub(r"\1 is", _NEGATED.sub(_negation, _SEPARATORS.sub("", question)))
-    text = _ASKS.sub(" ", text)
-    tokens = [found.group() for found in _WORD.finditer(_APART.sub(" ", text))]
-    plain = " ".join(_OWNERS.sub("", lexicon.spell(token)) for token in tokens)
-    ordered = bool(_ORDERED.search(fold(" ".join(tokens))))
+    text = _ASKS.sub(lambda asked: f" {YET if fold(asked.group()) == 'chua' else YES_OR_NO} ", text)
+    plain = _spelt_out(_APART.sub(" ", text), lexicon)
+    first = first_person(_TOLD.sub(" ", plain))
+    subjects = frozenset(who for who, pattern in lexicon.subjects if pattern.search(plain))
     for _ in range(WRAPPINGS):
         plain = " ".join(lexicon.frames.sub(" ", plain).split()) or plain
+    for name, pattern in lexicon.asks:
+        plain = pattern.sub(f" {name} ", plain)
     merged = lexicon.phrases.sub(lambda found: lexicon.same[found.group()], plain)
-    words = lexicon.beside(tuple(lexicon.key(word) for word in merged.split() if word not in lexicon.soft))
-    return Meaning(words, names, ordered, bool(lexicon.what.search(merged)) and not _MEASURED & set(words))
+    read = [word if word in lexicon.soft else lexicon.key(word) for word in merged.split() if word != YES_OR_NO]
+    words = lexicon.beside(tuple(word for word in read if word not in lexicon.soft))
+    measured = not _MEASURED.isdisjoint(words)
+    if measured:
+        # "Is there a fee" asks how much it is.
+        words = tuple(word for word in words if word != THERE_IS)
+    figures = sum(word[0].isdigit() for word in words)
+    return Meaning(
+        words,
+        names,
+        figures > 1 or not lexicon.people.isdisjoint(words) or bool(_ORDERED.search(_TO_DO.sub(" ", fold(plain)))),
+        not measured and bool(lexicon.what.search(merged)),
+        lexicon.bare.issuperset(words),
+        Shape(
+            first,
+            tuple(roles(read, lexicon.before, lexicon.articles, lexicon.soft).items()),
+            tuple(roles(read, lexicon.whose, frozenset(), lexicon.soft).items()),
+            frozenset(who for who, pattern in lexicon.stands if pattern.search(plain)),
+            subjects,
+        ),
+    )
+
+
+def _spelt_out(text: str, lexicon: Lexicon) -> str:
+    """The words of a question as the lists know them; of those in capitals, "US" is no "us"."""
+    loud, words = text.isupper(), []
+    for found in _WORD.finditer(text):
+        word, plain = found.group(), _OWNERS.sub("", lexicon.spell(found.group()))
+        named = word.isupper() and len(word) > 1 and not loud and plain in lexicon.soft
+        words.append(f"{plain}_" if named else plain)
+    return " ".join(words)
 
 
 def _negation(found: re.Match[str]) -> str:
     irregular, regular, can, bare = found.groups()
     return f"{_STEMS[irregular.lower()] if irregular else regular or can or bare} not"
-
-
-def spelt(word: str) -> str:
-    """A Vietnamese word with its tone behind it, so that "hủy" and "huỷ" are one; lower case."""
-    parts = unicodedata.normalize("NFD", word.lower())
-    tones = "".join(_TONES[mark] for mark in parts if mark in _TONES)
-    return unicodedata.normalize("NFC", "".join(mark for mark in parts if mark not in _TONES)) + tones
 
 
 def _left_over(one: Iterable[str], two: Iterable[str]) -> list[str]:
@@ -172,70 +211,14 @@ def _kin(one: str, two: str) -> bool:
     )
 
 
-def _in_order(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
-    """Whether the words that both have stand in the same order."""
-    left = [word for word in one if word in two]
-    right = [word for word in two if word in one]
-    return left == right
+def _fixed(one: Meaning, two: Meaning, language: Language, *, marked: bool) -> tuple[list[str], list[str]]:
+    """The words that both have, in their order in each, without those that may stand anywhere.
 
-
-@cache
-def _lexicon(language: Language, *, marked: bool) -> _Lexicon:
-    """Read once, at the first question. Numbers in words become figures."""
-    data = yaml.safe_load(Path(__file__).with_name("same_question.yaml").read_text(encoding="utf-8"))
-    known = _Spelling(frozenset(data["ambiguous"].split()), marked=marked)
-    same: dict[str, str] = {}
-    for line in data["same"][language]:
-        _name(same, known, line, line[0])
-    for figure, words in data["numbers"][language].items():
-        _name(same, known, words, figure)
-    for unit in data["units"][language]:
-        _name(same, known, [unit], unit)
-    names = set(same.values())
-    kin = {stem(phrase): stem(name) for phrase, name in reversed(same.items()) if phrase.isalpha()}
-
-    def keys(words: Iterable[str]) -> frozenset[str]:
-        forms = [form for word in words for form in known.forms(word)]
-        named = [same.get(form, form) for form in forms]
-        return frozenset(kin.get(stem(word), stem(word)) for word in named)
-
-    return _Lexicon(
-        known.spell,
-        _pattern([form for frame in data["frames"][language] for form in known.forms(frame)]),
-        _pattern(known.forms(data["what"][language])),
-        frozenset(form for word in data["soft"][language].split() for form in known.forms(word)) - names,
-        keys(data["light"][language].split()),
-        same,
-        kin,
-        _pattern(map(re.escape, sorted(same, key=lambda phrase: (-len(phrase.split()), -len(phrase))))),
-        [(keys(one["where"]), keys(one["same"])) for one in data["beside"][language]],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Spelling:
-    """How words of the lists are written where they are compared."""
-
-    ambiguous: frozenset[str]
-    marked: bool
-
-    def spell(self, word: str) -> str:
-        """A word of a question."""
-        return spelt(word) if self.marked else fold(word)
-
-    def forms(self, text: str) -> list[str]:
-        """A word, phrase or pattern of the lists: as it is spelt, and as it is typed without diacritics where that is clear."""
-        bare = _PLAIN_WORD.sub(lambda found: fold(found.group()), text)
-        forms = [_PLAIN_WORD.sub(lambda found: spelt(found.group()), text)] if self.marked else []
-        return forms if text.isalpha() and not text.isascii() and bare in self.ambiguous else [*forms, bare]
-
-
-def _name(same: dict[str, str], known: _Spelling, phrases: Iterable[Any], name: str) -> None:
-    joined = fold(name).replace(" ", "_")
-    for phrase in phrases:
-        for form in known.forms(phrase):
-            same.setdefault(form, joined)
-
-
-def _pattern(alternatives: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join(alternatives)})\b")
+    Those are what asks ("when", "how much") and where it is ("in Google Docs").
+    """
+    lexicon = lexicon_of(language, marked=marked)
+    placed = {word for word, role in (*one.shape.roles, *two.shape.roles) if role in ("place", "surface")}
+    both = {*one.words} & {*two.words} - lexicon.floating - placed
+    return [word for word in dict.fromkeys(one.words) if word in both], [
+        word for word in dict.fromkeys(two.words) if word in both
+    ]

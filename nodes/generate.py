@@ -88,7 +88,8 @@ async def _by_model(turn: Turn, pins: Pins, card: ModelCard, deps: Deps, *, say:
     passages = near_the_best(turn["passages"])
     prompt = deps.prompts.get(pins.prompt or "answer")
     key = _cache_key(turn, pins, card, prompt.label, deps)
-    if key and deps.cache and (known := await deps.cache.find(turn["standalone"], key)):
+    articles = {passage.article for passage in passages}
+    if key and deps.cache and (known := await deps.cache.find(turn["standalone"], key, articles)):
         again: GenerateUpdate = {"draft": known.text, "sources": known.sources, "mode": "cache", "model": known.model}
         return again | {"prompt": prompt.label}
     limit = READ_BY_A_WEAK_MODEL if card.weak else READ

@@ -18,7 +18,7 @@ from domain.errors import KnowledgeError, UsageError
 from domain.settings import read_settings
 from evals.bench_kb import Asked, opened_bench, plain_embedding, read_article_rows, titled
 from evals.calibration import Seen, fit, left_out, said, seen
-from evals.kept_vectors import KeptVectors
+from evals.kept_vectors import KeptQuestions, KeptVectors
 from evals.ranking import PlainBm25, Ranked, differences, figures, values
 from evals.report import page
 from evals.run import Run
@@ -223,6 +223,27 @@ def test_kept_vectors_are_embedded_once_and_questions_always(tmp_path):
     assert first[0] == first[2] == pytest.approx(second[2])
     assert second[0] == pytest.approx(first[1])
     assert question == asyncio.run(WordEmbedder().query("a pan"))
+
+
+def test_questions_are_kept_between_runs_even_where_the_last_was_cut_off(tmp_path):
+    asked = []
+
+    class Counting(WordEmbedder):
+        async def query(self, text):
+            asked.append(text)
+            return await super().query(text)
+
+    def ask(*texts):
+        kept = KeptQuestions(Counting(), tmp_path)
+        return [asyncio.run(kept.query(text)) for text in texts]
+
+    first = ask("a pan", "a kettle", "a pan")
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-3])
+    again = ask("a kettle", "a pan", "a lamp")
+    assert asked == ["a pan", "a kettle", "a kettle", "a lamp"]
+    assert again[:2] == [pytest.approx(first[1]), pytest.approx(first[0])]
+    assert ask("a lamp")[0] == pytest.approx(again[2])
 
 
 def test_a_fit_tells_apart_what_can_be_told_apart():

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from domain.errors import UsageError
 from domain.turn import Language
+from evals.kept_vectors import keeping
 from evals.near_misses import near_misses
 from evals.run import Figure, Miss, Result, Run, share
 from graph.profiles import find_desk, read_profile
@@ -136,7 +137,7 @@ class _Gate:
     def __init__(self, run: Run) -> None:
         languages = read_profile(find_desk(run.settings.desk)).languages
         config = load_rag_config(run.settings.rag_config or default_rag_config(languages))
-        self._embedder = load_embedder(config.embedder.name)
+        self._embedder = keeping(load_embedder(config.embedder.name), run.vectors)
         self._least = LEAST_LIKENESS.get(self._embedder.name, LEAST_LIKENESS_ELSEWHERE)
 
     async def opens(self, stored: str, asked: str, language: Language | None) -> bool:

@@ -17,7 +17,9 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from domain.errors import UsageError
+from domain.ports import Embedder
 from domain.turn import Language, Tier
+from evals.kept_vectors import keeping
 from evals.ordinal import held_back_tiers
 from evals.routing import Array, Curve, curve, held_back
 from evals.run import Figure, Miss, Result, Run, share
@@ -25,7 +27,6 @@ from evals.stats import percentile
 from graph.profiles import find_desk
 from models import ComplexityRouter, detect_language, load_catalog, load_embedder
 from models.catalog import OPENAI, TIERS
-from models.embedder import LocalEmbedder
 from models.learned_router import LearnedRouter, marks, read_fit
 
 NAME = "router"
@@ -99,7 +100,7 @@ def _language(row: Row) -> Language:
 
 async def _against_labels(rows: list[Row], run: Run, about: dict[str, object], *, secret: bool) -> Result:
     rules, said, times = ComplexityRouter(), list[Tier](), list[float]()
-    embedder = load_embedder(EMBEDDER)
+    embedder = keeping(load_embedder(EMBEDDER), run.vectors)
     router = LearnedRouter(embedder)
     await router.judge(rows[0].text, language=_language(rows[0]))  # reads the lexicon and the head
     for done, row in enumerate(rows, start=1):
@@ -184,7 +185,7 @@ def _beside(rows: Sequence[Row], said: Sequence[Tier], name: str) -> list[Figure
     return [share(f"{name}_accuracy", right), *(replace(one, name=f"{name}_{one.name}") for one in _pairs(rows, said))]
 
 
-async def _unseen(rows: Sequence[Row], embedder: LocalEmbedder) -> list[Tier]:
+async def _unseen(rows: Sequence[Row], embedder: Embedder) -> list[Tier]:
     """What heads say that were fitted as the one that ships, to the other pairs."""
     vectors = np.asarray([await embedder.query(row.text) for row in rows], dtype=np.float64)
     found = np.asarray([marks(row.text, _language(row)) for row in rows], dtype=np.float64)
@@ -195,7 +196,7 @@ async def _unseen(rows: Sequence[Row], embedder: LocalEmbedder) -> list[Tier]:
 
 
 async def _features(rows: Sequence[Row], run: Run, name: str) -> Array:
-    embedder = load_embedder(name)
+    embedder = keeping(load_embedder(name), run.vectors)
     vectors = []
     for done, row in enumerate(rows, start=1):
         vectors.append(await embedder.query(row.text))
