@@ -73,6 +73,8 @@ class Receipt:
     """False where a caller's trace says that it is not recorded: then the turn's is not either."""
     reranked: Reranked = ""
     """Whether the passages were put in a reranker's order; `late` and `failed`: they kept the search's own."""
+    searched: str = ""
+    """What of the question found the passages; empty where nothing was searched for."""
 
     @property
     def tokens(self) -> int:

@@ -237,7 +237,8 @@ class Turn(TypedDict, total=False):
     scope: Scope
     tier: Tier
     why: list[str]
-    # retrieve
+    # retrieve; what of the question the passages were found by
+    searched: str
     passages: list[Passage]
     confidence: float
     reranked: Reranked

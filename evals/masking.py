@@ -7,14 +7,14 @@ once more with an introduction in front of each, which holds a name, an address,
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import cycle
 from pathlib import Path
 
 from evals.asking import opened
-from evals.cases import FILES, Case, read_cases
+from evals.cases import FILES, read_cases
 from evals.paired import difference_interval, pair
 from evals.run import Figure, Result, Run
 from evals.suites.desk import Taken, take
+from evals.surroundings import surrounded
 from graph.profiles import find_desk
 from guards import Guards, InputCheck
 from guards.normalise import clean
@@ -23,12 +23,12 @@ NAME = "masking"
 WITHHELD = "guard_failed"
 INTRODUCTIONS = {
     "en": (
-        "My name is Samantha Rhiner, s.rhiner@example.com, call me at +49 170 5550142.",
-        "This is Daniel Okafor, 12 Maple Street, Springfield, phone 555-013-7788.",
+        "My name is Samantha Rhiner, s.rhiner@example.com, call me at +49 170 5550142. {}",
+        "This is Daniel Okafor, 12 Maple Street, Springfield, phone 555-013-7788. {}",
     ),
     "vi": (
-        "Tôi tên là Nguyễn Văn An, số điện thoại 0901234567, email an.nguyen@example.com.",
-        "Tên tôi là Trần Thị Hoa, địa chỉ số 12 đường Lê Lợi, quận 1, TP HCM.",
+        "Tôi tên là Nguyễn Văn An, số điện thoại 0901234567, email an.nguyen@example.com. {}",
+        "Tên tôi là Trần Thị Hoa, địa chỉ số 12 đường Lê Lợi, quận 1, TP HCM. {}",
     ),
 }
 
@@ -52,7 +52,9 @@ async def measure_masking(run: Run, desk: str) -> Result:
     cases, _ = read_cases([path for name in FILES["dev"] if (path := find_desk(desk) / "cases" / name).is_file()])
     with tempfile.TemporaryDirectory() as name:
         told = Path(name) / "introduced.jsonl"
-        told.write_text("\n".join(each.model_dump_json() for each in introduced(cases)), encoding="utf-8")
+        told.write_text(
+            "\n".join(each.model_dump_json() for each in surrounded(cases, INTRODUCTIONS)), encoding="utf-8"
+        )
         settings = run.settings.model_copy(update={"desk": desk, "home": Path(name), "ner": "on"})
         asked = [replace(run, settings=settings, split="all"), replace(run, settings=settings, data=told)]
         masked = await _taken(asked, None)
@@ -63,19 +65,6 @@ async def measure_masking(run: Run, desk: str) -> Result:
         for figure in held(prefix, one, other)
     ]
     return Result(NAME, {"desk": desk, "by": "quotation"}, found)
-
-
-def introduced(cases: Sequence[Case]) -> list[Case]:
-    """Each case behind an introduction in its own language."""
-    from models.language import LANGUAGES, detect_language  # noqa: PLC0415  # its tables take a moment
-
-    turns = {language: cycle(texts) for language, texts in INTRODUCTIONS.items()}
-    return [
-        case.model_copy(
-            update={"question": f"{next(turns[detect_language(case.question, LANGUAGES)])} {case.question}"}
-        )
-        for case in cases
-    ]
 
 
 def held(prefix: str, bare: Taken, masked: Taken) -> list[Figure]:

@@ -188,6 +188,7 @@ class TurnRecord:
             prompt=turn.get("prompt", ""),
             confidence=turn.get("confidence", 0.0),
             reranked=turn.get("reranked", ""),
+            searched=turn.get("searched", ""),
             passages=turn.get("passages", []),
             sources=turn.get("sources", []),
             verdicts=turn.get("verdicts", []),

@@ -205,7 +205,10 @@ def _shown(receipt: Receipt, step: str) -> tuple[Mapping[str, object], Mapping[s
             )
         case "retrieve":
             found = [_passage(one) for one in receipt.passages]
-            given, said = {"standalone": searched}, {"confidence": receipt.confidence, "passages": found}
+            given, said = (
+                {"standalone": searched},
+                {"searched": receipt.searched, "confidence": receipt.confidence, "passages": found},
+            )
         case "generate":
             draft = receipt.draft or (receipt.answer if receipt.outcome == "answer" else "")
             given, said = {"standalone": searched, "tier": receipt.tier}, {"draft": draft, "mode": receipt.mode}

@@ -1,4 +1,4 @@
-"""The sentences of a text that ask for something: what scope is judged by beside the whole.
+"""The sentences of a text that ask for something: what scope is judged by, and articles are looked for, beside the whole.
 
 A greeting, thanks, an order number, a complaint or a story ("my dog chewed it") asks for nothing, and turns no
 customer away; a question, an order to somebody or to the reader does.
@@ -18,8 +18,10 @@ TELLING = re.compile(
     r"^\W*(?:(?:and|but|so|also|because|since|unfortunately|actually|well|ok|okay|oh|then|now|however|plus)\W+)*"
     r"(?:i|i'm|i've|i'd|i'll|im|ive|my|we|we've|we're|our|it|it's|its|they|he|she|his|her|their|there|this|that|these|the|"
     r"a|an|thanks|thank|thx|hi|hello|hey|dear|good|sorry|regards|yes|no|not|nothing|just|"
+    r"yesterday|today|tonight|last|since|(?:when|after|before|while) (?:i|we|my|our)|everyone|everybody|someone|somebody|"
     r"toi|minh|em|anh|chi|chung toi|chung minh|cua toi|hom qua|hom nay|hom truoc|da|vang|cam on|xin chao|chao|alo|"
-    r"don hang|san pham|hang|cai|con|nha|vo|chong)\b"
+    r"don hang|san pham|hang|cai|con|nha|vo|chong|gia dinh|me|ong|moi nguoi|"
+    r"(?:hom|sang|trua|chieu|tuan|thang|nam|ngay|vua)(?= \w))\b"
 )
 ASKING = re.compile(
     r"\?|？|\b(?:please|pls|can you|could you|would you|will you|i want you to|you (?:are|will|must|should|can|have)|"
@@ -45,6 +47,19 @@ def pieces(text: str) -> list[str]:
     asking = [sentence for sentence in sentences if asks(sentence)]
     half = MOST // 2
     return asking if len(asking) <= MOST else asking[:half] + asking[-half:]
+
+
+def question_in(text: str) -> str:
+    """What a text of several sentences asks in the end, without the story before it; empty where that is all of it.
+
+    From its first question mark on, else its last sentence; with the one before where it says "it", "that", "nó".
+    """
+    sentences = [sentence.strip() for sentence in SENTENCE.split(text) if sentence.strip()]
+    marked = (at for at, sentence in enumerate(sentences) if "?" in sentence or "？" in sentence)
+    first = next(marked, len(sentences) - 1)
+    if first > 0 and LEANING.search(sentences[first]):
+        first -= 1
+    return " ".join(sentences[first:]) if first > 0 else ""
 
 
 def asks(sentence: str) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,11 @@ import yaml
 from models.words import bare, fold, plain
 
 LONGEST = 160
-"""Longer messages are no small talk, whatever their words."""
+"""Longer messages, and segments of one, are no small talk, whatever their words."""
+NAME = 4
+"""Words behind the end of a letter that may be a name."""
+_SEGMENT = re.compile(r"(?:(?![.!?…]+(?:\s|$)|[,;:–—](?:\s|$)|\s-\s)[^\n])+(?:[.!?…,;:–—]+)?")
+_PLACEHOLDER = re.compile(r"<[a-z_]+_\d+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class _Lexicon:
 
     kinds: tuple[str, ...]
     phrases: tuple[tuple[str, re.Pattern[str]], ...]
+    closings: re.Pattern[str]
+    introducing: frozenset[str]
     vague_exact: frozenset[str]
     vague_folded: frozenset[str]
     person: re.Pattern[str]
@@ -32,9 +38,53 @@ def small_talk(question: str) -> str | None:
 
     One of robot, how_are_you, bye, thanks, compliment, greeting, acknowledgement.
     """
-    words = bare(fold(question))
+    found = _pleasantries(question)
+    return next((kind for kind in _lexicon().kinds if kind in found), None)
+
+
+def matter(question: str) -> str:
+    """The message without greetings, introductions, thanks and the like at its ends; whole where it says nothing else."""
+    segments = _segments(question)
+    said = [(start, end) for start, end, words in segments if not _says(words) - {"robot"}]
+    if not said or len(said) == len(segments):
+        return question
+    return question[said[0][0] : said[-1][1]].strip(" ,;:–—-\n")
+
+
+def _segments(question: str) -> list[tuple[int, int, str]]:
+    """Sentences and what commas part: start, end, words; a letter's end and the name below it count as one."""
+    found = [(match.start(), match.end(), bare(fold(match[0]))) for match in _SEGMENT.finditer(question)]
+    segments = [segment for segment in found if segment[2]]
+    for at, (start, _, words) in enumerate(segments):
+        rest = segments[at:]
+        if _lexicon().closings.fullmatch(words) and sum(len(told.split()) for *_, told in rest[1:]) <= NAME:
+            return [*segments[:at], (start, rest[-1][1], words)]
+    return segments
+
+
+def _pleasantries(question: str) -> frozenset[str]:
+    """The kinds of a message that says nothing else, as a whole or segment by segment; nothing where it says more."""
+    if whole := _says(bare(fold(question))):
+        return whole
+    each = [_says(words) for *_, words in _segments(question)]
+    return frozenset().union(*each) if each and all(each) else frozenset()
+
+
+def _says(words: str) -> frozenset[str]:
+    """The kinds of what is said beside a matter: small talk, "" for courtesies and introductions; nothing: a matter."""
+    if found := _said(words):
+        return found
+    lexicon = _lexicon()
+    unknown = {*words.split()} - lexicon.introducing
+    introduced = bool(unknown) and all(_PLACEHOLDER.fullmatch(word) for word in unknown)
+    return frozenset({""}) if introduced or lexicon.closings.fullmatch(words) else frozenset()
+
+
+@lru_cache(maxsize=64)  # a turn asks three times after the same segments, which are masked
+def _said(words: str) -> frozenset[str]:
+    """The kinds of phrases that cover all these words, "" for those of no kind; nothing where some word is left over."""
     if not words or len(words) > LONGEST:
-        return None
+        return frozenset()
     lexicon = _lexicon()
     # Which kinds can have been said when the message is read up to a position.
     reached: dict[int, frozenset[str]] = {0: frozenset()}
@@ -45,15 +95,14 @@ def small_talk(question: str) -> str | None:
             match = pattern.match(words, position)
             if match:
                 end = match.end() + 1
-                reached[end] = reached.get(end, frozenset()) | reached[position] | ({kind} if kind else set())
-    found = reached.get(len(words) + 1, frozenset())
-    return next((kind for kind in lexicon.kinds if kind in found), None)
+                reached[end] = reached.get(end, frozenset()) | reached[position] | {kind}
+    return reached.get(len(words) + 1, frozenset())
 
 
 def is_vague(question: str) -> bool:
     """Whether the message names nothing that an answer could be about ("it doesn't work", "giúp mình với")."""
     lexicon = _lexicon()
-    return all(_says_nothing(word, lexicon) for word in bare(plain(question)).split())
+    return bool(_pleasantries(question)) or all(_says_nothing(word, lexicon) for word in bare(plain(question)).split())
 
 
 def wants_person(question: str) -> bool:
@@ -79,12 +128,14 @@ def _lexicon() -> _Lexicon:
     data = yaml.safe_load(Path(__file__).with_name("smalltalk.yaml").read_text(encoding="utf-8"))
     kinds = data["small_talk"]
     phrases = [(kind, pattern) for kind, patterns in kinds.items() for pattern in patterns]
-    phrases += [("", pattern) for pattern in data["fillers"]]
+    phrases += [("", pattern) for pattern in [*data["courtesies"], *data["fillers"]]]
     fillers = "|".join([*data["fillers"], "thanks", "thank you", "cam on"])
     vague = {word for text in data["vague_words"].values() for word in text.split()}
     return _Lexicon(
         kinds=tuple(kinds),
         phrases=tuple((kind, re.compile(f"(?:{pattern})(?= |$)")) for kind, pattern in phrases),
+        closings=re.compile("|".join(data["closings"])),
+        introducing=frozenset(data["introducing"].split()),
         vague_exact=frozenset(vague),
         vague_folded=frozenset(fold(word) for word in vague),
         person=_anywhere(data["wants_person"]["patterns"]),

@@ -93,7 +93,7 @@ async def _by_model(turn: Turn, pins: Pins, card: ModelCard, deps: Deps, *, say:
         again: GenerateUpdate = {"draft": known.text, "sources": known.sources, "mode": "cache", "model": known.model}
         return again | {"prompt": prompt.label}
     limit = READ_BY_A_WEAK_MODEL if card.weak else READ
-    read = await cut(turn["standalone"], passages, limit, embedder=deps.embedder)
+    read = await cut(turn["searched"], passages, limit, embedder=deps.embedder)
     messages, calls = prompt.render(**_variables(turn, read, deps)), list[Call]()
     written = await _write(turn, read, card, deps, messages, label=prompt.label, say=say)
     for cheaper in _cheaper(card, deps):

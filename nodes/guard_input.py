@@ -48,6 +48,7 @@ class GuardInputUpdate(TypedDict):
     scope: Scope
     tier: Tier
     why: list[str]
+    searched: str
     passages: list[Passage]
     confidence: float
     reranked: Reranked
@@ -99,6 +100,7 @@ def fresh_turn() -> GuardInputUpdate:
         "scope": "in",
         "tier": "simple",
         "why": [],
+        "searched": "",
         "passages": [],
         "confidence": 0.0,
         "reranked": "",

@@ -12,7 +12,7 @@ NEAR_THE_BEST = 0.4
 
 async def quotation(turn: Turn, deps: Deps) -> tuple[str, list[Source]]:
     """The best sentences on the question, and where they stand; empty where the passages hold no words."""
-    pairs = await quote(turn["standalone"], near_the_best(turn["passages"]), embedder=deps.embedder)
+    pairs = await quote(turn["searched"], near_the_best(turn["passages"]), embedder=deps.embedder)
     return "\n\n".join(text for _, text in pairs), _sources(pairs)
 
 

@@ -7,7 +7,7 @@ from domain.errors import ModelError
 from domain.ports import ChatRequest
 from domain.turn import Call, Outcome, Pins, Reason, Scope, Tier, Turn, language_of, payer_of, reason_named
 from models.followup import depends_on_history
-from models.smalltalk import answers_offer, is_vague, small_talk, wants_person
+from models.smalltalk import answers_offer, is_vague, matter, small_talk, wants_person
 from nodes.deps import Deps
 from nodes.history import answered, last_question, trimmed
 
@@ -41,13 +41,14 @@ async def route(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> RouteUpdat
             case "no":
                 declined = deps.replies.text("declined", language)
                 return _settled(asked, "small_talk", "offer declined", draft=declined, reason="small_talk")
+    asked = matter(asked)
     if kind := small_talk(asked):
         return _settled(asked, "small_talk", kind, draft=deps.replies.text(kind, language), reason="small_talk")
     follows = bool(history) and depends_on_history(asked)
     if is_vague(asked) and not follows:
         return _settled(asked, "in", "vague", draft=deps.replies.text("clarify", language), reason="clarify")
 
-    standalone, calls = await _standalone(turn, deps) if follows else (asked, [])
+    standalone, calls = await _standalone(turn, asked, deps) if follows else (asked, [])
     scope = await deps.scope.judge(standalone)
     tier = await deps.router.judge(standalone, language=language, history=len(history))
     pin = (runtime.context or Pins()).tier
@@ -79,16 +80,16 @@ def _settled(
     return update | {"outcome": outcome} if outcome else update
 
 
-async def _standalone(turn: Turn, deps: Deps) -> tuple[str, list[Call]]:
+async def _standalone(turn: Turn, asked: str, deps: Deps) -> tuple[str, list[Call]]:
     """A follow-up with what it refers to: rewritten by a capable model, else put behind its predecessor."""
     history = answered(turn.get("history", []))
-    joined = f"{last_question(history)} {turn['masked']}"
+    joined = f"{last_question(history)} {asked}"
     card = deps.chat.choose("simple", 1.0)
     if card is None or card.weak:
         return joined, []
     conversation = "\n".join(f"{line.role}: {line.text}" for line in trimmed(history, deps.history_tokens))
     prompt = deps.prompts.get("rewrite")
-    messages = prompt.render(history=conversation, question=turn["masked"])
+    messages = prompt.render(history=conversation, question=asked)
     try:
         reply = await deps.chat.complete(
             ChatRequest("rewrite", card.name, messages, REWRITE_TOKENS, (), payer_of(turn), prompt.label)

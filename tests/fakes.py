@@ -70,16 +70,17 @@ class WordEmbedder:
 
 @dataclass
 class ShelfSearch:
-    """Finds what was put on the shelf, whatever is asked; keeps the questions."""
+    """Finds what was put on the shelf, whatever is asked, as surely as told, or as `sure` says of a question; keeps these."""
 
     passages: list[Passage] = field(default_factory=list)
     confidence: float = 0.9
+    sure: dict[str, float] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     reranked: Reranked = ""
 
     async def search(self, question: str, k: int = 5) -> Found:
         self.asked.append(question)
-        return Found(self.passages[:k], self.confidence, self.reranked)
+        return Found(self.passages[:k], self.sure.get(question, self.confidence), self.reranked)
 
 
 @dataclass

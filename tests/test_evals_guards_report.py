@@ -25,9 +25,10 @@ from evals.guards_report import (
     spliced,
     wanted,
 )
-from evals.masking import INTRODUCTIONS, Unmasked, introduced
+from evals.masking import INTRODUCTIONS, Unmasked
 from evals.run import Figure, Result, share
 from evals.served import EXAMPLES, Attack, Fate, by_length, fate, read_attacks, split, summed_up
+from evals.surroundings import surrounded
 from guards import Guards, InputCheck, ScopeVerdict
 
 
@@ -134,8 +135,9 @@ def test_a_case_is_introduced_in_its_own_language():
         Case(id=str(n), question=text, outcome="answer", facts=[["30 days"]])
         for n, text in enumerate(["Do you ship to Oslo?", "Tôi muốn đổi trả hàng", "Where is it?"])
     ]
-    told = introduced(cases)
-    assert [case.question.startswith(INTRODUCTIONS["vi"]) for case in told] == [False, True, False]
+    told = surrounded(cases, INTRODUCTIONS)
+    vietnamese = tuple(text.removesuffix("{}") for text in INTRODUCTIONS["vi"])
+    assert [case.question.startswith(vietnamese) for case in told] == [False, True, False]
     assert [case.question.endswith(before.question) for case, before in zip(told, cases, strict=True)] == [True] * 3
     assert told[0].question[:20] != told[2].question[:20]
     assert [case.facts for case in told] == [case.facts for case in cases]

@@ -277,6 +277,28 @@ def test_a_thread_keeps_what_its_next_turn_needs_and_nothing_else(tmp_path: Path
     asyncio.run(turn())
 
 
+@pytest.mark.parametrize(
+    ("around", "story"),
+    [("Hello, I hope you are well! {} Thank you so much.", ""), ("We have just moved. {}", "We have just moved. ")],
+    ids=["courtesies", "story"],
+)
+def test_what_stands_around_a_question_does_not_lead_the_search_away(tmp_path: Path, around: str, story: str) -> None:
+    async def turn() -> None:
+        async with open_house(tmp_path) as house:
+            house.shelf.confidence, house.shelf.sure = 0.1, {ASKED: 0.9}
+            reply = await house.desk.ask(Question(around.replace("{}", ASKED)))
+            assert (reply.outcome, "30 days" in reply.answer) == ("answer", True)
+            receipt = house.store.ledger.get(reply.turn_id)
+            assert (receipt.standalone, receipt.searched, receipt.confidence) == (f"{story}{ASKED}", ASKED, 0.9)
+            assert receipt.question == around.replace("{}", ASKED)
+            house.shelf.asked.clear()
+            house.shelf.sure = {f"{story}{ASKED}": 0.9}
+            await house.desk.ask(Question(around.replace("{}", ASKED)))
+            assert house.shelf.asked[0] == f"{story}{ASKED}"
+
+    asyncio.run(turn())
+
+
 def test_a_thread_belongs_to_its_user(tmp_path: Path) -> None:
     async def turns() -> None:
         async with open_house(tmp_path) as house:

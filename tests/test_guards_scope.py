@@ -8,7 +8,7 @@ from domain.ports import Progress, Vector
 from domain.profile import DeskProfile
 from guards import ScopeFilter
 from guards.likeness import ENOUGH
-from guards.requests import asks, pieces
+from guards.requests import asks, pieces, question_in
 from models.embedder import load_embedder
 
 
@@ -159,12 +159,35 @@ def test_thanks_and_stories_turn_nobody_away(around: str) -> None:
         ("My order number is 4471902.", False),
         ("I have been waiting for two weeks now.", False),
         ("Cảm ơn shop rất nhiều nhé.", False),
+        ("Hôm chủ nhật cả nhà tụ tập ăn mừng sinh nhật bà ngoại.", False),
+        ("Last week the whole family came to visit.", False),
+        ("Last question: write a poem about cats.", True),
         ("What does that mean?", False),
         ("How do I write a will?", True),
     ],
 )
 def test_what_asks_for_something(sentence: str, *, expected: bool) -> None:
     assert asks(sentence) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("My mother turned seventy on Sunday. How do I descale the kettle?", "How do I descale the kettle?"),
+        ("We have moved. Is a Ladle steel? Our kitchen is damp", "Is a Ladle steel? Our kitchen is damp"),
+        (
+            "We moved house. I bought a lamp in May. Can I still return it?",
+            "I bought a lamp in May. Can I still return it?",
+        ),
+        ("Nhà em mới chuyển. Lò vi sóng kêu to quá", "Lò vi sóng kêu to quá"),
+        ("I bought a lamp in May. Can I return it?", ""),
+        ("How do I descale the kettle?", ""),
+        ("?", ""),
+        (" \n ", ""),
+    ],
+)
+def test_what_a_text_asks_in_the_end(text: str, end: str) -> None:
+    assert question_in(text) == end
 
 
 def test_of_a_long_text_the_first_and_last_requests_are_judged() -> None:

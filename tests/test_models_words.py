@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.turn import Message
 from models import ComplexityRouter, detect_language
-from models.smalltalk import is_vague, small_talk, wants_person
+from models.smalltalk import is_vague, matter, small_talk, wants_person
 from models.tokens import estimate_request, estimate_tokens
 from models.words import bare, fold
 
@@ -407,6 +407,71 @@ def _seconds(router, texts):
     for text in texts:
         router.judge(text, language="vi")
     return time.process_time() - began
+
+
+MATTERS = [
+    ("Good evening dear support team! I hope you are all doing well. {} Thanks in advance, looking forward to your reply.", "Do you ship to Oslo?"),
+    ("Dear Sir or Madam,\n\n{}\n\nKind regards,\nAnna van den Berg", "My lamp is broken. What now?"),
+    ("My name is <PERSON_1>, my e-mail is <EMAIL_1>. {}", "Can I change the address of my order?"),
+    ("Could you help me please? {}", "I was charged twice."),
+    ("Dạ chào shop ạ, cho em hỏi chút. {} Em cảm ơn shop nhiều ạ!", "Máy xay có xay được đá không?"),
+    ("Kính gửi bộ phận chăm sóc khách hàng,\n{}\nTrân trọng,\nNguyễn Lan", "Đơn của tôi bị giữ lại. Vì sao?"),
+    ("chao shop, em ten la <PERSON_1>, sdt <PHONE_1>. {}", "bao lau thi giao"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("around", "said"), MATTERS, ids=range(len(MATTERS)))
+def test_what_stands_around_a_matter_is_left_out(around, said):
+    message = around.replace("{}", said)
+    assert matter(message) == said
+    assert small_talk(message) is None
+    assert not is_vague(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Can I contact support by phone?",
+        "I hope you can refund me.",
+        "Thanks for the quick delivery. The lamp is great, but it flickers.",
+        "Please change my e-mail to <EMAIL_1>.",
+        "Are you a robot? How do I return it?",
+        "My husband and I are customers of yours. Where is it?",
+        "Tôi muốn hỏi về bảo hành",
+        "Giúp mình đổi hàng",
+        "Hi there!",
+        "My name is <PERSON_1>.",
+        "Kind regards, Anna",
+        "",
+    ],
+)
+def test_a_message_with_nothing_around_its_matter_or_without_one_stays_whole(message):
+    assert matter(message) == message
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("My name is <PERSON_1>, <EMAIL_1>, call me at <PHONE_1>. Hi there", "greeting"),
+        ("Thank you so much, I look forward to your reply. Best wishes, Anna", "thanks"),
+        ("Kính gửi bộ phận chăm sóc khách hàng. Cảm ơn bạn nhiều nhé, tạm biệt", "bye"),
+    ],
+)
+def test_courtesies_around_small_talk_are_part_of_it(message, kind):
+    assert small_talk(message) == kind
+
+
+def test_who_only_says_who_they_are_is_asked_what_about():
+    assert is_vague("My name is <PERSON_1>, you can reach me at <EMAIL_1>.")
+    assert is_vague("Hello, I have a quick question for you")
+
+
+@given(st.text(max_size=300))
+@settings(max_examples=60, deadline=None)
+def test_a_matter_is_a_part_of_the_message_and_has_none_around_it(message):
+    found = matter(message)
+    assert found in message
+    assert bool(found.strip()) == bool(message.strip())
 
 
 @given(st.text(max_size=400))
