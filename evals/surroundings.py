@@ -91,14 +91,15 @@ async def measure(run: Run, folder: Path) -> dict[str, Taken]:
 
 
 def table(taken: Mapping[str, Taken]) -> list[str]:
-    """Right answers, and how many fewer than of the bare question, with a 95 % interval, as Markdown."""
-    lines = ["| the question | n | right | less than bare (95 %) |", "|---|---|---|---|"]
+    """Right answers, and how many more than of the bare question, with a 95 % interval, as Markdown."""
+    lines = ["| the question | n | right | more than bare (95 %) |", "|---|---|---|---|"]
     for name, one in taken.items():
         both = pair(taken[BARE].right(), one.right())
         kept = both.both - len(both.lost) - len(both.won)
-        low, high = difference_interval([-1] * len(both.lost) + [1] * len(both.won) + [0] * kept)
+        interval = difference_interval([-1] * len(both.lost) + [1] * len(both.won) + [0] * kept)
         right = sum(one.right().values()) / both.both
-        less = "" if name == BARE else f"{both.difference:+.3f} ({low:+.3f} to {high:+.3f})"
+        between = f" ({interval[0]:+.3f} to {interval[1]:+.3f})" if interval else ""
+        less = "" if name == BARE else f"{both.difference:+.3f}{between}"
         lines.append(f"| {name} | {both.both} | {right:.3f} | {less} |")
     return lines
 
