@@ -43,11 +43,12 @@ def letter_places(text: str) -> set[int]:
     places: set[int] = set()
     for word in set(text.lower().split()):
         padded = f" {word} "
-        places.update(
-            crc(padded[start : start + size].encode("utf-8", "replace")) & mask
-            for size in LETTERS
-            for start in range(max(1, len(padded) - size + 1))
-        )
+        starts = [(start, start + size) for size in LETTERS for start in range(max(1, len(padded) - size + 1))]
+        if padded.isascii():
+            letters = padded.encode()  # a letter is a byte: encoded once
+            places.update([crc(letters[start:end]) & mask for start, end in starts])
+        else:
+            places.update([crc(padded[start:end].encode("utf-8", "replace")) & mask for start, end in starts])
     return places
 
 

@@ -60,6 +60,7 @@ SCALES = {
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
 _ENGLISH = "|".join(sorted(ENGLISH, key=len, reverse=True))
+DIGIT = re.compile(r"\d")
 DATE = re.compile(r"(?<![\w.,/-])(\d{1,4})([/.-])(\d{1,2})\2(\d{2,4})(?![\w/-]|[.,]\d)")
 NAMED_DATE = re.compile(
     rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\b|({_MONTH})\b\.? (\d{{1,2}})(?:st|nd|rd|th)?\b(?! ?(?:%|days|pm|am|:)))(?:,? (\d{{4}})\b)?"
@@ -98,9 +99,11 @@ def figures(text: str, *, source: bool = False) -> list[Figure]:
     """The figures of a text. In a source every English number word counts, in an answer only one before a unit."""
     found: list[Figure] = []
     rest = fold(text)
-    for pattern, read in ((DATE, _date), (NAMED_DATE, _named_date), (TIME, _time), (CODE, _code), (NUMBER, _number)):
-        found += [figure for match in pattern.finditer(rest) if (figure := read(match))]
-        if pattern is not NUMBER:
+    in_digits = ((DATE, _date), (NAMED_DATE, _named_date), (TIME, _time), (CODE, _code), (NUMBER, _number))
+    for pattern, read in in_digits if DIGIT.search(rest) else ():
+        here = [figure for match in pattern.finditer(rest) if (figure := read(match))]
+        found += here
+        if here and pattern is not NUMBER:
             rest = pattern.sub(lambda match, read=read: " " if read(match) else match[0], rest)  # type: ignore[misc]
     lower = unicodedata.normalize("NFC", text.lower())
     for pattern in (SPELLED, ANY_ENGLISH) if source else (SPELLED,):

@@ -141,13 +141,13 @@ def by_words(question: str, passages: Sequence[Passage], across: float = ACROSS)
     rarity = _rarity(asked, held)
     weight = (across if len({passage.language for passage in passages}) > 1 else 1.0) / (sum(rarity.values()) or 1.0)
     top = max((passage.score for passage in passages), default=0.0) or 1.0
-    scored = []
+    places = [PLACE * passage.score / top - STEP * rank for rank, passage in enumerate(passages)]
+    rare, scored = rarity.__getitem__, []
     for (rank, order, read), own in zip(found, held, strict=True):
         around = asked & read.around - own
-        told = weight * (sum(rarity[word] for word in own) + CONTEXT * sum(rarity[word] for word in around))
-        kind = KIND if any(answer.search(read.said) for answer in wanted) else 0.0
-        place = PLACE * passages[rank].score / top - STEP * rank
-        place -= ELSEWHERE_LOSS if read.points_elsewhere else 0.0
+        told = weight * (sum(map(rare, own)) + CONTEXT * sum(map(rare, around)))
+        kind = KIND if wanted and any(answer.search(read.said) for answer in wanted) else 0.0
+        place = places[rank] - (ELSEWHERE_LOSS if read.points_elsewhere else 0.0)
         scored.append(Ranked(rank, order, read.piece, own | around, told, WORDS * told + kind + place))
     return scored
 

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -193,7 +193,7 @@ def _json(body: Mapping[str, object]) -> str:
 
 def _parts(value: Any) -> dict[str, Any]:
     """A value of ours by the names of its fields, without a copy of what they hold, as `asdict` makes one."""
-    return {each.name: getattr(value, each.name) for each in fields(value)}
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _moment(receipt: Receipt) -> datetime:
