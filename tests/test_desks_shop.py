@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from domain.settings import Settings
+from evals.cases import read_cases
 from graph.bootstrap import close_service, open_service
 from graph.record import Question
+from models.language import detect_language
 from retrieval import load_rag_config
 from retrieval.chunking import chunk_articles
 from retrieval.reading import read_articles
@@ -54,6 +56,15 @@ def test_the_split_follows_its_rule():
     later = {own_id for own_id in dev | held_out if own_id > "shop-090"} - REPLACING - ADDED
     assert {own_id for own_id in later if drawn(own_id)} == later & held_out
     assert 60 <= len(held_out) < 0.5 * len(dev | held_out)
+
+
+def test_questions_that_no_article_answers_are_many_in_both_languages_and_halved():
+    rows, broken = read_cases([SHOP.parent / desk / "cases" / "unanswered.jsonl" for desk in ("shop", "clinic")])
+    assert broken == []
+    assert {row.outcome for row in rows} == {"dont_know"}
+    assert len({row.question for row in rows} - {row["question"] for row in cases("dev") + cases("held_out")}) >= 60
+    assert Counter(row.kind for row in rows) == {"worked on": 30, "reported": 30}
+    assert min(Counter(detect_language(row.question, ["en", "vi"]) for row in rows).values()) >= 25
 
 
 @pytest.mark.parametrize("name", ["shop", "clinic"])
