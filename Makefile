@@ -101,13 +101,13 @@ soak: $(READY)  ## Half load for MINUTES=30: fails when a request does, or when 
 
 .PHONY: bench bench-check bench-replicas
 bench: $(READY)  ## Measure what the desk adds to a model call, into docs/performance.md (on a machine at rest)
-	@$(BIN)/frontdesk bench --desk $(DESK) --into docs/performance.md
+	@$(BIN)/frontdesk bench --desk $(DESK) --into docs/performance.md $(if $(QUICK),--quick)
 
 bench-check: $(READY)  ## Fail when a turn has become dearer against a bare LangGraph turn, or with more articles
 	@$(BIN)/frontdesk bench --check
 
 bench-replicas: $(READY)  ## The same as bench of two processes on Postgres, Redis and a Chroma server from their wheels
-	@$(BIN)/python tests/bench_replicas.py
+	@$(BIN)/python tests/bench_replicas.py $(if $(QUICK),--quick)
 
 .PHONY: scale-figures queueing
 scale-figures: $(READY)  ## What one turn costs and leaves behind, and a month's bill: docs/scale.md
