@@ -34,8 +34,16 @@ ASKING = re.compile(
 LEANING = re.compile(
     r"\b(?:that|this|it|they|them|those|these|he|she|him|her|there|này|đó|vậy|thế|nó|thì|sao)\b", re.IGNORECASE
 )
+WORD = re.compile(r"[^\W_]+")
 SHORT = 7
 """Below so many words a sentence with "that" or "it" means what the one before it says: nothing by itself."""
+EMPTY = re.compile(
+    r"(?:what|whats|should|shall|can|could|would|do|does|i|we|you|me|us|now|next|then|please|advise|help|how|why|is|possible|any|"
+    r"ideas?|suggest|suggestions?|recommend|tell|let|know|to|happens|happened|about|your|thoughts|so|or|"
+    r"phai|lam|sao|gi|bay|gio|the|nao|nen|toi|minh|em|anh|chi|shop|ban|giup|voi|duoc|khong|ko|a|nhe|co|xin|tu|van|cho|hoi|biet|"
+    r"cach|xu|ly|thi|vay|nhi|roi)"
+)
+"""Words of which "What should I do?" is made: alone they name nothing that is anybody's business or not."""
 ORDERED = re.compile(r"^\W*(?!\d)\w+")
 
 
@@ -52,12 +60,13 @@ def pieces(text: str) -> list[str]:
 def question_in(text: str) -> str:
     """What a text of several sentences asks in the end, without the story before it; empty where that is all of it.
 
-    From its first question mark on, else its last sentence; with the one before where it says "it", "that", "nó".
+    From its first question mark on, else its last sentence; with the one before where it says "it", "that", "nó", or
+    names nothing ("What should I do?").
     """
     sentences = [sentence.strip() for sentence in SENTENCE.split(text) if sentence.strip()]
     marked = (at for at, sentence in enumerate(sentences) if "?" in sentence or "？" in sentence)
     first = next(marked, len(sentences) - 1)
-    if first > 0 and LEANING.search(sentences[first]):
+    if first > 0 and (LEANING.search(sentences[first]) or _is_empty(fold(sentences[first]))):
         first -= 1
     return " ".join(sentences[first:]) if first > 0 else ""
 
@@ -66,11 +75,15 @@ def asks(sentence: str) -> bool:
     """Whether a sentence asks or orders; one that merely tells (I, my, the, thanks) does not."""
     folded = fold(sentence)
     words = len(folded.split())
-    if words < LEAST_WORDS or (words < SHORT and LEANING.search(sentence)):
+    if words < LEAST_WORDS or (words < SHORT and LEANING.search(sentence)) or _is_empty(folded):
         return False
     if ASKING.search(folded):
         return True
     return not TELLING.match(folded) and bool(ORDERED.match(folded))
+
+
+def _is_empty(folded: str) -> bool:
+    return all(EMPTY.fullmatch(word) for word in WORD.findall(folded))
 
 
 def _cut(sentence: str) -> list[str]:

@@ -163,6 +163,9 @@ def test_thanks_and_stories_turn_nobody_away(around: str) -> None:
         ("Last week the whole family came to visit.", False),
         ("Last question: write a poem about cats.", True),
         ("What does that mean?", False),
+        ("What should I do?", False),
+        ("Bây giờ tôi phải làm sao?", False),
+        ("What should I cook tonight?", True),
         ("How do I write a will?", True),
     ],
 )
@@ -181,6 +184,10 @@ def test_what_asks_for_something(sentence: str, *, expected: bool) -> None:
         ),
         ("Nhà em mới chuyển. Lò vi sóng kêu to quá", "Lò vi sóng kêu to quá"),
         ("I bought a lamp in May. Can I return it?", ""),
+        (
+            "We moved. The kettle makes a noise. What should I do now?",
+            "The kettle makes a noise. What should I do now?",
+        ),
         ("How do I descale the kettle?", ""),
         ("?", ""),
         (" \n ", ""),
