@@ -1,7 +1,8 @@
 """Small local classifiers behind the rules: one linear head a family, over hashed words and letters.
 
 Where the turn's embedder is one that weights were fitted for, some families judge the question's vector beside its
-words, and whichever is surer decides; without a vector, or for a family that gained nothing by it, words decide alone.
+words: whichever is surer decides, or the two are added up, as the head says. Without a vector, or for a family that
+gained nothing by it, words decide alone.
 
 Weights lie in `weights/<family>.npz` (int8) and `weights/<embedder>.npz`, their sha256 and origin in
 `weights/heads.json`; they are fitted by training/heads.py. A head whose file is missing, changed or broken raises, and
@@ -62,10 +63,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class VectorHead:
-    """A fitted head over an embedder's vector."""
+    """A fitted head over an embedder's vector. `adds`: its value is added to the words', else the higher one counts."""
 
     weights: "NDArray[np.float32]"
     bias: float
+    adds: bool = False
 
     def value(self, vector: Sequence[float]) -> float:
         """As `Head.value`."""
@@ -95,7 +97,8 @@ class Heads:
         value = self._words(family).value(places)
         over = self.over().get(family) if vector is not None else None
         if over is not None and vector is not None:
-            value = max(value, STEEPER * over.value(vector))
+            beside = over.value(vector)
+            value = value + beside if over.adds else max(value, STEEPER * beside)
         return 1 / (1 + math.exp(-max(-STEEPEST, min(STEEPEST, value))))
 
     def judged(
@@ -128,7 +131,7 @@ class Heads:
             return {}
         held = self._arrays(self._embedder)
         return {
-            str(family): VectorHead(held["weights"][place], float(held["bias"][place]))
+            str(family): VectorHead(held["weights"][place], float(held["bias"][place]), bool(held["adds"][place]))
             for place, family in enumerate(held["families"])
         }
 

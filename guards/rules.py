@@ -18,12 +18,14 @@ class Family:
     `needs`: one of these must occur before the pattern is tried (a substring search costs next to nothing).
     `pattern` is read over folded text (lower case, no diacritics). <n> stands for a gap of up to n words,
     {name} for one of the word lists given to `RuleSet`. A weight below 1 is a hint that needs another.
+    `unless`: a hit that reads so from end to end is none, and the next is looked for behind its first letter.
     """
 
     name: str
     weight: float
     needs: tuple[str, ...]
     pattern: str
+    unless: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +41,36 @@ class RuleSet:
 
     def __init__(self, families: Sequence[Family], words: Mapping[str, str] | None = None) -> None:
         self._families = [
-            (family, re.compile(_expand(family.pattern, words or {}), re.MULTILINE)) for family in families
+            (
+                family,
+                _compiled(family.pattern, words or {}),
+                _compiled(family.unless, words or {}) if family.unless else None,
+            )
+            for family in families
         ]
 
     def look(self, views: Sequence[str], *, hints: bool = True) -> Hit:
         """Search all views; a family counts once. `hints=False`: only families that suffice alone."""
         names: list[str] = []
         total = 0.0
-        for family, pattern in self._families:
+        for family, pattern, unless in self._families:
             if (hints or family.weight >= SURE) and any(
-                any(need in view for need in family.needs) and pattern.search(view) for view in views
+                any(need in view for need in family.needs) and _reads(view, pattern, unless) for view in views
             ):
                 names.append(family.name)
                 total += family.weight
         return Hit(names, min(total, SURE))
+
+
+def _reads(view: str, pattern: re.Pattern[str], unless: re.Pattern[str] | None) -> bool:
+    hit = pattern.search(view)
+    while hit and unless and unless.fullmatch(view, hit.start(), hit.end()):
+        hit = pattern.search(view, hit.start() + 1)
+    return hit is not None
+
+
+def _compiled(pattern: str, words: Mapping[str, str]) -> re.Pattern[str]:
+    return re.compile(_expand(pattern, words), re.MULTILINE)
 
 
 def _expand(pattern: str, words: Mapping[str, str]) -> str:

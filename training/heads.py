@@ -29,12 +29,15 @@ BYTE = 127
 
 CHECKS: dict[Family, tuple[str, ...]] = {
     "injection": ("nlupp", "natcs", "stackfaq", "delucionqa"),
-    "malicious": ("nlupp", "natcs", "stackfaq", "delucionqa", "mmlu"),
+    "malicious": ("nlupp", "natcs", "stackfaq", "delucionqa", "mmlu", "own_customers"),
     "toxicity": ("davidson", "vihos"),
 }
 """Sources that thresholds are chosen on. Of `TALK` only a fifth of the rows, the others stay in the fitting."""
-ALLOWED: dict[Family, float] = {"injection": 0.002, "malicious": 0.002, "toxicity": 0.04}
-"""Share of the harmless texts of `CHECKS`, left out of the fitting, that a head may block."""
+ALLOWED: dict[Family, float] = {"injection": 0.002, "malicious": 0.0005, "toxicity": 0.04}
+"""Share of the harmless texts of `CHECKS`, left out of the fitting, that a head may block.
+
+Words alone know little of a request for harm, and decide where no vector is: Vietnamese ones were refused at .002.
+"""
 TALK = frozenset({"davidson", "toxigen", "surge", "vihos", "own_toxicity"})
 """Sources of people talking freely."""
 VECTORS_ONLY = frozenset({"own_angry"})
@@ -73,7 +76,14 @@ def featured(rows: Sequence[Row], progress: Callable[[int, int], None] = lambda 
 
 
 def fit_head(features: Features, family: Family, without: Collection[str] = (), drop: Collection[str] = ()) -> Head:
-    """Fit a family's head on all rows but those of the sources in `without` and the texts in `drop`.
+    """Fit a family's head on all rows but those of the sources in `without` and the texts in `drop`."""
+    return fit_checked(features, family, without, drop)[0]
+
+
+def fit_checked(
+    features: Features, family: Family, without: Collection[str] = (), drop: Collection[str] = ()
+) -> tuple[Head, dict[int, float]]:
+    """A family's head, and by place how far the harmless rows that its threshold was chosen on lie above it.
 
     The threshold comes from a second fit without `CHECKS` and `EASY`, on the harmless texts of `CHECKS`.
     """
@@ -84,7 +94,8 @@ def fit_head(features: Features, family: Family, without: Collection[str] = (), 
     margins = features.matrix[harmless] @ trial[0] + trial[1]
     threshold = float(np.quantile(margins, 1 - ALLOWED[family])) if harmless else 0.0
     weights, bias = _fitted(features, family, used)
-    return quantised(weights, bias - threshold)
+    above = {place: float(margin) - threshold for place, margin in zip(harmless, margins, strict=True)}
+    return quantised(weights, bias - threshold), above
 
 
 def fit_linear(features: Features, family: Family) -> tuple["NDArray[np.float64]", float]:

@@ -20,7 +20,7 @@ from evals.blocking import BENIGN, Row, Scored, curve, judge_rows, read_rows, su
 from guards import Guards
 from models.language import is_english
 from training.corpus import Family, without_overlap
-from training.heads import Features, fit_head, write_heads
+from training.heads import Features, fit_checked, write_heads
 from training.vector_heads import COMPARED, add_vector_heads, fit_vector_head
 from training.vectors import KeptQuestions
 
@@ -35,10 +35,10 @@ HARMFUL: dict[Family, str] = {"injection": "attack", "malicious": "harmful", "to
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """An embedder, and the vectors of rows by their place."""
+    """An embedder, and by family the vectors of the rows that its head is fitted on, by their place."""
 
     embedder: KeptQuestions
-    vectors: "Mapping[int, NDArray[np.float32]]"
+    vectors: "Mapping[Family, Mapping[int, NDArray[np.float32]]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ async def _fold(
     kept, dropped = without_overlap(fitted, [row.text for row in rows])
     say(f"{family} without {', '.join(fold.without) or 'these rows'}: {len(kept)} rows, {dropped} overlap")
     drop = {row.text for row in fitted} - {row.text for row in kept}
-    head = fit_head(features, family, fold.without, drop)
+    head, above = fit_checked(features, family, fold.without, drop)
     found = {}
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -127,7 +127,7 @@ async def _fold(
         write_heads(dict.fromkeys(HARMFUL, head), folder, {})
         found[WORDS] = await judge_rows(_guards(folder, None), rows, family, HARMFUL[family], lambda *_: None)
         for each in embedded if family in COMPARED else ():
-            over = fit_vector_head(features.rows, each.vectors, family, fold.without, drop)
+            over = fit_vector_head(features.rows, each.vectors[family], family, fold.without, drop, words=above)
             add_vector_heads({family: over}, each.embedder.name, folder, {})
             guards = _guards(folder, each.embedder)
             found[each.embedder.name] = await judge_rows(guards, rows, family, HARMFUL[family], lambda *_: None)

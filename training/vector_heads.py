@@ -8,62 +8,95 @@ import hashlib
 import json
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from guards.heads import CARD, VectorHead
+from models.language import is_english
 from training.corpus import Family, Row
 from training.heads import ROUNDS, split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST = {
-    "davidson": 1200,
-    "toxigen": 300,
-    "own_toxicity": 400,
-    "own_angry": 300,
-    "clinc150": 250,
-    "banking77": 200,
-    "bitext": 200,
-    "nlupp": 150,
-    "natcs": 150,
-    "mmlu": 60,
-    "delucionqa": 80,
-    "stackfaq": 20,
-    "begin": 20,
-    "desks": 10,
+MOST: dict[Family, dict[str, int]] = {
+    "toxicity": {
+        "davidson": 1200,
+        "toxigen": 300,
+        "own_toxicity": 400,
+        "own_angry": 300,
+        "clinc150": 250,
+        "banking77": 200,
+        "bitext": 200,
+        "nlupp": 150,
+        "natcs": 150,
+        "mmlu": 60,
+        "delucionqa": 80,
+        "stackfaq": 20,
+        "begin": 20,
+        "desks": 10,
+    },
+    "malicious": {
+        "own_malicious": 400,
+        "own_harm": 800,
+        "own_customers": 400,
+        "own_stern": 100,
+        "s-labs": 800,
+        "neuralchemy": 400,
+        "own_toxicity": 220,
+        "davidson": 600,
+        "toxigen": 120,
+        "clinc150": 250,
+        "banking77": 200,
+        "bitext": 200,
+        "nlupp": 300,
+        "natcs": 300,
+        "mmlu": 150,
+        "delucionqa": 200,
+        "stackfaq": 54,
+        "begin": 20,
+        "desks": 10,
+    },
 }
-"""Rows of a source that are embedded; of other sources none. Few numbers are fitted, and embedding takes the time.
+"""English rows of a source that a family's head is fitted on; of other sources none.
 
+Few numbers are fitted, and embedding takes the time.
 Surge AI's comments are only measured on, so that what ships is what was measured.
 """
-COMPARED: tuple[Family, ...] = ("toxicity",)
-"""Families with heads over vectors. `malicious` gained nothing, `injection` was not tried: docs/decisions/027."""
+COMPARED: tuple[Family, ...] = ("toxicity", "malicious")
+"""Families with heads over vectors (docs/decisions/027, 042)."""
+ADDED: dict[Family, float] = {"malicious": 1.0}
+"""Families whose vector is added to the words, and what its logit weighs beside theirs. Of others the surer decides."""
+ALLOWED_SUM = 0.002
+"""Share of the checked harmless texts, left out of the fitting, that a sum may block."""
+MIXED = frozenset({"own_malicious", "own_harm", "own_customers", "own_stern", "own_injection", "s-labs", "neuralchemy"})
+"""Sources that hold other languages too; only their English rows are read."""
 INVERSE_PENALTY = 1.0
 """scikit-learn's C, on vectors of length one."""
 OURS = 4.0
 """What our own harmless cases weigh in the fit: angry customers, whom a guard must not turn away."""
 CHECKED = "davidson"
-ALLOWED = 0.4
+ALLOWED_TALK = 0.4
 """Share of the harmless tweets of `CHECKED`, left out of the fitting, that a head over vectors may take for abuse.
 
 They are rough talk, many on the border, of which a desk sees little; of customers' texts next to none score so high.
 """
 
 
-def chosen(rows: Sequence[Row]) -> list[int]:
+def chosen(rows: Sequence[Row], family: Family) -> list[int]:
     """Places of the rows that are embedded: of each source the first `MOST` by the hash of their texts."""
     by_source: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
-        if row.source in MOST:
+        if row.source in MOST[family] and family in row.labels:
             by_source.setdefault(row.source, []).append(place)
     kept = []
     for source, places in by_source.items():
         places.sort(key=lambda place: zlib.crc32(rows[place].text.encode("utf-8", "replace")))
-        kept += places[: MOST[source]]
+        read = (place for place in places if source not in MIXED or is_english(rows[place].text))
+        kept += list(islice(read, MOST[family][source]))
     return sorted(kept)
 
 
@@ -73,14 +106,24 @@ def fit_vector_head(
     family: Family,
     without: Collection[str] = (),
     drop: Collection[str] = (),
+    *,
+    words: Mapping[int, float] | None = None,
 ) -> VectorHead:
-    """Fit a family's head on the rows that have a vector, by place, but those of `without` and `drop` (`fit_head`)."""
+    """Fit a family's head on its rows that have a vector, by place, but those of `without` and `drop` (`fit_head`).
+
+    `words`: what `fit_checked` tells of the words' head, for a family whose two values are added up.
+    """
     used, checks = ([place for place in places if place in vectors] for places in split(rows, family, without, drop))
     trial, offset = _fitted(rows, vectors, family, sorted(set(used) - set(checks)))
+    weights, bias = _fitted(rows, vectors, family, used)
+    adds = ADDED.get(family)
+    if adds is not None and words is not None:
+        sums = [words[place] + adds * (float(vectors[place] @ trial) + offset) for place in checks if place in words]
+        limit = float(np.quantile(sums, 1 - ALLOWED_SUM)) if sums else 0.0
+        return VectorHead((adds * weights).astype(np.float32), adds * bias - limit, adds=True)
     harmless = [place for place in checks if rows[place].source == CHECKED and not rows[place].labels[family]]
     values = [float(vectors[place] @ trial) + offset for place in harmless]
-    weights, bias = _fitted(rows, vectors, family, used)
-    limit = float(np.quantile(values, 1 - ALLOWED)) if values else 0.0
+    limit = float(np.quantile(values, 1 - ALLOWED_TALK)) if values else 0.0
     return VectorHead(weights.astype(np.float32), bias - limit)
 
 
@@ -101,6 +144,7 @@ def add_vector_heads(heads: Mapping[Family, VectorHead], embedder: str, folder: 
             families=np.asarray(list(heads)),
             weights=np.asarray([head.weights for head in held], dtype=np.float32),
             bias=np.asarray([head.bias for head in held]),
+            adds=np.asarray([head.adds for head in held]),
         )
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     card[embedder] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "families": list(heads), **about}
