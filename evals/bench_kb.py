@@ -187,8 +187,9 @@ def plain_embedding(config: RagConfig) -> RagConfig:
 def read_article_rows(path: Path) -> tuple[list[ArticleRow], list[str]]:
     """Articles of a JSONL file, and which lines are none and why. Raises UsageError."""
     rows, broken = _read(path, ArticleRow)
-    said = [row for row in rows if row.text.strip() or row.title.strip()]
-    return said, [*broken, *(f"{path}: {row.id} has no text" for row in rows if row not in said)]
+    says = {place for place, row in enumerate(rows) if row.text.strip() or row.title.strip()}
+    said = [row for place, row in enumerate(rows) if place in says]
+    return said, [*broken, *(f"{path}: {row.id} has no text" for place, row in enumerate(rows) if place not in says)]
 
 
 def read_questions(path: Path) -> tuple[list[QuestionRow], list[str]]:

@@ -9,6 +9,9 @@ import numpy as np
 
 from domain.ports import Embedder, Progress, Vector
 
+KEPT_AT_ONCE = 256
+"""Passages after which what there is is written, so that a run that is cut off goes on from there."""
+
 
 class KeptVectors:
     """An `Embedder` that remembers passages; a question is always embedded, since its time is measured."""
@@ -33,14 +36,25 @@ class KeptVectors:
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
         """The vectors of passages, in order; what is not known is embedded and kept."""
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
-        if missing:
-            vectors = await self._inner.passages(list(missing.values()), progress)
-            self._known.update(zip(missing, vectors, strict=True))
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            held = np.asarray(list(self._known.values()), dtype=np.float32)
-            np.savez(self._path, keys=np.asarray(list(self._known)), vectors=held)
+        missing = [*{key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}.items()]
+        for start in range(0, len(missing), KEPT_AT_ONCE):
+            part = dict(missing[start : start + KEPT_AT_ONCE])
+            vectors = await self._inner.passages(list(part.values()), _onward(progress, start, len(missing)))
+            self._known.update(zip(part, vectors, strict=True))
+            self._keep()
         return [self._known[key] for key in keys]
+
+    def _keep(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        held = np.asarray(list(self._known.values()), dtype=np.float32)
+        aside = self._path.with_suffix(".new.npz")
+        np.savez(aside, keys=np.asarray(list(self._known)), vectors=held)
+        aside.replace(self._path)
+
+
+def _onward(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Progress of a part told as that of the whole."""
+    return None if progress is None else lambda done, _part: progress(before + done, total)
 
 
 class KeptQuestions:

@@ -18,7 +18,7 @@ from domain.errors import KnowledgeError, UsageError
 from domain.settings import read_settings
 from evals.bench_kb import Asked, opened_bench, plain_embedding, read_article_rows, titled
 from evals.calibration import Seen, fit, left_out, said, seen
-from evals.kept_vectors import KeptQuestions, KeptVectors
+from evals.kept_vectors import KEPT_AT_ONCE, KeptQuestions, KeptVectors
 from evals.ranking import PlainBm25, Ranked, differences, figures, values
 from evals.report import page
 from evals.run import Run
@@ -244,6 +244,23 @@ def test_questions_are_kept_between_runs_even_where_the_last_was_cut_off(tmp_pat
     assert asked == ["a pan", "a kettle", "a kettle", "a lamp"]
     assert again[:2] == [pytest.approx(first[1]), pytest.approx(first[0])]
     assert ask("a lamp")[0] == pytest.approx(again[2])
+
+
+def test_vectors_are_kept_of_a_run_that_is_cut_off(tmp_path):
+    class Tired(WordEmbedder):
+        async def passages(self, texts, progress=None):
+            if "the last" in texts:
+                raise KeyboardInterrupt
+            if progress:
+                progress(len(texts), len(texts))
+            return await super().passages(texts, progress)
+
+    told = []
+    texts = [*(f"pan {n}" for n in range(KEPT_AT_ONCE)), "the last"]
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(KeptVectors(Tired(), tmp_path).passages(texts, lambda done, total: told.append((done, total))))
+    assert told == [(KEPT_AT_ONCE, KEPT_AT_ONCE + 1)]
+    assert len(asyncio.run(KeptVectors(Tired(), tmp_path).passages(texts[:-1]))) == KEPT_AT_ONCE
 
 
 def test_a_fit_tells_apart_what_can_be_told_apart():
