@@ -25,7 +25,7 @@ from retrieval.contact import DeskContact
 from retrieval.language import detect_language
 from retrieval.opening import clean, open_store
 from retrieval.pinned import PinnedVersions
-from retrieval.reading import read_articles
+from retrieval.reading import from_thread, read_articles
 from retrieval.saving import Versions, save
 from retrieval.search import PublicSearch
 from retrieval.shared import ServerVersions
@@ -34,6 +34,8 @@ from retrieval.shipped import key_of, read_vectors
 from retrieval.vectors import ServerPlace, VectorStore
 from retrieval.versions import Pointer, VersionRecord, collection_name
 
+LOOKS = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0)
+"""Seconds between looks at a folder that was found damaged: an hour in all."""
 FOLLOW_SECONDS = 2.0
 """Between two looks at which version the replicas serve."""
 WAIT = "wait, or run `frontdesk ingest PATH --desk D`"
@@ -76,6 +78,7 @@ class Knowledge:
         self.mending = False
         """Whether a version that was damaged is still to be built anew."""
         self._beside: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -89,6 +92,7 @@ class Knowledge:
         server: ServerPlace | None = None,
         reranker: Reranker | None = None,
         contact: DeskContact | None = None,
+        looks: Sequence[float] = LOOKS,
     ) -> "Knowledge":
         """Open a folder (made if absent) and serve its current version.
 
@@ -98,7 +102,7 @@ class Knowledge:
         `shipped` is the desk's folder of vectors made in advance (retrieval/shipped.py). `reranker` is the one that the
         configuration names, if any; `contact` what desk.yaml itself answers.
         Of a damaged folder the newest whole version serves, or none, while the lost one is built anew from its
-        articles; `damage` says so. A version that another configuration filled is not served: `version` is "",
+        articles; `damage` says so, until a later look (`looks`: seconds between them) finds all well. A version that another configuration filled is not served: `version` is "",
         every search raises KnowledgeError, and the next ingest rebuilds it. Raises StoreError.
         """
         if embedder.name != config.embedder.name:
@@ -118,8 +122,12 @@ class Knowledge:
             raise
         if server is not None:
             knowledge._beside = asyncio.create_task(knowledge._follow(), name="follow the knowledge")
-        elif opened.lost:
-            knowledge._beside = asyncio.create_task(knowledge._mend(list(opened.lost)), name="mend the knowledge")
+        elif opened.damage:
+            looking = knowledge._look_again(opened.damage, list(opened.lost), looks)
+            knowledge._looking = asyncio.create_task(looking, name="look after the knowledge")
+        if server is None and opened.lost:
+            mending = knowledge._mend(opened.damage, list(opened.lost))
+            knowledge._beside = asyncio.create_task(mending, name="mend the knowledge")
             await asyncio.sleep(0)  # it writes first: an ingest adds to what it builds
         return knowledge
 
@@ -177,7 +185,7 @@ class Knowledge:
         taken, and StoreError; in both cases the old version serves on.
         """
         async with self._alone():
-            reading = await asyncio.to_thread(read_articles, path, _from_thread(progress))
+            reading = await asyncio.to_thread(read_articles, path, from_thread(progress))
             root = str(await asyncio.to_thread(path.resolve))
             if not reading.articles:
                 first = f", first {reading.skipped[0].where}: {reading.skipped[0].why}" if reading.skipped else ""
@@ -208,9 +216,10 @@ class Knowledge:
 
     async def close(self) -> None:
         """Let go of the folder and mark it clean. Nothing may be called afterwards."""
-        if self._beside is not None:
-            self._beside.cancel()
-            await asyncio.gather(self._beside, return_exceptions=True)
+        for task in (self._beside, self._looking):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         async with self._writing:
             self._search.serve(None)
             await asyncio.to_thread(self._store.close)
@@ -228,9 +237,30 @@ class Knowledge:
             else:
                 yield
 
-    async def _mend(self, lost: list[Article]) -> None:
+    async def _look_again(self, found: str, lost: list[Article], looks: Sequence[float]) -> None:
+        """Mend again at each look while that has failed, and say no longer what is past."""
+        for seconds in looks:
+            await asyncio.sleep(seconds)
+            if self._beside is not None:
+                await asyncio.wait([self._beside])  # the first attempt may take long
+            if self.mending:
+                await self._mend(found, lost)
+            elif await self._is_whole():
+                self.damage = ""
+                return
+
+    async def _is_whole(self) -> bool:
+        """Whether what serves can be read from the disk, now."""
+        async with self._writing:
+            try:
+                await asyncio.to_thread(self._read, self._pointer)
+            except StoreError:
+                return False
+            return bool(self.version)
+
+    async def _mend(self, found: str, lost: list[Article]) -> None:
         """Build a version anew whose vectors are lost; what serves meanwhile is as it was."""
-        found, self._articles = self.damage, lost
+        self._articles = lost
         self.damage = f"{found}; {len(lost)} articles are being read anew"
         if not self.version:
             self._search.serve(None, why_not=StoreError(self.damage, where=str(self._files.folder), fix=WAIT))
@@ -368,15 +398,3 @@ class Knowledge:
         if self._config.cross_language is not None:
             detect_language("")  # its model is loaded now, not at the first question
         return _Opened(articles, self.pinned.shelf(record))
-
-
-def _from_thread(progress: Progress | None) -> Progress | None:
-    """The same, called from the event loop whoever calls it."""
-    if progress is None:
-        return None
-    loop = asyncio.get_running_loop()
-
-    def told(done: int, total: int) -> None:
-        loop.call_soon_threadsafe(progress, done, total)
-
-    return told

@@ -1,5 +1,6 @@
 """A PATH to articles. What cannot be taken is named with its file and line; the rest is taken."""
 
+import asyncio
 import datetime as dt
 import os
 import stat
@@ -207,3 +208,15 @@ def _date(fields: Mapping[str, object], key: str) -> str:
         return dt.date.fromisoformat(value[:10]).isoformat() if value else ""
     except ValueError:
         raise Unreadable(f"{key} {value!r} is not a date like 2026-01-31") from None
+
+
+def from_thread(progress: Progress | None) -> Progress | None:
+    """The same, called from the event loop whoever calls it."""
+    if progress is None:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def told(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(progress, done, total)
+
+    return told

@@ -251,15 +251,13 @@ def test_vectors_are_kept_of_a_run_that_is_cut_off(tmp_path):
         async def passages(self, texts, progress=None):
             if "the last" in texts:
                 raise KeyboardInterrupt
-            if progress:
-                progress(len(texts), len(texts))
             return await super().passages(texts, progress)
 
     told = []
     texts = [*(f"pan {n}" for n in range(KEPT_AT_ONCE)), "the last"]
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(KeptVectors(Tired(), tmp_path).passages(texts, lambda done, total: told.append((done, total))))
-    assert told == [(KEPT_AT_ONCE, KEPT_AT_ONCE + 1)]
+    assert told[-1] == (KEPT_AT_ONCE, KEPT_AT_ONCE + 1)
     assert len(asyncio.run(KeptVectors(Tired(), tmp_path).passages(texts[:-1]))) == KEPT_AT_ONCE
 
 

@@ -9,14 +9,15 @@ import sqlite3
 
 import pytest
 from cluster import ASKED, furnish
-from fakes import WordEmbedder
-from test_retrieval import knowing, write
+from fakes import FrozenClock, WordEmbedder
+from test_retrieval import configured, knowing, write
 
 from domain.errors import StoreError, WeightsError
 from domain.settings import Settings
 from graph.bootstrap import close_service, open_service
 from graph.health import health
 from graph.record import Question
+from retrieval import Knowledge
 
 
 @pytest.fixture
@@ -87,6 +88,35 @@ def test_a_damaged_folder_serves_on_from_its_articles(tmp_path, shop, damage):
     knowing(tmp_path, after)
     assert (kb / "chroma-damaged").is_dir() is (damage != "all gone")
     knowing(tmp_path, later)
+
+
+def test_a_later_look_finds_what_was_mended_and_mends_again_what_was_not(tmp_path, shop):
+    class Waking(WordEmbedder):
+        failing = 2
+
+        async def passages(self, texts, progress=None):
+            if self.failing:
+                self.failing -= 1
+                raise WeightsError("the weights are gone")
+            return await super().passages(texts, progress)
+
+    async def looked():
+        looks = (0.0, 0.0, 0.0, 0.0)
+        kb = await Knowledge.open(tmp_path / "kb", configured(), Waking(), FrozenClock(), looks=looks)
+        try:
+            assert (kb.version, kb.damage != "") == ("", True)
+            await kb._looking
+            assert (kb.damage, kb.mending, len(kb.articles())) == ("", False, 3)
+            return (await kb.public.search("how fast do parcels arrive in Hanoi")).passages[0].article
+        finally:
+            await kb.close()
+
+    async def fill(kb):
+        await kb.ingest(shop)
+
+    knowing(tmp_path, fill)
+    (tmp_path / "kb" / "chroma" / "chroma.sqlite3").unlink()
+    assert asyncio.run(looked()) == "shipping"
 
 
 @pytest.mark.slow
