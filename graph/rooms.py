@@ -1,5 +1,6 @@
 """The workshops of one desk become real here: knowledge, guards, scope, router, and what the nodes may use of them."""
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from guards import Guards, ScopeFilter
 from guards.heads import SHIPPED_THRESHOLD
 from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
+from models import language
 from models.diacritics import RestoringEmbedder
 from models.embedder import load_embedder
-from models.language import is_english
 from models.learned_router import LearnedRouter
 from models.reranker import load_reranker
 from models.spreading import SpreadEmbedder
@@ -82,6 +83,7 @@ async def open_rooms(
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
     embedder: Embedder = load_embedder(config.embedder.name)
     if "vi" in profile.languages:
+        await asyncio.to_thread(language.load)
         embedder = RestoringEmbedder(embedder, lambda: (knowledge.version, lambda: _said(knowledge, profile)))
     contact = DeskContact(profile.contact, profile.languages, profile.name)
     knowledge = await Knowledge.open(
@@ -152,7 +154,7 @@ def _guards(
         canary=canary,
         support=supported_in_words,
         embedder=embedder,
-        compared=is_english,
+        compared=language.is_english,
         thresholds={
             str(name): value for name, value in (thresholds_of(profile, settings) | (thresholds or {})).items()
         },

@@ -22,6 +22,11 @@ _VIETNAMESE = re.compile(r"[ăđơưẠ-ỹ]", re.IGNORECASE)
 """Letters that Vietnamese has and the languages around English borrow nothing of ("café", "naïve")."""
 
 
+def load() -> None:
+    """Read the identifier's table now (0.4 s, once): not at a question, on whose event loop nothing may wait."""
+    _identifier()
+
+
 def is_english(text: str) -> bool:
     """Whether `text` is in English and not in Vietnamese, with or without diacritics; a text without words is."""
     return detect_language(text, LANGUAGES) == "en"

@@ -83,7 +83,7 @@ def _settled(
 async def _standalone(turn: Turn, asked: str, deps: Deps) -> tuple[str, list[Call]]:
     """A follow-up with what it refers to: rewritten by a capable model, else put behind its predecessor."""
     history = answered(turn.get("history", []))
-    joined = f"{last_question(history)} {asked}"
+    joined = f"{matter(last_question(history))} {asked}"
     card = deps.chat.choose("simple", 1.0)
     if card is None or card.weak:
         return joined, []

@@ -88,7 +88,8 @@ class DeskContact:
         bare = [one for one in read if not one.more]
         # "hotline" and "mail" are words of both languages: where nothing else is said, or more, the look of it tells.
         if len(bare) != 1:
-            bare = [one for one in bare or read if one.language == detect_language(question)]
+            spoken = self._languages[0] if len(self._languages) == 1 else detect_language(question)
+            bare = [one for one in bare or read if one.language == spoken]
         return bare[0] if bare else None
 
     def _passage(self, asked: _Asked) -> Passage | None:

@@ -254,10 +254,10 @@ def test_what_a_caller_says_was_said_is_guarded_and_only_then_believed(tmp_path:
 def test_a_follow_up_is_searched_with_what_it_follows(tmp_path: Path) -> None:
     async def turns() -> None:
         async with open_house(tmp_path) as house:
-            first = await house.desk.ask(Question(ASKED))
-            await house.desk.ask(Question("And what does that cost?", thread_id=first.thread_id))
-            assert ASKED in house.shelf.asked[1]
-            assert "cost" in house.shelf.asked[1]
+            first = await house.desk.ask(Question(f"Good morning! {ASKED}"))
+            await house.desk.ask(Question("Thank you! And what does that cost?", thread_id=first.thread_id))
+            assert house.shelf.asked[0] == ASKED
+            assert house.shelf.asked[1] == f"{ASKED} And what does that cost?"
             thread = await house.desk.thread(first.thread_id, "anonymous")
             assert [message.role for message in thread] == ["user", "assistant", "user", "assistant"]
 
