@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import get_args
 
+from domain.language import load_languages
 from domain.ports import ChatModel, Clock, Embedder, Hands, Progress, Reranker
 from domain.profile import DeskProfile, GuardFamily
 from domain.settings import Settings
@@ -18,9 +19,9 @@ from guards import Guards, ScopeFilter
 from guards.heads import SHIPPED_THRESHOLD
 from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
-from models import language
 from models.diacritics import RestoringEmbedder
 from models.embedder import load_embedder
+from models.language import is_english
 from models.learned_router import LearnedRouter
 from models.reranker import load_reranker
 from models.spreading import SpreadEmbedder
@@ -83,7 +84,7 @@ async def open_rooms(
     config = load_rag_config(settings.rag_config or default_rag_config(profile.languages))
     embedder: Embedder = load_embedder(config.embedder.name)
     if "vi" in profile.languages:
-        await asyncio.to_thread(language.load)
+        await asyncio.to_thread(load_languages)
         embedder = RestoringEmbedder(embedder, lambda: (knowledge.version, lambda: _said(knowledge, profile)))
     contact = DeskContact(profile.contact, profile.languages, profile.name)
     knowledge = await Knowledge.open(
@@ -154,7 +155,7 @@ def _guards(
         canary=canary,
         support=supported_in_words,
         embedder=embedder,
-        compared=language.is_english,
+        compared=is_english,
         thresholds={
             str(name): value for name, value in (thresholds_of(profile, settings) | (thresholds or {})).items()
         },

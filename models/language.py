@@ -4,15 +4,12 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import yaml
 
+from domain.language import likelier
 from domain.turn import Language
 from models.words import bare, fold, plain
-
-if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
 
 LANGUAGES: tuple[Language, ...] = ("en", "vi")
 
@@ -20,11 +17,6 @@ _PLACEHOLDER = re.compile(r"<[A-Z_]+_\d+>")
 _CODE = re.compile(r"\S*\d\S*|\S+@\S+|https?://\S+")
 _VIETNAMESE = re.compile(r"[ăđơưẠ-ỹ]", re.IGNORECASE)
 """Letters that Vietnamese has and the languages around English borrow nothing of ("café", "naïve")."""
-
-
-def load() -> None:
-    """Read the identifier's table now (0.4 s, once): not at a question, on whose event loop nothing may wait."""
-    _identifier()
 
 
 def is_english(text: str) -> bool:
@@ -45,12 +37,7 @@ def detect_language(text: str, allowed: Sequence[Language]) -> Language:
     english, vietnamese = (sum(word in common for word in words) for common in _common_words())
     if english != vietnamese:
         return "en" if english > vietnamese else "vi"
-    return _identify(text)
-
-
-def _identify(text: str) -> Language:
-    found, _ = _identifier().classify(text)
-    return cast("Language", found)
+    return likelier(text)
 
 
 @cache
@@ -58,13 +45,3 @@ def _common_words() -> tuple[frozenset[str], frozenset[str]]:
     """English and Vietnamese, from language.yaml: the identifier is unsure of two words."""
     data = yaml.safe_load(Path(__file__).with_name("language.yaml").read_text(encoding="utf-8"))
     return frozenset(data["en"].split()), frozenset(data["vi"].split())
-
-
-@cache
-def _identifier() -> "LanguageIdentifier":
-    """Loaded at first use: its table takes a moment. Reads only, so that threads may share it."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - see above
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-    identifier.set_languages(list(LANGUAGES))
-    return identifier

@@ -1,28 +1,18 @@
 """The knowledge of one desk: what is searched, what was brought, and the switch from one version to the next."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from domain.errors import FrontdeskError, KnowledgeError, StoreError
-from domain.ports import Clock, Embedder, Progress, Reranker, Vector
-from retrieval.articles import (
-    AUDIENCES,
-    Article,
-    ArticleInfo,
-    Audience,
-    Chunk,
-    IngestReport,
-    KnowledgeVersion,
-    compared,
-)
-from retrieval.chunking import chunk_articles
+from domain.language import load_languages
+from domain.ports import Clock, Embedder, Progress, Reranker
+from retrieval.articles import Article, ArticleInfo, Audience, IngestReport, KnowledgeVersion, compared
+from retrieval.building import Builder
 from retrieval.config import RagConfig
 from retrieval.contact import DeskContact
-from retrieval.language import detect_language
 from retrieval.opening import clean, open_store
 from retrieval.pinned import PinnedVersions
 from retrieval.reading import from_thread, read_articles
@@ -30,9 +20,8 @@ from retrieval.saving import Versions, save
 from retrieval.search import PublicSearch
 from retrieval.shared import ServerVersions
 from retrieval.shelf import Shelf
-from retrieval.shipped import key_of, read_vectors
 from retrieval.vectors import ServerPlace, VectorStore
-from retrieval.versions import Pointer, VersionRecord, collection_name
+from retrieval.versions import Pointer, VersionRecord
 
 LOOKS = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0)
 """Seconds between looks at a folder that was found damaged: an hour in all."""
@@ -65,8 +54,8 @@ class Knowledge:
         reranker: Reranker | None,
         contact: DeskContact | None,
     ) -> None:
-        self._files, self._store, self._shipped = files, store, shipped
-        self._config, self._embedder, self._clock = config, embedder, clock
+        self._files, self._store, self._config, self._embedder = files, store, config, embedder
+        self._builder = Builder(files, store, config, clock, shipped)
         self._pointer = Pointer()
         self._articles: list[Article] = []
         self._search = PublicSearch(config, embedder, reranker, contact)
@@ -302,28 +291,9 @@ class Knowledge:
         self, report: IngestReport, articles: list[Article], progress: Progress | None, embedder: Embedder
     ) -> IngestReport:
         """Make the next version aside, then switch to it."""
-        by_article = await asyncio.to_thread(chunk_articles, articles, self._config.chunking)
-        chunks: dict[Audience, list[Chunk]] = {
-            audience: [chunk for row in articles if row.audience == audience for chunk in by_article[row.id]]
-            for audience in AUDIENCES
-        }
-        everything = [chunk for audience in AUDIENCES for chunk in chunks[audience]]
-        known = await asyncio.to_thread(self._known_vectors)
-        missing = list(dict.fromkeys(chunk.embedded for chunk in everything if chunk.embedded not in known))
-        known |= await asyncio.to_thread(self._shipped_vectors, missing)
-        missing = [text for text in missing if text not in known]
-        known.update(zip(missing, await embedder.passages(missing, progress), strict=True))
-        record = VersionRecord(
-            version=self._name(articles),
-            at=self._clock.now().isoformat(timespec="seconds"),
-            config=self._config.label,
-            embedder=self._config.embedder.sha256,
-            articles=len(articles),
-            chunks={audience: len(chunks[audience]) for audience in AUDIENCES},
-        )
-        pointer = self._pointer.with_new(record, await asyncio.to_thread(self.pinned.held))
+        held = await asyncio.to_thread(self.pinned.held)
         try:
-            await asyncio.to_thread(self._write, record, articles, chunks, known)
+            built = await self._builder.build(articles, self._pointer, embedder, progress)
         except StoreError:
             # A full disk: what was written of the new version is in the way of everything else. While a lost one is
             # built anew its articles are in no pointer, and must stay.
@@ -331,52 +301,13 @@ class Knowledge:
                 if not self.mending:
                     await asyncio.to_thread(clean, self._files, self._store, self._pointer)
             raise
+        pointer = self._pointer.with_new(built.record, held)
         await asyncio.to_thread(self._files.point, pointer)
         await self._switch(pointer)
         self.mending = False
         await asyncio.to_thread(clean, self._files, self._store, pointer)
-        return replace(report, version=record.version, chunks=len(everything), embedded=len(missing))
-
-    def _write(
-        self,
-        record: VersionRecord,
-        articles: Sequence[Article],
-        chunks: Mapping[Audience, Sequence[Chunk]],
-        vectors: Mapping[str, Vector],
-    ) -> None:
-        bound_to = {"config": record.config, "embedder": record.embedder}
-        self._files.write_articles(record.version, articles)
-        for audience in AUDIENCES:
-            rows = chunks[audience]
-            name = collection_name(audience, record.version)
-            self._store.fill(name, rows, [vectors[chunk.embedded] for chunk in rows], bound_to)
-            self._store.open(name, len(rows))
-
-    def _known_vectors(self) -> dict[str, Vector]:
-        """Vectors of the current version by the text they stand for, if the same embedder made them."""
-        record = self._pointer.record(self._pointer.serving)
-        if record is None or record.embedder != self._config.embedder.sha256:
-            return {}
-        known: dict[str, Vector] = {}
-        for name, count in record.collections().items():
-            shelf = self._store.open(name, count)
-            vectors = shelf.vectors()
-            known.update({chunk.embedded: vectors[chunk.id] for chunk in shelf.chunks()})
-        return known
-
-    def _shipped_vectors(self, texts: Sequence[str]) -> dict[str, Vector]:
-        if self._shipped is None or not texts:
-            return {}
-        ready = read_vectors(self._shipped, self._config.embedder)
-        return {text: ready[key_of(text)] for text in texts if key_of(text) in ready}
-
-    def _name(self, articles: Sequence[Article]) -> str:
-        """Time and content, so that no cache takes one version for another: 20260131T120000-1a2b3c4d."""
-        parts = [self._config.label, self._config.embedder.sha256, *sorted(article.digest for article in articles)]
-        content = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
-        name = f"{self._clock.now():%Y%m%dT%H%M%S}-{content}"
-        again = sum(row.version.startswith(name) for row in self._pointer.versions)
-        return f"{name}-{again}" if again else name
+        chunks = sum(built.record.chunks.values())
+        return replace(report, version=built.record.version, chunks=chunks, embedded=built.embedded)
 
     async def _switch(self, pointer: Pointer) -> None:
         """Open what the pointer names and serve it; until then the old version answers."""
@@ -396,5 +327,5 @@ class Knowledge:
         for name, count in record.collections().items():
             self._store.open(name, count)  # both are there and whole, or this version is not served
         if self._config.cross_language is not None or self._config.translated:
-            detect_language("")  # its model is loaded now, not at the first question
+            load_languages()  # now, not at the first question
         return _Opened(articles, self.pinned.shelf(record))

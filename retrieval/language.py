@@ -1,8 +1,6 @@
-"""English or Vietnamese, also without diacritics."""
+"""English or Vietnamese, of an article or a question."""
 
-from functools import lru_cache
-from typing import Any
-
+from domain.language import likelier
 from domain.turn import Language
 
 SAMPLE = 400
@@ -10,14 +8,5 @@ SAMPLE = 400
 
 
 def detect_language(text: str) -> Language:
-    """The likelier of the two languages of a desk; 0.01 ms after the model is loaded (0.4 s, once)."""
-    return "vi" if _identifier().classify(text[:SAMPLE])[0] == "vi" else "en"
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415  # heavy: loaded at first use
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-    identifier.set_languages(["en", "vi"])
-    return identifier
+    """The likelier of the two languages of a desk, by the beginning of a text."""
+    return likelier(text[:SAMPLE])

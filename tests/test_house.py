@@ -76,6 +76,7 @@ def test_files_and_functions_stay_readable() -> None:
         ("presidio_analyzer", ["guards/pii.py"]),
         ("langchain_openai", ["models/openai_wire.py"]),
         ("ray", ["graph/on_ray.py"]),
+        ("py3langid", ["domain/language.py"]),
     ],
 )
 def test_a_library_has_one_importer(library: str, place: list[str]) -> None:
