@@ -66,6 +66,7 @@ _MEASURED = frozenset({"how_much", "how_long", "how_far", "how_many", "deadline"
 class Meaning:
     """The words of a question that carry its meaning, in order. `names`: those written as names.
 
+    `firm`: those that have no counterpart but themselves, as figures, and may not be left over.
     `thing`: it asks for a thing ("what", "which"). `empty`: it names nothing that is asked about.
     """
 
@@ -75,6 +76,7 @@ class Meaning:
     thing: bool
     empty: bool
     shape: Shape
+    firm: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +105,16 @@ class Compared:
 
 def same_question(stored: str, asked: str, language: Language) -> bool:
     """Whether the words allow that both ask the same. Knows English and Vietnamese, with and without diacritics."""
+    marked = _marked(stored, asked, language)
+    if meaning(stored, language, marked=marked).firm != meaning(asked, language, marked=marked).firm:
+        return False  # most that lie near: the same question about another sum; `compared` would say so too, in ten times as long
     found = compared(stored, asked, language)
     return found.fits and not found.over and found.light <= SURPLUS
 
 
 def compared(stored: str, asked: str, language: Language) -> Compared:
     """Hold the words of two questions against each other."""
-    # Where one of them is typed without diacritics, "chảo" and "cháo" cannot be told apart: then by letters alone.
-    marked = language == "vi" and bool(_MARKED.search(stored)) and bool(_MARKED.search(asked))
+    marked = _marked(stored, asked, language)
     one, two = meaning(stored, language, marked=marked), meaning(asked, language, marked=marked)
     names, light = one.names | two.names, lexicon_of(language, marked=marked).light
     over = _left_over(one.words, two.words)
@@ -123,6 +127,12 @@ def compared(stored: str, asked: str, language: Language) -> Compared:
         free = language == "en" and len(first) < ORDERED and not (one.ordered or two.ordered)
         fits = free or first == second
     return Compared(left, len(hard) - left, len(over) - len(hard), len(both), fits)
+
+
+def _marked(stored: str, asked: str, language: Language) -> bool:
+    """Whether two questions are read with their diacritics."""
+    # Where one of them is typed without diacritics, "chảo" and "cháo" cannot be told apart: then by letters alone.
+    return language == "vi" and bool(_MARKED.search(stored)) and bool(_MARKED.search(asked))
 
 
 def exact_form(question: str) -> str:
@@ -167,6 +177,7 @@ def meaning(question: str, language: Language, *, marked: bool = False) -> Meani
             frozenset(who for who, pattern in lexicon.stands if pattern.search(plain)),
             subjects,
         ),
+        frozenset(word for word in words if word not in lexicon.light and not _has_forms(word)),
     )
 
 
@@ -197,9 +208,13 @@ def _left_over(one: Iterable[str], two: Iterable[str]) -> list[str]:
     return only_left + only_right
 
 
+def _has_forms(word: str) -> bool:
+    return word.isalpha() and word.isascii()
+
+
 def _kin(one: str, two: str) -> bool:
     """Two forms of one word: a common beginning and a short different end. Never a figure."""
-    if not (one.isalpha() and two.isalpha() and one.isascii() and two.isascii()):
+    if not (_has_forms(one) and _has_forms(two)):
         return False
     shared = next(
         (place for place, pair in enumerate(zip(one, two, strict=False)) if pair[0] != pair[1]), min(len(one), len(two))

@@ -20,7 +20,7 @@ from evals.routing_report import PAIRS
 from graph.caching import with_cache
 from graph.record import Labels, Question
 from models.answer_cache import AnswerCache
-from models.same_question import exact_form, same_question
+from models.same_question import SURPLUS, compared, exact_form, same_question
 
 ANSWER = "You can return a lamp within 30 days."
 ASKED = "How long can I return a lamp?"
@@ -161,6 +161,17 @@ def test_pairs_of_other_businesses_are_told_apart_and_a_third_of_the_same_are_kn
     assert wrong == []
     known = [same_question(row["a"], row["b"], row["language"]) for row in rows if row["same"]]
     assert sum(known) / len(known) > 1 / 3
+
+
+def test_what_ends_a_comparison_early_never_changes_it():
+    rows = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
+    pairs = [(one.stored, one.asked, one.language) for one in near_misses()]
+    pairs += [(row["a"], row["b"], row["language"]) for row in rows]
+    pairs += [(f"{one} 20 days", f"{two} 20 days", language) for one, two, language in pairs[::5]]
+    whole = [compared(*pair) for pair in pairs]
+    assert [same_question(*pair) for pair in pairs] == [
+        found.fits and not found.over and found.light <= SURPLUS for found in whole
+    ]
 
 
 @pytest.mark.parametrize(
