@@ -21,6 +21,8 @@ Complain = Callable[[int, str], None]
 
 MB = 1_000_000
 BLANK_LINES = re.compile(r"\n\s*\n\s*")
+HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.M)
+CODE = re.compile(r"^ {0,3}(?:```|~~~)", re.M)
 TITLE_COLUMNS = ("title", "question", "instruction")
 TEXT_COLUMNS = ("text", "answer", "response", "content")
 SNIFF = 8_192
@@ -77,7 +79,15 @@ def _markdown(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
     except YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         raise Unreadable(f"front matter: {getattr(fault, 'problem', fault)}", mark.line + 1 if mark else 1) from None
-    yield 0, {**post.metadata, "text": post.content}
+    title = post.metadata.get("title") or _first_heading(post.content)
+    yield 0, {**post.metadata, "title": title, "text": post.content}
+
+
+def _first_heading(text: str) -> str:
+    # Behind a fence a "#" begins a comment of somebody's code.
+    before_code = CODE.split(text, maxsplit=1)[0]
+    heading = HEADING.search(before_code)
+    return heading[1] if heading else ""
 
 
 def _html(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:

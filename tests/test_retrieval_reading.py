@@ -99,6 +99,24 @@ def test_bad_files_are_named_and_the_rest_is_taken(tmp_path):
     assert len(why) == 8
 
 
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("\ufeff# Opening hours #\r\n\r\nNine to five.", "Opening hours"),
+        ("We are open.\n\n## Giờ mở cửa\n\nTừ 9 giờ.", "Giờ mở cửa"),
+        ("---\ntitle: Hours\n---\n# Something else\n\nNine to five.", "Hours"),
+        ("---\nid: hours\ntitle:\n---\n# C# in 5 minutes\n\nNine to five.", "C# in 5 minutes"),
+        ("#hashtag\n\n```\n# a comment\n```\n# After the code", None),
+    ],
+    ids=["first-line", "later", "front-matter", "front-matter-without-title", "code"],
+)
+def test_markdown_without_a_title_is_called_by_its_first_heading(tmp_path, text, title):
+    (tmp_path / "a.md").write_bytes(text.encode())
+    reading = read_articles(tmp_path)
+    assert [article.title for article in reading.articles] == ([title] if title else [])
+    assert [skip.why for skip in reading.skipped] == ([] if title else ["no title"])
+
+
 def test_html_loses_its_scripts_and_keeps_its_headings(tmp_path):
     page = (
         "<html lang='en-GB'><head><title>Returns &amp; refunds</title><script>steal()</script></head><body><nav>Menu</nav>"
