@@ -95,13 +95,13 @@ def _plain_table(columns: Sequence[str], cells: list[list[str]], right: Sequence
 class Meter:
     """Shows how far long work has come, its pace and the time left: a bar on a terminal, a line each tenth elsewhere.
 
-    A new total is a new stretch of work. Close it.
+    Less done than before, or another total, is a new stretch of work. Close it.
     """
 
     def __init__(self, what: str, seconds: Callable[[], float] = time.monotonic) -> None:
         self._what = what
         self._seconds = seconds
-        self._total = -1
+        self._done = self._total = -1
         self._tenth = -1
         self._started = 0.0
         self._bar: Bar | None = None
@@ -109,9 +109,10 @@ class Meter:
 
     def __call__(self, done: int, total: int) -> None:
         """Take note of (done, total)."""
-        if total != self._total:
+        if total != self._total or done < self._done:
             self.close()
             self._total, self._tenth, self._started = total, -1, self._seconds()
+        self._done = done
         pace = _pace(done, total, self._seconds() - self._started)
         if sys.stderr.isatty():
             self._draw(done, total, pace)

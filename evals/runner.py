@@ -34,6 +34,7 @@ async def go_through(
         progress(done, len(rows))
         return result
 
+    progress(done, len(rows))
     tasks = [asyncio.ensure_future(one(row)) for row in rows]
     try:
         return list(await asyncio.gather(*tasks))
@@ -54,6 +55,7 @@ async def spread(
 ) -> list[DoneT]:
     """As `go_through`, by many processes; `taken` is told what comes of each row as it comes."""
     found: dict[int, DoneT] = {}
+    progress(0, len(rows))
     async with aclosing(hands.each(hire, rows, batch=batch)) as done:
         async for place, result in done:
             if taken:

@@ -21,8 +21,8 @@ Complain = Callable[[int, str], None]
 
 MB = 1_000_000
 BLANK_LINES = re.compile(r"\n\s*\n\s*")
-HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.M)
-CODE = re.compile(r"^ {0,3}(?:```|~~~)", re.M)
+HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+CODE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 TITLE_COLUMNS = ("title", "question", "instruction")
 TEXT_COLUMNS = ("text", "answer", "response", "content")
 SNIFF = 8_192

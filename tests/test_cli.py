@@ -232,7 +232,17 @@ def test_a_meter_away_from_a_terminal_speaks_each_tenth(capsys):
 def test_a_meter_tells_pace_and_time_left_of_each_stretch(capsys):
     now = [0.0]
     gauge = Meter("reading", lambda: now[0])
-    for done, total, at in ((0, 2, 0), (1, 2, 4), (2, 2, 8), (0, 600, 10), (300, 600, 160), (599, 600, 300)):
+    stretches = [
+        (0, 2, 0),
+        (1, 2, 4),
+        (2, 2, 8),
+        (0, 600, 10),
+        (300, 600, 160),
+        (599, 600, 300),
+        (0, 600, 900),
+        (6, 600, 903),
+    ]
+    for done, total, at in stretches:
         now[0] = float(at)
         gauge(done, total)
     assert capsys.readouterr().err.splitlines() == [
@@ -242,6 +252,7 @@ def test_a_meter_tells_pace_and_time_left_of_each_stretch(capsys):
         "reading: 0/600",
         "reading: 300/600, 2.0/s, 2 min 30 s left",
         "reading: 599/600, 2.1/s, 1 s left",
+        "reading: 0/600",
     ]
 
 

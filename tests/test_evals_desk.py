@@ -19,7 +19,7 @@ from evals.cases import Case, Unscored, read_cases
 from evals.matching import runs
 from evals.run import Run
 from evals.runner import Kept, drawn
-from evals.suites.desk import Taken, held_against, pins_of, summed_up
+from evals.suites.desk import Taken, held_against, paced, pins_of, summed_up
 
 INTERNAL = "The warehouse manager may grant a credit of up to ninety dollars without asking anybody."
 
@@ -116,6 +116,11 @@ def test_a_right_answer_has_its_facts_its_source_and_nothing_forbidden():
     assert (talkative.answered_right, talkative.shows_internal, talkative.why) == (False, True, "says refund")
 
 
+def test_the_model_of_this_process_is_asked_by_one_turn_at_a_time():
+    local, remote = ModelCard("small", "local", "simple"), ModelCard("large", "remote", "complex")
+    assert [paced(run(4), cards).parallel for cards in ([], [remote], [local], [local, remote])] == [4, 4, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("wanted", "given", "right"),
     [
@@ -186,7 +191,7 @@ def test_what_could_not_be_asked_is_unscored_and_spoils_no_figure():
     assert bad == [Unscored("c2", "d: the disk is gone")]
     flat = summed_up(good, bad, {}, secret=False).as_json()
     assert (flat["cases"], flat["scored"], flat["unscored"], flat["answered_right"]) == (3, 2, 1, 1.0)
-    assert sorted(seen) == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize("parallel", [1, 3])

@@ -13,7 +13,7 @@ from test_evals_desk import case, reply, run
 from test_evals_gate import CASES, guard_off, like_baseline, secrets_told, taken, threshold_at_zero, without_passages
 from test_releases import at
 
-from domain.errors import UsageError
+from domain.errors import NotMeasuredError, UsageError
 from domain.receipt import Receipt
 from domain.settings import Settings
 from domain.turn import Pins, Verdict
@@ -150,6 +150,17 @@ def test_nothing_better_is_said_so():
     assert week({"same": like_baseline, "worse": slightly_worse}).why == "nothing was better"
     assert week({}).why == "nothing was better: there was no candidate"
     assert week({"same": like_baseline}).weighed[0].verdict == "no better"
+
+
+def test_there_is_no_week_where_what_serves_gave_too_few_answers():
+    before = taken(like_baseline, down=CASES[:5])
+
+    async def measure(candidate, split):
+        assert (candidate, split) == (None, "dev")
+        return before
+
+    with pytest.raises(NotMeasuredError, match=r"5 of 40 cases gave no answer .*the server is down"):
+        asyncio.run(weigh_all([prompt("same")], measure, lambda _line: None))
 
 
 def test_a_candidate_that_gave_no_answer_is_stopped_and_one_that_cannot_be_measured_is_named():

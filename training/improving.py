@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from domain.errors import FrontdeskError
+from domain.errors import FrontdeskError, NotMeasuredError
 from domain.profile import GuardFamily
 from domain.turn import Pins
 from evals.paired import ALPHA, Paired, difference_interval, loss_p, pair
@@ -89,11 +89,15 @@ Measure = Callable[[Candidate | None, Split], Awaitable[Taken | None]]
 async def weigh_all(candidates: Sequence[Candidate], measure: Measure, say: Callable[[str], None]) -> Week:
     """Measure what serves, then each candidate. A candidate that cannot be measured is named and left out.
 
-    Raises what measuring what serves raises.
+    Raises what measuring what serves raises, NotMeasuredError where too few of its cases gave an answer.
     """
     before = await measure(None, "dev")
     assert before is not None  # the desk has dev cases, or the measurement raised
     right = before.right()
+    asked = len(right) + len(before.unscored)
+    if len(right) < NEEDED * asked:
+        what = f"{len(before.unscored)} of {asked} cases gave no answer under what serves"
+        raise NotMeasuredError(what, where="improve", fix=f"mend this and run it again: {before.unscored[0].why}")
     week = Week(len(right), sum(right.values()) / len(right), [])
     for candidate in candidates:
         try:

@@ -69,6 +69,7 @@ async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
     secret = any(path.name in SECRET_FILES for path in files)
     config = config_of(run, service, pins, files)
     cards = cards_of(service, pins)
+    run = paced(run, cards)
     run.say(expected_cost(cards, len(cases), service.clock.now().date()))
     kept = None if secret else kept_rows(run, NAME, config)
     hire = await hire_for(run, service, pins or Pins(judge=False), cards)
@@ -76,6 +77,8 @@ async def take(run: Run, service: Service, pins: Pins | None = None) -> Taken:
     scored, unscored = await put_through(bench, cases, run, pins, kept, hire=hire)
     if not scored:
         raise NotMeasuredError(f"not one of {len(cases)} cases gave an answer", where="eval desk", fix=unscored[0].why)
+    if unscored:
+        run.say(f"{len(unscored)} of {len(cases)} cases gave no answer; the first: {unscored[0].why}")
     rated = await _rated(run, service, scored, None if secret else kept_rows(run, f"{NAME}-judge", config))
     if kept:
         kept.forget()
@@ -126,6 +129,11 @@ def cards_of(service: Service, pins: Pins | None) -> list[ModelCard]:
     tiers: list[Tier] = [pins.tier] if pins and pins.tier else ["simple", "medium", "complex"]
     found = {card.name: card for tier in tiers if (card := service.chat.choose(tier, 1.0))}
     return list(found.values())
+
+
+def paced(run: Run, cards: Sequence[ModelCard]) -> Run:
+    """The run, one turn at a time where the model of this process answers: others would wait until their time is over."""
+    return replace(run, parallel=1) if any(card.mode == "local" for card in cards) else run
 
 
 def config_of(run: Run, service: Service, pins: Pins | None, files: Sequence[Path]) -> dict[str, str]:
