@@ -7,8 +7,10 @@ import asyncio
 import os
 import re
 import socket
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -40,14 +42,48 @@ async def open_hands(where: Where, address: str) -> AsyncIterator[Hands | None]:
         import ray  # noqa: PLC0415  # an extra, and seconds: only where work is spread
     except ImportError as fault:
         raise UsageError("ray is not installed", where="--on ray", fix=INSTALL) from fault
-    ours = not ray.is_initialized()
-    if ours:
-        await asyncio.to_thread(connect, ray, address)
+    connection = _connection()
+    joining = asyncio.ensure_future(asyncio.to_thread(connection.join, ray, address))
     try:
+        await asyncio.shield(joining)
         yield RayHands(ray, address or "--on ray")
     finally:
-        if ours:
-            await asyncio.to_thread(ray.shutdown)
+        await asyncio.wait([joining])  # who is called off while a cluster starts leaves it all the same
+        if joining.exception() is None:
+            await asyncio.to_thread(connection.leave, ray)
+
+
+class Connection:
+    """The one connection to a cluster that Ray allows a process: the first user opens it, the last one ends it.
+
+    One that was there before, of a program that has us inside, is not ours to end. Both calls block.
+    """
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._users = 0
+        self._ours = False
+
+    def join(self, ray: Any, address: str) -> None:
+        """Use it until `leave`. Raises FrontdeskError; then it is not in use."""
+        with self._changing:
+            if not ray.is_initialized():
+                connect(ray, address)
+                self._ours = True
+            self._users += 1
+
+    def leave(self, ray: Any) -> None:
+        """Be done with it, once for each `join`."""
+        with self._changing:
+            self._users -= 1
+            if self._ours and not self._users:
+                self._ours = False
+                ray.shutdown()
+
+
+@cache
+def _connection() -> Connection:
+    return Connection()
 
 
 def connect(ray: Any, address: str) -> None:

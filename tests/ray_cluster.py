@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -115,6 +116,37 @@ def test_the_commands_take_it(tmp_path: Path) -> None:
     assert (more.exit_code, '"added": 1' in more.stdout) == (0, True), more.stderr
     told = CliRunner().invoke(build(), ["eval", "desk", "--data", str(run.data), *common], env=env)
     assert (told.exit_code, '"answered_right": 0.8' in told.stdout) == (0, True), told.stderr
+
+
+TWO_USERS = """
+import asyncio, ray, sys
+from contextlib import aclosing
+from pathlib import Path
+from graph.on_ray import open_hands
+from ray_cluster import Marked
+
+async def squares(joined, go_on):
+    async with open_hands("ray", sys.argv[1]) as hands:
+        joined.set()
+        await go_on.wait()
+        async with aclosing(hands.each(Marked(Path(sys.argv[2])), range(3), batch=1)) as coming:
+            return sum([square async for _, (square, _) in coming])
+
+async def both():
+    first, second, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    later = asyncio.create_task(squares(second, ended))
+    one = await squares(first, second)
+    ended.set()
+    print(one, await later, ray.is_initialized())
+
+asyncio.run(both())
+"""
+
+
+def test_the_first_of_two_that_ends_leaves_the_connection_to_the_second(tmp_path: Path, cluster: str) -> None:
+    command = [sys.executable, "-c", TWO_USERS, cluster, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert done.stdout.strip() == "5 5 False", done.stderr
 
 
 def test_a_cluster_without_our_code_is_told_so(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from house import open_house
 from typer.testing import CliRunner
 
 from cli.main import build
-from domain.errors import UsageError
+from domain.errors import FrontdeskError, UsageError
 from domain.ports import DoneT, Hand, ItemT, ModelCard
 from domain.settings import read_settings
 from domain.turn import Pins
@@ -23,6 +23,7 @@ from evals.blocking import measure_family
 from evals.run import Run, find_suite
 from evals.spreading import hire_for, must_spread
 from graph.bootstrap import close_service, open_service
+from graph.on_ray import Connection
 from graph.parcel import pack
 from models.embedder import load_embedder
 from models.spreading import SpreadEmbedder
@@ -67,6 +68,57 @@ def test_passages_are_embedded_the_same_and_in_order() -> None:
     assert (sorted(hands.batches), hands.closed) == ([2, 64], 2)
     assert (told[-1], len(told)) == ((66, 66), 66)
     assert asyncio.run(spread.passages([])) == []
+
+
+@dataclass
+class OneRay:
+    """Of Ray, what a process has one of."""
+
+    up: bool = False
+    told: list[str] = field(default_factory=list)
+    away: bool = False
+
+    def is_initialized(self) -> bool:
+        return self.up
+
+    def init(self, **_how: object) -> None:
+        if self.away:
+            raise TimeoutError
+        self.up = True
+        self.told.append("up")
+
+    def shutdown(self) -> None:
+        self.up = False
+        self.told.append("down")
+
+
+def test_a_connection_ends_with_its_last_user() -> None:
+    connection, ray = Connection(), OneRay()
+    for _ in range(2):
+        connection.join(ray, "")
+        connection.join(ray, "")
+        connection.leave(ray)
+        assert ray.up
+        connection.leave(ray)
+        assert not ray.up
+    assert ray.told == ["up", "down"] * 2
+
+
+def test_a_cluster_that_is_away_leaves_no_user_behind() -> None:
+    connection, ray = Connection(), OneRay(away=True)
+    with pytest.raises(FrontdeskError, match="cannot be reached"):
+        connection.join(ray, "")
+    ray.away = False
+    connection.join(ray, "")
+    connection.leave(ray)
+    assert ray.told == ["up", "down"]
+
+
+def test_a_connection_of_somebody_elses_is_not_ended() -> None:
+    connection, ray = Connection(), OneRay(up=True)
+    connection.join(ray, "")
+    connection.leave(ray)
+    assert (ray.up, ray.told) == (True, [])
 
 
 CASES = [
