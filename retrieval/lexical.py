@@ -87,19 +87,24 @@ class _Field:
 
         # It sets its own logger to DEBUG when it is imported, past whatever was configured before.
         logging.getLogger("bm25s").setLevel(logging.WARNING)
-        self._known = frozenset(word for text in texts for word in text)
         self._size = len(texts)
+        self._tokens: dict[str, int] = {}
         # An index without a single word cannot be built, nor is one needed.
-        self._bm25 = None
-        if self._known:
-            self._bm25 = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
-            self._bm25.index(texts, show_progress=False)
+        if any(texts):
+            index = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
+            index.index(texts, show_progress=False)
+            self._tokens = index.vocab_dict
+            self._earned, self._chunks, self._starts = (index.scores[part] for part in ("data", "indices", "indptr"))
 
     def scores(self, question: Sequence[str]) -> Scores:
-        known = [word for word in question if word in self._known]
-        if self._bm25 is None or not known:
-            return np.zeros(self._size, dtype=np.float32)
-        return np.asarray(self._bm25.get_scores(known), dtype=np.float32)
+        """BM25 by chunk. Read off the library's matrix: its own way adds up as if a word could have a chunk twice, .4 ms more."""
+        total = np.zeros(self._size, dtype=np.float32)
+        for word in question:
+            token = self._tokens.get(word)
+            if token is not None:
+                held = slice(self._starts[token], self._starts[token + 1])
+                total[self._chunks[held]] += self._earned[held]
+        return total
 
 
 def _pairs(text: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -25,6 +26,8 @@ COVERING = 3
 """First passages whose words count as covering the question."""
 RIVALS = 10
 """Next best chunks of other articles that the best one's lead is measured against."""
+_Scored = dict[int, float]
+"""Scores by the chunk's place."""
 FLOOR = 0.5
 """A passage's score is its place between the worst candidate (at most half of the best) and the best."""
 
@@ -149,7 +152,8 @@ def rank(
         return Ranking([], [], None)
     dense = {place: cosine for place, cosine in cosines.items() if place in fused}
     found = {place: float(lexical[place]) for place in places}
-    return Ranking(places, [fused[place] for place in places], _features(shelf, asked, dense, found, fused))
+    features = _features(shelf, asked, places, (dense, found, fused))
+    return Ranking(places, [fused[place] for place in places], features)
 
 
 def _highest(scores: Scores, k: int) -> list[int]:
@@ -161,10 +165,10 @@ def _highest(scores: Scores, k: int) -> list[int]:
 
 
 def _features(
-    shelf: Shelf, asked: Sequence[str], dense: dict[int, float], lexical: dict[int, float], fused: dict[int, float]
+    shelf: Shelf, asked: Sequence[str], places: Sequence[int], scored: tuple[_Scored, _Scored, _Scored]
 ) -> Features:
-    places = sorted(fused, key=lambda place: (-fused[place], place))
-    cosine, by_words, both = (_standing(shelf, scores) for scores in (dense, lexical, fused))
+    """`places`: by the fused score; `scored`: by meaning, by words, fused."""
+    cosine, by_words, both = (_standing(shelf, scores) for scores in scored)
     coverage = shelf.lexical.coverage
     return Features(
         dense_top=cosine[0],
@@ -172,7 +176,7 @@ def _features(
         dense_lead=cosine[2],
         dense_above=cosine[0] - shelf.likeness(shelf.chunks[places[0]].language),
         lexical_top=by_words[0],
-        lexical_of_best=lexical[places[0]],
+        lexical_of_best=scored[1][places[0]],
         lexical_gap=by_words[1],
         lexical_lead=by_words[2],
         fused_gap=both[1],
@@ -190,7 +194,8 @@ def _standing(shelf: Shelf, scores: dict[int, float]) -> tuple[float, float, flo
     ordered = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
     place, top = ordered[0]
     article = shelf.chunks[place].article
-    others = [score for place, score in ordered if shelf.chunks[place].article != article][:RIVALS] or [top]
+    rivals = (score for place, score in ordered if shelf.chunks[place].article != article)
+    others = list(islice(rivals, RIVALS)) or [top]
     return top, top - others[0], top - sum(others) / len(others)
 
 
