@@ -20,6 +20,7 @@ from domain.profile import DeskProfile
 from domain.settings import Settings
 from evals.run import Figure, Result, share
 from guards import Guards, InputCheck, ScopeVerdict
+from models.diacritics import with_diacritics
 from models.language import is_english
 
 NAME = "served"
@@ -75,7 +76,9 @@ async def measure_served(
         {"name": name, "languages": ["en"], "scope": {"describe": examples[0], "in": examples}}
     )
     scope, embedder = open_scope(settings, profile, None)
-    guards = Guards.load(profile, max_chars=settings.max_message_chars, embedder=embedder, compared=is_english)
+    guards = Guards.load(
+        profile, max_chars=settings.max_message_chars, embedder=embedder, compared=is_english, restored=with_diacritics
+    )
     await guards.warm()
     await scope.warm()
     openers = cycle(examples)

@@ -19,7 +19,7 @@ from guards import Guards, ScopeFilter
 from guards.heads import SHIPPED_THRESHOLD
 from guards.names import capitalised_words
 from guards.scope_head import read_scope_head
-from models.diacritics import RestoringEmbedder
+from models.diacritics import RestoringEmbedder, with_diacritics
 from models.embedder import load_embedder
 from models.language import is_english
 from models.learned_router import LearnedRouter
@@ -116,6 +116,7 @@ async def open_rooms(
         internal=partial(knowledge.texts, "internal"),
         vocabulary=_vocabulary(knowledge),
         canary=canary,
+        restored=embedder.restored if isinstance(embedder, RestoringEmbedder) else with_diacritics,
     )
     head = read_scope_head(desk_folder, embedder.name)
     topics = lru_cache(maxsize=1)(lambda _version: _topics(knowledge))
@@ -144,6 +145,7 @@ def _guards(
     thresholds: dict[GuardFamily, float] | None = None,
     like: Guards | None = None,
     canary: str = "",
+    restored: Callable[[str], str] = with_diacritics,
 ) -> Guards:
     return Guards.load(
         profile,
@@ -156,6 +158,7 @@ def _guards(
         support=supported_in_words,
         embedder=embedder,
         compared=is_english,
+        restored=restored,
         thresholds={
             str(name): value for name, value in (thresholds_of(profile, settings) | (thresholds or {})).items()
         },

@@ -64,6 +64,7 @@ class Inspected:
     decoded: payloads found inside (base64, hex, rot13, per cent, tag characters), folded
     evidence: what an answer rests on; None for a customer's text
     places: the features of the local heads; None where heads are not asked (answers, retrieved text)
+    spelled: the same with the diacritics put back that bare Vietnamese lacks; None for any other text
     vector: what the desk's embedder makes of the masked text; None where heads are not asked, or words speak alone
     """
 
@@ -76,6 +77,7 @@ class Inspected:
     decoded: tuple[str, ...] = ()
     evidence: Evidence | None = None
     places: Places | None = None
+    spelled: Places | None = None
     vector: Vector | None = None
 
     @property

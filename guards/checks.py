@@ -14,6 +14,7 @@ from domain.turn import Fact, Language, Passage, Verdict
 from guards import retrieved
 from guards.base import DeskView, Evidence, Guard, GuardSpec, Inspected, Support, Watch, discover, failed
 from guards.doubt import doubtful
+from guards.features import spelled_places
 from guards.heads import PART, SHIPPED_THRESHOLD, Heads
 from guards.normalise import inspect
 from guards.pii import Pii
@@ -82,6 +83,7 @@ class Guards:
         max_chars: int,
         embedder: Embedder | None = None,
         compared: Callable[[str], bool] = always,
+        restored: Callable[[str], str] = str,
         watch: Watch | None = None,
         threshold: Callable[[str], float] = lambda _family: SHIPPED_THRESHOLD,
     ) -> None:
@@ -91,7 +93,7 @@ class Guards:
         self._retrieved = Retrieved()
         self._max_chars = max_chars
         self._threshold = threshold
-        self._embedder, self._compared = embedder, compared
+        self._embedder, self._compared, self._restored = embedder, compared, restored
         self.weighs = f"vectors of {embedder.name} and words" if embedder else "words alone"
         self._watch = watch or Watch()
         for name in (NORMALISING, MASKING, COMPARING, retrieved.NAME, *(spec.name for spec, _ in guards)):
@@ -112,6 +114,7 @@ class Guards:
         heads: Path | None = None,
         embedder: Embedder | None = None,
         compared: Callable[[str], bool] = always,
+        restored: Callable[[str], str] = str,
         thresholds: Mapping[str, float] | None = None,
         like: "Guards | None" = None,
     ) -> "Guards":
@@ -120,7 +123,7 @@ class Guards:
         `heads`: the folder of the local classifiers, else the shipped one. `embedder`: the turn's, whose vector of the
         question some of them weigh; without it, and for one that none was fitted for, words decide alone. `compared`
         tells of a masked text whether its vector is asked for: the heads were fitted on English. `thresholds` win over
-        the desk's. `like`: guards of the same desk, with which what is slow to load and how they fare are shared.
+        the desk's. `restored` puts the diacritics back into bare Vietnamese and leaves any other text. `like`: guards of the same desk, with which what is slow to load and how they fare are shared.
 
         Raises DeskError for a rule that cannot be.
         """
@@ -140,17 +143,17 @@ class Guards:
         built = [(found.spec, found.make(desk)) for found in discover()]
         pii = next(made for _, made in built if isinstance(made, Pii))
         asked = embedder if desk.heads.reads_vectors else None
-        if like is None:
-            return cls(built, pii, max_chars=max_chars, embedder=asked, compared=compared, threshold=desk.threshold)
-        pii, watch = like._pii, like._watch  # noqa: SLF001  # of the same class
-        shared = [(spec, pii if isinstance(made, Pii) else made) for spec, made in built]
+        if like is not None:
+            pii = like._pii  # noqa: SLF001  # of the same class
+            built = [(spec, pii if isinstance(made, Pii) else made) for spec, made in built]
         return cls(
-            shared,
+            built,
             pii,
             max_chars=max_chars,
             embedder=asked,
             compared=compared,
-            watch=watch,
+            restored=restored,
+            watch=like._watch if like else None,  # noqa: SLF001  # of the same class
             threshold=desk.threshold,
         )
 
@@ -215,7 +218,16 @@ class Guards:
 
     def _read(self, text: str, known: Mapping[str, str]) -> tuple[Masked | None, Inspected | None]:
         masked = self._masked(_head(text, self._max_chars), known)
-        return masked, self._inspected(text, limit=self._max_chars, places=True)
+        return masked, self._spelled(self._inspected(text, limit=self._max_chars, places=True))
+
+    def _spelled(self, seen: Inspected | None) -> Inspected | None:
+        """With the features of the text that was meant, where that differs; None if it cannot be told."""
+        if seen is None or seen.places is None:
+            return seen
+        done = self._watch.run(NORMALISING, lambda: self._restored(seen.text))
+        if done is None:
+            return None
+        return replace(seen, spelled=spelled_places(done[0], seen.places)) if done[0] != seen.text else seen
 
     def _check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
         return self._judged(text, known, *self._read(text, known))

@@ -31,6 +31,11 @@ def places_of(text: str, plain: str) -> Places:
     return Places(frozenset(word_places(text)), frozenset(letter_places(plain)))
 
 
+def spelled_places(text: str, places: Places) -> Places:
+    """The features of a text in another spelling of the same letters: its words anew, its letters as they were."""
+    return Places(frozenset(word_places(text)), places.letters)
+
+
 def word_places(text: str) -> set[int]:
     """The places of a text's words and punctuation marks, and of their runs of two and three."""
     tokens = [token.encode("utf-8", "replace") for token in TOKEN.findall(text.lower())]

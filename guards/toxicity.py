@@ -76,5 +76,6 @@ class Toxicity:
         hint = min(1.0, sum(hit.score for hit in hits))
         if hint >= SURE or seen.places is None:
             return Finding("block" if hint >= SURE else "pass", NAME if hint else "", hint)
-        blocks, score = self._heads.judged(NAME, hint, seen.places, self._threshold, seen.vector)
+        # Without diacritics harmless words look like abuse, which is mostly typed so ("ban", "con", "khong").
+        blocks, score = self._heads.judged(NAME, hint, seen.spelled or seen.places, self._threshold, seen.vector)
         return Finding("block", NAME, score, part=PART) if blocks else Finding("pass", NAME if hint else "", score)

@@ -93,19 +93,32 @@ class RestoringEmbedder:
     async def query(self, text: str) -> Vector:
         """The vector of a question, of one without diacritics that of what was meant."""
         if is_bare_vietnamese(text):
-            text = await asyncio.to_thread(self._restored, text)
+            text = await asyncio.to_thread(self.restored, text)
         return await self._inner.query(text)
 
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
         """The vectors of passages, in order, as they are."""
         return await self._inner.passages(texts, progress)
 
-    def _restored(self, text: str) -> str:
+    def restored(self, text: str) -> str:
+        """Bare Vietnamese as it was meant, by the desk's own words; any other text as it is. May read: not in the loop."""
+        if not is_bare_vietnamese(text):
+            return text
         name, texts = self._own()
         named = self._named
         if named is None or named[0] != name:
             named = self._named = name, Restorer(texts())
         return named[1].restored(text)
+
+
+def with_diacritics(text: str) -> str:
+    """Bare Vietnamese as it was meant, by the counts that ship; any other text as it is."""
+    return _of_all().restored(text) if is_bare_vietnamese(text) else text
+
+
+@cache
+def _of_all() -> Restorer:
+    return Restorer(())
 
 
 def is_bare_vietnamese(text: str) -> bool:

@@ -21,6 +21,7 @@ from guards.features import SIZE, places_of
 from guards.heads import Head, Heads, VectorHead
 from guards.injection import Injection
 from guards.normalise import inspect
+from models.diacritics import with_diacritics
 from models.embedder import SPECS
 from models.language import is_english
 from training.vector_heads import COMPARED, add_vector_heads
@@ -328,3 +329,25 @@ def test_the_card_names_every_head_and_they_are_small():
     assert sum(path.stat().st_size for path in SHIPPED.glob("*.npz")) < 3_000_000
     with pytest.raises(WeightsError, match="KeyError"):
         Heads().score("nonsense", places_of("a", "a"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["cho toi biet cac loai chao con hang", "noi com dien mat bao lau", "co hang nao giao den buon ma thuot khong"],
+)
+def test_vietnamese_without_diacritics_is_judged_as_what_was_meant(text):
+    bare, meant = Guards.load(profile()), Guards.load(profile(), restored=with_diacritics)
+    assert verdict(ask(bare, text), "toxicity").action == "block"
+    assert ask(meant, text).blocked is None
+    assert ask(meant, "dm bon lua dao chung may").blocked.reason == "toxicity"
+    english = "You are worthless and nobody needs you"
+    assert verdict(ask(meant, english), "toxicity") == verdict(ask(bare, english), "toxicity")
+
+
+def test_a_text_that_cannot_be_told_as_it_was_meant_is_blocked():
+    def broken(text):
+        raise RuntimeError(text)
+
+    guards = Guards.load(profile(), restored=broken)
+    assert ask(guards, "Where is my parcel?").blocked.reason == "guard_failed"
+    assert "parcel" not in str(guards.health())

@@ -18,6 +18,7 @@ from domain.ports import Embedder
 from domain.profile import DeskProfile
 from evals.blocking import BENIGN, Row, Scored, curve, judge_rows, read_rows, summed_up
 from guards import Guards
+from models.diacritics import with_diacritics
 from models.language import is_english
 from training.corpus import Family, without_overlap
 from training.heads import Features, fit_checked, write_heads
@@ -136,4 +137,4 @@ async def _fold(
 
 def _guards(folder: Path, embedder: Embedder | None) -> Guards:
     desk = DeskProfile.model_validate({"name": "Measured", "scope": {"describe": "A support desk."}})
-    return Guards.load(desk, heads=folder, embedder=embedder, compared=is_english)
+    return Guards.load(desk, heads=folder, embedder=embedder, compared=is_english, restored=with_diacritics)
