@@ -17,6 +17,7 @@ from evals.suites.desk import Taken, take
 from evals.surroundings import surrounded
 from graph.profiles import find_desk
 from guards import Guards, InputCheck
+from guards.checks import Ahead, at_once
 from guards.normalise import clean
 
 NAME = "masking"
@@ -39,9 +40,9 @@ class Unmasked(Guards):
     def __init__(self, inner: Guards) -> None:
         vars(self).update(vars(inner))
 
-    async def check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
+    async def check_input(self, text: str, known: Mapping[str, str], *, ahead: Ahead = at_once) -> InputCheck:
         """As the guards do; the placeholders are kept beside, so that an answer may say what the customer said."""
-        check = await super().check_input(text, known)
+        check = await super().check_input(text, known, ahead=ahead)
         if any(verdict.reason == WITHHELD for verdict in check.verdicts):
             return check
         return replace(check, text=clean(text))

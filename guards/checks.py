@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,13 @@ TAIL = 300
 LONGEST_DRAFT = 16_000
 """Characters of an answer that guards look at: twice what answer_length lets pass, so that no end of one is missed."""
 SHOWN_HASH = 16
+
+
+Ahead = Callable[[str], Awaitable[None]]
+
+
+async def at_once(_text: str) -> None:
+    """Nothing to be done meanwhile."""
 
 
 def always(_text: str) -> bool:
@@ -165,17 +172,19 @@ class Guards:
         """Each guard's name: "ok", or the last fault in words."""
         return self._watch.health()
 
-    async def check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
+    async def check_input(self, text: str, known: Mapping[str, str], *, ahead: Ahead = at_once) -> InputCheck:
         """Mask and judge a question; `known` are the thread's placeholders so far.
 
-        The masked text is given to the embedder as the later steps give it, so that it is embedded once a turn.
+        The masked text is given to the embedder as the later steps give it, so that it is embedded once a turn. `ahead` is
+        given it too and done meanwhile; it must not raise.
         """
         if self._embedder is None:
             return await asyncio.to_thread(self._check_input, text, known)
         masked, seen = await asyncio.to_thread(self._read, text, known)
         if masked and seen and self._compared(masked.text):
             query = partial(self._embedder.query, masked.text)
-            if done := await self._watch.wait(COMPARING, query, WORDS_ALONE):
+            done, _ = await asyncio.gather(self._watch.wait(COMPARING, query, WORDS_ALONE), ahead(masked.text))
+            if done:
                 seen = replace(seen, vector=done[0])
         return await asyncio.to_thread(self._judged, text, known, masked, seen)
 

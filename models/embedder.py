@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_TOKENS = 512
+AT_ONCE = 2
+"""Questions that are embedded at a time: the parts of one beside it, and more would take the processor from the interpreter."""
 MAX_CHARS = 2_000
 """What e5 is given of a text, about its 512 tokens: without a limit 25,000 characters take 7 s."""
 
@@ -74,7 +76,8 @@ class LocalEmbedder:
         self._cache: OrderedDict[str, Vector] = OrderedDict()
         self._engine: Engine | None = None
         self._loading = threading.Lock()
-        self._asking = threading.Lock()
+        self._asked: dict[str, threading.Lock] = {}
+        self._room = threading.Semaphore(AT_ONCE)
         self._remembering = threading.Lock()
 
     @property
@@ -114,15 +117,24 @@ class LocalEmbedder:
 
     def _ask(self, text: str) -> Vector:
         # Several rooms ask for the same question at once: the first computes, the others wait for it.
-        with self._asking:
+        with self._remembering:
+            asking = self._asked.setdefault(text, threading.Lock())
+        with asking:
             known = self._recall(text)
-            if known is None:
-                known = self._load().query(text)
-                with self._remembering:
-                    self._cache[text] = known
-                    while len(self._cache) > self._cache_size:
-                        self._cache.popitem(last=False)
-            return list(known)
+            return list(self._computed(text)) if known is None else known
+
+    def _computed(self, text: str) -> Vector:
+        try:
+            with self._room:
+                vector = self._load().query(text)
+            with self._remembering:
+                self._cache[text] = vector
+                while len(self._cache) > self._cache_size:
+                    self._cache.popitem(last=False)
+        finally:
+            with self._remembering:
+                self._asked.pop(text, None)
+        return vector
 
     def _recall(self, text: str) -> Vector | None:
         with self._remembering:

@@ -1,6 +1,8 @@
 """First step: the only one that sees the raw question. Masks it, checks it, starts the turn afresh."""
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
@@ -27,9 +29,12 @@ from domain.turn import (
     payer_of,
     reason_of,
 )
+from guards.requests import pieces, question_in
+from models.followup import depends_on_history
 from models.language import detect_language
+from models.smalltalk import matter
 from nodes.deps import Deps
-from nodes.history import EARLIER, trimmed
+from nodes.history import EARLIER, answered, trimmed
 from nodes.second_look import second_look
 
 
@@ -67,7 +72,9 @@ class GuardInputUpdate(TypedDict):
 
 async def guard_input(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> GuardInputUpdate:
     """Mask personal data, look for attacks, find the language of the turn."""
-    check, calls = await deps.guards.check_input(turn["question"], turn.get("secrets", {})), list[Call]()
+    ahead = partial(_embed_ahead, turn=turn, deps=deps)
+    check = await deps.guards.check_input(turn["question"], turn.get("secrets", {}), ahead=ahead)
+    calls = list[Call]()
     if (runtime.context or Pins()).model != "quote":
         check, calls = await second_look(check, payer_of(turn), deps)
     facts, secrets, fact_verdicts = await deps.guards.check_facts(turn.get("context", []), check.secrets)
@@ -83,6 +90,17 @@ async def guard_input(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Guar
         "outcome": "refuse" if check.blocked else None,
         "reason": reason_of(check.blocked) if check.blocked else None,
     }
+
+
+async def _embed_ahead(masked: str, turn: Turn, deps: Deps) -> None:
+    """Embed what route and retrieve ask for of this question beside the whole: on two cores both come in the time of one."""
+    asked = matter(masked)
+    if answered(turn.get("history", [])) and depends_on_history(asked):
+        return  # route will ask for another text
+    texts = dict.fromkeys([asked, *pieces(asked), question_in(asked)])
+    wanted = [deps.embedder.query(text) for text in texts if text not in ("", masked)]
+    # What cannot be embedded now is asked for again by the step that needs it, and fails there.
+    await asyncio.gather(*wanted, return_exceptions=True)
 
 
 def fresh_turn() -> GuardInputUpdate:

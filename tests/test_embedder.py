@@ -153,6 +153,51 @@ def test_inference_leaves_the_event_loop_free():
     asyncio.run(run())
 
 
+def test_two_questions_are_computed_at_a_time_and_no_more():
+    meeting, inside, most = threading.Barrier(2, timeout=60), 0, 0
+    counting_them = threading.Lock()
+
+    def held(text):
+        nonlocal inside, most
+        with counting_them:
+            inside += 1
+            most = max(most, inside)
+        meeting.wait()  # nobody passes alone
+        with counting_them:
+            inside -= 1
+        return [float(len(text))]
+
+    async def run():
+        embedder, engines = counting()
+        await embedder.warm()
+        engines[0].query = held
+        texts = ["a", "bb", "ccc", "dddd"]
+        assert await asyncio.gather(*(embedder.query(text) for text in texts)) == [[1.0], [2.0], [3.0], [4.0]]
+
+    asyncio.run(run())
+    assert most == 2
+
+
+def test_a_question_that_could_not_be_computed_is_computed_anew():
+    answers = iter([RuntimeError("no"), [1.0]])
+
+    def breaking(_text):
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def run():
+        embedder, engines = counting()
+        await embedder.warm()
+        engines[0].query = breaking
+        with pytest.raises(RuntimeError, match="no"):
+            await embedder.query("a")
+        assert await embedder.query("a") == [1.0]
+
+    asyncio.run(run())
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(SettingsError, match=r"bge-small-en-v1\.5, multilingual-e5-small"):
         load_embedder("big-embedder")

@@ -4,17 +4,21 @@ import asyncio
 import json
 import math
 import shutil
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import DIMENSIONS, WordEmbedder
+from house import open_house
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import WeightsError
 from domain.profile import DeskProfile
 from domain.settings import read_settings
+from graph.record import Question
 from guards import Guards
 from guards.base import HEALED_AFTER, DeskView, Watch
 from guards.features import SIZE, places_of
@@ -115,6 +119,40 @@ def folder_of_planes(tmp_path_factory):
     head = VectorHead(np.asarray([9.0], np.float32), -1.0)
     add_vector_heads({"toxicity": head}, "planes", folder, {"fitted_by": "a test"})
     return folder
+
+
+class Meeting(WordEmbedder):
+    """Gives the vector of a whole question only when its part has been asked for as well."""
+
+    def __init__(self, whole, part):
+        self.whole, self.part, self.asked, self.met = whole, part, [], asyncio.Event()
+
+    async def query(self, text):
+        self.asked.append(text)
+        if text == self.part:
+            self.met.set()
+        elif text == self.whole:
+            await self.met.wait()
+        return await super().query(text)
+
+
+def test_what_later_steps_ask_of_a_question_is_embedded_beside_it(tmp_path):
+    part = "How long can I return a lamp?"
+    whole = f"Hello! {part} I paid 20 dollars."
+    folder = tmp_path / "weights"
+    shutil.copytree(SHIPPED, folder)
+    add_vector_heads({"toxicity": VectorHead(np.zeros(DIMENSIONS, np.float32), -9.0)}, "words", folder, {})
+    embedder = Meeting(whole, part)
+
+    def beside(deps):
+        return replace(deps, embedder=embedder, guards=Guards.load(deps.profile, heads=folder, embedder=embedder))
+
+    async def run():
+        async with open_house(tmp_path / "state", adjust=beside) as house:
+            return await house.desk.ask(Question(whole))
+
+    assert asyncio.run(run()).outcome == "answer"
+    assert embedder.asked[:3] == [whole, f"{part} I paid 20 dollars.", part]
 
 
 def test_a_vector_may_be_added_to_the_words_or_stand_beside_them(tmp_path):
