@@ -8,7 +8,7 @@ more closely: a reference's likeness to its own neighbours counts against likene
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -171,17 +171,22 @@ class _Spelling:
         """The cosine to each reference."""
         import numpy as np  # noqa: PLC0415  # as above
 
-        found = np.zeros(self._size)
-        for gram, weight in self._weighed(Counter(_grams(text[:LONGEST]))).items():
-            places, others = self._postings[gram]  # only grams of the references are weighed
-            found[places] += weight * others
-        return found
+        weighed = self._weighed(Counter(_grams(text[:LONGEST])))  # only grams of the references
+        if not weighed:
+            return np.zeros(self._size)
+        places, others = zip(*(self._postings[gram] for gram in weighed), strict=True)
+        own = np.repeat(list(weighed.values()), [len(each) for each in places])
+        # Added up in the order of the grams, so that a likeness is the same to the last bit however they are taken together.
+        found = np.bincount(np.concatenate(places), own * np.concatenate(others), self._size)
+        return found.astype(np.float64, copy=False)
 
     def _weighed(self, counts: Counter[str]) -> dict[str, float]:
         weights = {
-            gram: (1 + math.log(number)) * self._rarity[gram] for gram, number in counts.items() if gram in self._rarity
+            gram: (1 + math.log(number)) * rarity if number > 1 else rarity
+            for gram, number in counts.items()
+            if (rarity := self._rarity.get(gram)) is not None
         }
-        norm = math.sqrt(sum(weight * weight for weight in weights.values())) or 1.0
+        norm = math.sqrt(sum([weight * weight for weight in weights.values()])) or 1.0
         return {gram: weight / norm for gram, weight in weights.items()}
 
 
@@ -193,11 +198,13 @@ def _columns(postings: Sequence[tuple[int, float]]) -> "tuple[NDArray[np.intp], 
     return np.asarray(places, dtype=np.intp), np.asarray(weights)
 
 
-def _grams(text: str) -> Iterator[str]:
+def _grams(text: str) -> list[str]:
+    found: list[str] = []
     for word in fold(text).split():
         padded = f" {word} "
         for size in GRAMS:
-            yield from (padded[start : start + size] for start in range(max(1, len(padded) - size + 1)))
+            found += [padded[start : start + size] for start in range(max(1, len(padded) - size + 1))]
+    return found
 
 
 def _matrix(references: Sequence[Reference]) -> "Vectors":
