@@ -18,6 +18,8 @@ Json = dict[str, Any]
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Characters that move a terminal's cursor or change its state; articles and models must not."""
 TENTHS = 10
+SILENCE = 10.0
+"""Most seconds without a line of progress."""
 LEAST_SECONDS = 1.0
 """Work must have gone on so long before its pace is told."""
 
@@ -93,7 +95,7 @@ def _plain_table(columns: Sequence[str], cells: list[list[str]], right: Sequence
 
 
 class Meter:
-    """Shows how far long work has come, its pace and the time left: a bar on a terminal, a line each tenth elsewhere.
+    """Shows how far long work has come, its pace and the time left: a bar on a terminal, elsewhere a line each tenth or ten seconds.
 
     Less done than before, or another total, is a new stretch of work. Close it.
     """
@@ -103,7 +105,7 @@ class Meter:
         self._seconds = seconds
         self._done = self._total = -1
         self._tenth = -1
-        self._started = 0.0
+        self._started = self._told = 0.0
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
@@ -113,11 +115,12 @@ class Meter:
             self.close()
             self._total, self._tenth, self._started = total, -1, self._seconds()
         self._done = done
-        pace = _pace(done, total, self._seconds() - self._started)
+        now = self._seconds()
+        pace = _pace(done, total, now - self._started)
         if sys.stderr.isatty():
             self._draw(done, total, pace)
-        elif total and (tenth := TENTHS * done // total) != self._tenth:
-            self._tenth = tenth
+        elif total and ((tenth := TENTHS * done // total) != self._tenth or now - self._told >= SILENCE):
+            self._tenth, self._told = tenth, now
             note(f"{self._what}: {done}/{total}{', ' if pace else ''}{pace}")
 
     def close(self) -> None:

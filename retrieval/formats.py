@@ -7,12 +7,12 @@ format has a size beyond which a file is not opened, so that no file takes more 
 import codecs
 import csv
 import json
+import logging
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 Fields = Mapping[str, object]
@@ -25,6 +25,10 @@ HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 CODE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 TITLE_COLUMNS = ("title", "question", "instruction")
 TEXT_COLUMNS = ("text", "answer", "response", "content")
+DELIMITERS = (",", ";", "\t")
+"""What spreadsheets put between cells: a semicolon where the comma is the decimal sign."""
+SHOWN = 60
+"""Characters of a first line that a reason repeats."""
 SNIFF = 8_192
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 LINE_BYTES = 16 * MB
@@ -116,6 +120,8 @@ def _pdf(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
     from langchain_community.document_loaders.pdf import PyPDFLoader  # noqa: PLC0415  # heavy: only an ingest
     from pypdf.errors import PyPdfError  # noqa: PLC0415
 
+    # What it warns of either does no harm or is the reason below.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     parts, length, title = list[str](), 0, ""
     try:
         for page in PyPDFLoader(str(file)).lazy_load():
@@ -175,25 +181,53 @@ def _csv(file: Path, complain: Complain) -> Iterator[tuple[int, Fields]]:
 
     _check_text(file)
     with file.open(encoding="utf-8-sig", newline="") as stream:
-        header = next(csv.reader([stream.readline(SNIFF)]), [])
-    title = next((name for name in TITLE_COLUMNS if name in header), "")
-    text = next((name for name in TEXT_COLUMNS if name in header), "")
-    if not title or not text:
-        raise Unreadable("no title and text columns in the first line", 1)
-    loader = CSVLoader(str(file), metadata_columns=header, content_columns=(text,), encoding="utf-8-sig")
+        table = _columns(stream.readline(SNIFF))
+    loader = CSVLoader(
+        str(file),
+        metadata_columns=list(table.names),
+        content_columns=(table.text,),
+        csv_args={"delimiter": table.delimiter},
+        encoding="utf-8-sig",
+    )
     # A cell that is too long is left out by its row's check; the reader itself would give the whole file up.
     usual = csv.field_size_limit(file.stat().st_size + 1)
     try:
         # The line is right as long as no cell above holds a line break: the loader counts rows.
         for row in loader.lazy_load():
-            fields: dict[str, Any] = row.metadata
+            fields: dict[str, str] = row.metadata
             line = int(fields["row"]) + 2
-            given = {key: value for key, value in fields.items() if key not in {"source", "row"} and value}
-            yield line, {"id": f"{file.stem}-{line}", **given, "title": fields[title], "text": fields[text]}
+            given = {known: fields[name] for name, known in table.names.items() if fields[name]}
+            own = {"title": fields[table.title], "text": fields[table.text]}
+            yield line, {"id": f"{file.stem}-{line}", **given, **own}
     except (RuntimeError, csv.Error) as fault:
         complain(1, f"not a readable CSV: {fault.__cause__ or fault}")
     finally:
         csv.field_size_limit(usual)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """How a CSV is divided. `names`: its columns as they stand there, and as they are known; two of them are the article."""
+
+    delimiter: str
+    names: Mapping[str, str]
+    title: str
+    text: str
+
+
+def _columns(first: str) -> _Columns:
+    """From the first line, whatever its spreadsheet separates by. Raises Unreadable."""
+    for delimiter in DELIMITERS:
+        names = {name: name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])}
+        by_known = {known: name for name, known in names.items()}
+        title = next((by_known[known] for known in TITLE_COLUMNS if known in by_known), "")
+        text = next((by_known[known] for known in TEXT_COLUMNS if known in by_known), "")
+        if title and text:
+            return _Columns(delimiter, names, title, text)
+    if not first.strip():
+        raise Unreadable("empty")
+    wanted = f"one of {', '.join(TITLE_COLUMNS)} and one of {', '.join(TEXT_COLUMNS)}"
+    raise Unreadable(f"no title and text columns in the first line, {first.strip()[:SHOWN]!r}: it needs {wanted}", 1)
 
 
 def _check_text(file: Path) -> None:

@@ -140,7 +140,7 @@ def _take_file(taking: _Taking, file: Path) -> None:
         taking.skip_whole(place, "too large for this machine's memory")
     else:
         taking.take(place, rows)
-        taking.skipped += complaints
+        taking.skipped += complaints if rows or complaints else [Skip(place, "empty")]
 
 
 def _state(file: Path) -> State:
@@ -165,6 +165,8 @@ def _rows(file: Path, place: str, state: State, complain: Callable[[int, str], N
 def _article(fields: Mapping[str, object], root: Path, place: str) -> Article:
     """Check one raw article. Raises Unreadable."""
     text, title, own_id = (_text(fields, key) for key in ("text", "title", "id"))
+    if not title and not text:
+        raise Unreadable("no title and no text")
     for name, value in (("id", own_id), ("title", title), ("text", text)):
         if not value:
             raise Unreadable(f"no {name}")  # the reason is the message

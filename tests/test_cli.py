@@ -241,6 +241,7 @@ def test_a_meter_tells_pace_and_time_left_of_each_stretch(capsys):
         (599, 600, 300),
         (0, 600, 900),
         (6, 600, 903),
+        (12, 600, 911),  # long enough without a line
     ]
     for done, total, at in stretches:
         now[0] = float(at)
@@ -253,6 +254,7 @@ def test_a_meter_tells_pace_and_time_left_of_each_stretch(capsys):
         "reading: 300/600, 2.0/s, 2 min 30 s left",
         "reading: 599/600, 2.1/s, 1 s left",
         "reading: 0/600",
+        "reading: 12/600, 1.1/s, 8 min 59 s left",
     ]
 
 

@@ -146,6 +146,37 @@ def test_csv_by_its_columns(tmp_path):
     assert [skip.why for skip in reading.skipped] == ["no title"]
 
 
+@pytest.mark.parametrize(
+    "table",
+    ["Title,Text,Audience\nPay,By card.,Internal\n", "\ufeff\ufeffTitle\t TEXT \tAudience\r\nPay\tBy card.\tinternal\r\n",
+     '"Question ";Answer;Audience\r\n"Pay";"By card.";internal\r\n'],
+    ids=["capitals", "tabs", "semicolons"],
+)  # fmt: skip
+def test_csv_as_spreadsheets_write_it(tmp_path, table):
+    (tmp_path / "faq.csv").write_bytes(table.removeprefix("\ufeff").encode())
+    (article,) = read_articles(tmp_path).articles
+    assert (article.id, article.title, article.text, article.audience) == ("faq-2", "Pay", "By card.", "internal")
+
+
+def test_what_holds_nothing_is_named(tmp_path):
+    for suffix in ("md", "html", "csv", "jsonl"):
+        (tmp_path / f"empty.{suffix}").touch()
+    (tmp_path / "header.csv").write_text("title,text\n")
+    (tmp_path / "rows.csv").write_text("How do I pay?,By card.\n")
+    reading = read_articles(tmp_path)
+    nothing = "no title and no text"
+    said = {
+        "empty.md": nothing,
+        "empty.html": nothing,
+        "empty.csv": "empty",
+        "empty.jsonl": "empty",
+        "header.csv": "empty",
+    }
+    why = reasons(reading)
+    assert "'How do I pay?,By card.': it needs one of title" in why.pop("rows.csv:1")
+    assert (reading.articles, why) == ([], said)
+
+
 def test_pdf_gives_its_text(tmp_path):
     stream = b"BT /F1 12 Tf 20 100 Td (Refunds take five days.) Tj ET"
     objects = [
