@@ -1,5 +1,6 @@
 """A knowledge base from a file, opened in a folder of its own, to be searched as a customer's question searches it."""
 
+import codecs
 import json
 import tempfile
 import time
@@ -199,7 +200,7 @@ def read_questions(path: Path) -> tuple[list[QuestionRow], list[str]]:
 
 def _read(path: Path, kind: type[Row]) -> tuple[list[Row], list[str]]:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as fault:
         raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
     rows: list[Row] = []

@@ -5,6 +5,7 @@ one at a time; counted is what the family itself blocks at the threshold in forc
 refuses. A threshold on the text's length alone stands beside it too: on many public sets it "detects" most attacks.
 """
 
+import codecs
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -162,7 +163,7 @@ def read_rows(path: Path, labels: Sequence[str], *, assumed: str = "") -> tuple[
     Raises UsageError for a file that is not there.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as fault:
         raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
     rows: list[Row] = []

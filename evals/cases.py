@@ -1,5 +1,6 @@
 """Cases: questions to a desk and what a right answer is, as they stand in JSONL."""
 
+import codecs
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def read_cases(files: Sequence[Path]) -> tuple[list[Case], list[Unscored]]:
     seen = set[str]()
     for path in files:
         try:
-            lines = path.read_bytes().splitlines()
+            lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
         except OSError as fault:
             raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
         for number, raw in enumerate(lines, start=1):

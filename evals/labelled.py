@@ -1,5 +1,6 @@
 """Rows of JSONL that bear a label or a rating, and what is measured of a scorer on them."""
 
+import codecs
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def open_rows(run: Run, suite: str, shape: type[RowT], example: str) -> tuple[li
 def read_rows(path: Path, shape: type[RowT]) -> tuple[list[RowT], list[Miss]]:
     """The rows of a file, and where and why a line is none. Raises UsageError for a file that is not there."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as fault:
         raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
     rows: list[RowT] = []

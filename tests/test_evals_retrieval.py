@@ -187,6 +187,13 @@ def test_the_real_thing_finds_and_times_and_compares(tmp_path):
     assert (done.exit_code, flat["diff_hit@1"], flat["a"], flat["b"]) == (0, 0.0, "english-256@2", "english-512@2")
 
 
+def test_a_mark_before_the_first_row_costs_no_row(tmp_path):
+    path = tmp_path / "kb.jsonl"
+    path.write_bytes('\ufeff{"id": "a", "text": "kettle"}\r\n{"id": "b", "text": "pan"}\r\n'.encode())
+    rows, broken = read_article_rows(path)
+    assert ([row.id for row in rows], broken) == (["a", "b"], [])
+
+
 @pytest.mark.slow
 def test_a_collection_is_searched_again_in_another_way(tmp_path):
     rows, _ = read_article_rows(

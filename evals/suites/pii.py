@@ -5,6 +5,7 @@ piece is right when at least half of its characters are labelled. Masking is tha
 """
 
 import asyncio
+import codecs
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -92,7 +93,7 @@ async def measure(run: Run) -> Result:
 def read_rows(path: Path) -> tuple[list[Row], list[Miss]]:
     """The rows of a file, and those that cannot be scored, named by line. Raises UsageError."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as fault:
         raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
     rows: list[Row] = []
