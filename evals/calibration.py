@@ -1,7 +1,8 @@
 """Fit a configuration's confidence, and say how good it is on a knowledge base that it was not fitted on.
 
 Each question of a set stands there three times: with its articles, where it is answerable if one of them is among the
-passages; with them taken out; and with the nearest others taken out too, as if the topic were missing. Sets weigh the same, whatever their size.
+passages; with them taken out; and with the nearest others taken out too, as if the topic were missing. Where a set has questions
+that no article answers, these stand for the third. Sets weigh the same, whatever their size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from retrieval.config import Calibration, Feature
 
 Array = npt.NDArray[np.float64]
 UNANSWERABLE = 1 / 6
-"""Weight of each of a question's two searches without its articles: one in four is taken to be unanswerable."""
+"""Weight of each of a question's two searches without an answer: one in four is taken to be unanswerable."""
 RIDGE = 2.0
 """Pull of each standardised weight towards 0, per thousand questions."""
 STEPS = 30
@@ -24,11 +25,12 @@ STEPS = 30
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The features of one set, a row a search; whether it was answerable; and what the row weighs."""
+    """The features of one set, a row a search; whether it was answerable; what the row weighs; whether its article was there."""
 
     features: Array
     answerable: Array
     weight: Array
+    with_article: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,13 @@ class LeftOut:
     brier: float
 
 
-def seen(asked: Sequence[Asked], names: Sequence[Feature]) -> Seen:
-    """What the searches of one set looked like."""
-    rows = [(one.seen, one.holds, 1.0) for one in asked]
-    rows += [(look, False, UNANSWERABLE) for one in asked for look in (one.seen_without, one.seen_far)]
-    kept = [([look.named()[name] for name in names], held, weight) for look, held, weight in rows if look is not None]
+def seen(asked: Sequence[Asked], names: Sequence[Feature], unanswered: Sequence[Asked] = ()) -> Seen:
+    """What the searches of one set looked like; `unanswered`: of its questions that no article answers."""
+    rows = [(one.seen, one.holds, 1.0, True) for one in asked]
+    rows += [(one.seen_without, False, UNANSWERABLE, False) for one in asked]
+    rows += [(one.seen_far, False, UNANSWERABLE, False) for one in asked if not unanswered]
+    rows += [(one.seen, False, UNANSWERABLE * len(asked) / len(unanswered), False) for one in unanswered]
+    kept = [([look.named()[name] for name in names], *rest) for look, *rest in rows if look is not None]
     return Seen(*(np.asarray(column, dtype=np.float64) for column in zip(*kept, strict=True)))
 
 
@@ -78,17 +82,19 @@ def said(one: Seen, names: Sequence[Feature], calibration: Calibration) -> Array
 
 def left_out(sets: Mapping[str, Seen], names: Sequence[Feature]) -> list[LeftOut]:
     """Each set under the fit of the others."""
-    rows = []
-    for name, held in sets.items():
-        told = said(held, names, fit([one for other, one in sets.items() if other != name], names))
-        whole = held.weight == 1.0
-        rows.append(
-            LeftOut(
-                name,
-                len(told),
-                auroc(list(zip(told.tolist(), whole.tolist(), strict=True))),
-                auroc(list(zip(told.tolist(), (held.answerable > 0).tolist(), strict=True))),
-                float((held.weight * (told - held.answerable) ** 2).sum() / held.weight.sum()),
-            )
-        )
-    return rows
+    return [
+        under(fit([one for other, one in sets.items() if other != name], names), name, held, names)
+        for name, held in sets.items()
+    ]
+
+
+def under(calibration: Calibration, name: str, held: Seen, names: Sequence[Feature]) -> LeftOut:
+    """A set under a fit that has not seen it."""
+    told = said(held, names, calibration)
+    return LeftOut(
+        name,
+        len(told),
+        auroc(list(zip(told.tolist(), (held.with_article > 0).tolist(), strict=True))),
+        auroc(list(zip(told.tolist(), (held.answerable > 0).tolist(), strict=True))),
+        float((held.weight * (told - held.answerable) ** 2).sum() / held.weight.sum()),
+    )

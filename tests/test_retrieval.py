@@ -238,7 +238,7 @@ def test_knowledge_of_another_configuration_is_not_served_until_rebuilt(tmp_path
 
     async def other(kb):
         assert kb.version == ""
-        with pytest.raises(KnowledgeError, match=r"english@3, not with english@9 .*frontdesk ingest PATH --desk D"):
+        with pytest.raises(KnowledgeError, match=r"english@4, not with english@9 .*frontdesk ingest PATH --desk D"):
             await kb.public.search("return a kettle")
         with pytest.raises(KnowledgeError, match="frontdesk ingest"):
             await kb.rollback(version)

@@ -39,11 +39,11 @@ RELIABILITY = "confidence against truth"
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What is measured on. `left_out`: questions without relevant articles; `unscored`: lines that are no rows."""
+    """What is measured on. `unanswered`: questions without relevant articles; `unscored`: lines that are no rows."""
 
     articles: list[ArticleRow]
     questions: list[QuestionRow]
-    left_out: int
+    unanswered: list[QuestionRow]
     unscored: int
 
     @property
@@ -98,7 +98,7 @@ def read_material(run: Run) -> Material:
     if not articles or not questions:
         where = str(run.data if articles else run.kb)
         raise UsageError("no rows" if articles else "no articles", where=where, fix="see --help for their shape")
-    return Material(articles, questions, len(rows) - len(asking), len(unscored))
+    return Material(articles, questions, [row for row in rows if not row.relevant], len(unscored))
 
 
 def languages(material: Material) -> list[Language]:
@@ -246,6 +246,6 @@ def _about(run: Run, material: Material) -> dict[str, object]:
         "data": str(run.data),
         "articles": len(material.articles),
         "questions": len(material.questions),
-        "left_out": material.left_out,
+        "left_out": len(material.unanswered),
         "unscored": material.unscored,
     }
