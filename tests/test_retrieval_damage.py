@@ -121,12 +121,12 @@ def test_a_later_look_finds_what_was_mended_and_mends_again_what_was_not(tmp_pat
 
 @pytest.mark.slow
 def test_articles_that_are_gone_leave_the_version_before(tmp_path, shop):
-    versions = []
+    versions, clock = [], FrozenClock()
 
     async def fill(kb):
         versions.append((await kb.ingest(shop)).version)
         write(shop, shipping="Parcels to Hanoi arrive by boat.")
-        kb._clock.advance(60)
+        clock.advance(60)
         versions.append((await kb.ingest(shop)).version)
 
     async def after(kb):
@@ -134,7 +134,7 @@ def test_articles_that_are_gone_leave_the_version_before(tmp_path, shop):
         assert "two days" in (await kb.public.search("parcels to Hanoi arrive")).passages[0].text
         assert f"{versions[0]} serves" in kb.damage
 
-    knowing(tmp_path, fill)
+    knowing(tmp_path, fill, clock=clock)
     (tmp_path / "kb" / "articles" / f"{versions[1]}.jsonl").unlink()
     knowing(tmp_path, after)
 
@@ -144,12 +144,12 @@ def test_a_cut_segment_that_would_abort_the_process_leaves_the_version_before_un
     rows = [{"id": f"a{n}", "title": f"Article {n}", "text": f"text {n}", "language": "en"} for n in range(1_100)]
     path = tmp_path / "kb.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
-    versions = []
+    versions, clock = [], FrozenClock()
 
     async def fill(kb):
         versions.append((await kb.ingest(path)).version)
         path.write_text("\n".join(json.dumps(row) for row in [*rows, rows[0] | {"id": "new"}]), "utf-8")
-        kb._clock.advance(60)
+        clock.advance(60)
         versions.append((await kb.ingest(path)).version)
 
     async def opened(kb):
@@ -164,7 +164,7 @@ def test_a_cut_segment_that_would_abort_the_process_leaves_the_version_before_un
     async def later(kb):
         assert (kb.damage, len(kb.articles())) == ("", 1_101)
 
-    knowing(tmp_path, fill)
+    knowing(tmp_path, fill, clock=clock)
     cut_segment_of(tmp_path / "kb" / "chroma", versions[1])
     knowing(tmp_path, opened)
     knowing(tmp_path, later)
