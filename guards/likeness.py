@@ -30,7 +30,11 @@ CROWDED = 0.5
 """What a reference's likeness to its own nearest weighs against likeness to it."""
 ENOUGH = 50
 """So many of the business's own questions are a picture of its customers: their spread then says what is unusual."""
-BETWEEN = 0.12
+FEW_FOREIGN = 0.5
+"""With fewer: what likeness to the nearest foreign things weighs."""
+GROUND = 0.5
+"""With fewer: how much is taken out of what all foreign things of a text's language share (decision 047)."""
+BETWEEN = 0.1
 """With fewer: how far between the foreign things (0) and the business's own texts (1) the likeness of `UNUSUAL` lies."""
 UNUSUAL = 0.015
 GRAMS = (3, 4, 5)
@@ -40,11 +44,15 @@ LONGEST = 600
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A text of the business or a foreign one. `of` is the message that it is a part of: a message is no witness for itself."""
+    """A text of the business or a foreign one. `of` is the message that it is a part of: a message is no witness for itself.
+
+    `language`: of what is foreign to any business, so that what its language alone makes alike is known.
+    """
 
     text: str
     vector: Sequence[float]
     of: int = 0
+    language: str = ""
 
 
 class Likeness:
@@ -57,9 +65,10 @@ class Likeness:
         import numpy as np  # noqa: PLC0415  # a tenth of a second, needed at the first question only
 
         raw_in, raw_out = _matrix(inside), _matrix(foreign)
-        # Few texts are no picture of the business: then their mean tells nothing, and the foreign things weigh in full.
+        # Few texts are no picture of the business: their mean tells nothing.
         self._examples = examples if examples >= ENOUGH else 0
         self._centre = np.zeros(raw_in.shape[1])
+        self._grounds = _grounds(foreign) if not self._examples else np.zeros((0, raw_in.shape[1]))
         if self._examples and len(raw_out):
             self._centre = (raw_in.mean(axis=0) + raw_out.mean(axis=0)) / 2
         self._in, self._of = self._centred(raw_in), np.asarray([each.of for each in inside])
@@ -107,7 +116,7 @@ class Likeness:
     ) -> float:
         """Likeness less that to foreign things; what the business itself called foreign counts in full where it is nearer."""
         if not self._examples:
-            return _nearest(cosines) - foreign
+            return _nearest(cosines) - FEW_FOREIGN * foreign
         score = _nearest(cosines - crowd) + SPELLING * _nearest(spelling) - FOREIGN * foreign
         if len(self._own_out):
             score -= max(0.0, float((self._own_out @ centred).max()) - float(cosines.max()))
@@ -140,7 +149,11 @@ class Likeness:
             self._score(self._in @ centred, self._crowd, centred, self._spelling.likeness(each.text), float(foreign))
             for each, centred, foreign in zip(kept, self._out, among, strict=True)
         ]
-        usual = float(np.mean(list(by_message.values()))) if by_message else -float(np.mean(far))
+        # Without own texts to tell, business and foreign things are taken to lie as far apart as the other way round.
+        apart = float(np.mean(among)) - float(np.mean([_nearest(self._in @ each) for each in self._out]))
+        usual = (
+            float(np.mean(list(by_message.values()))) if by_message else float(np.mean(far)) + (1 + FEW_FOREIGN) * apart
+        )
         gap = max(usual - float(np.mean(far)), 1e-6)
         return usual, (1 - BETWEEN) * gap / -NormalDist().inv_cdf(UNUSUAL), np.asarray([])
 
@@ -148,6 +161,9 @@ class Likeness:
         import numpy as np  # noqa: PLC0415  # as above
 
         moved = vectors - self._centre
+        if len(self._grounds):  # a text's language is that whose ground it is nearest to
+            nearness = vectors @ self._grounds.T - (self._grounds**2).sum(axis=1) / 2
+            moved = vectors - GROUND * self._grounds[nearness.argmax(axis=-1)]
         norm = np.linalg.norm(moved, axis=-1, keepdims=True)
         centred: Vectors = moved / np.where(norm > 0, norm, 1.0)
         return centred
@@ -211,6 +227,15 @@ def _matrix(references: Sequence[Reference]) -> "Vectors":
     import numpy as np  # noqa: PLC0415  # as above
 
     return np.asarray([each.vector for each in references], dtype=float)
+
+
+def _grounds(foreign: Sequence[Reference]) -> "Vectors":
+    """What the foreign things of each language have in common: their means."""
+    import numpy as np  # noqa: PLC0415  # as above
+
+    languages = dict.fromkeys(each.language for each in foreign if each.language)
+    means = [_matrix([each for each in foreign if each.language == name]).mean(axis=0) for name in languages]
+    return np.asarray(means)
 
 
 def _likeness(references: "Vectors", vector: "Vectors") -> float:

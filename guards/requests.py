@@ -20,6 +20,8 @@ TELLING = re.compile(
     r"a|an|thanks|thank|thx|hi|hello|hey|dear|good|sorry|regards|yes|no|not|nothing|just|"
     r"yesterday|today|tonight|last|since|(?:when|after|before|while) (?:i|we|my|our)|everyone|everybody|someone|somebody|"
     r"toi|minh|em|anh|chi|chung toi|chung minh|cua toi|hom qua|hom nay|hom truoc|da|vang|cam on|xin chao|chao|alo|"
+    r"hopefully|wishing|looking forward|glad|happy|great|nice|lovely|best|kind|warm|many|apologies|greetings|"
+    r"been|bought|ordered|received|got|had|paid|called|tried|returned|"
     r"don hang|san pham|hang|cai|con|nha|vo|chong|gia dinh|me|ong|moi nguoi|"
     r"(?:hom|sang|trua|chieu|tuan|thang|nam|ngay|vua)(?= \w))\b"
 )
@@ -31,6 +33,8 @@ ASKING = re.compile(
     r"hay|giup|lam on|vui long|cho (?:toi|minh|em|anh|chi) (?:biet|xem|hoi)|ban (?:la|hay|phai|se)|bao nhieu|the nao|tai sao|"
     r"lam sao|o dau|khi nao|bao gio|la gi|khong a|duoc khong)\b"
 )
+WISHING = re.compile(r"^\W*(?:(?:i|we)\W+)?(?:hope|hoping|trust)(?: that)? you(?:'re| are| have| will)?\b")
+"""How a wish begins: its "you are" orders nobody."""
 LEANING = re.compile(
     r"\b(?:that|this|it|they|them|those|these|he|she|him|her|there|này|đó|vậy|thế|nó|thì|sao)\b", re.IGNORECASE
 )
@@ -77,8 +81,11 @@ def asks(sentence: str) -> bool:
     words = len(folded.split())
     if words < LEAST_WORDS or (words < SHORT and LEANING.search(sentence)) or _is_empty(folded):
         return False
-    if ASKING.search(folded):
+    wish = WISHING.match(folded)
+    if ASKING.search(folded, wish.end() if wish else 0):
         return True
+    if wish:
+        return False
     return not TELLING.match(folded) and bool(ORDERED.match(folded))
 
 

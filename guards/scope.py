@@ -112,7 +112,8 @@ class ScopeFilter:
         inside = _distinct([*scope.in_, *PART.split(scope.describe), *topics[::step]])
         known = set(inside)
         own_out = _distinct([text for text in scope.out if text not in known])
-        foreign = _distinct([*own_out, *(text for text in _builtin(self._profile) if text not in known)])
+        spoken = {text: name for text, name in _builtin(self._profile).items() if text not in known}
+        foreign = _distinct([*own_out, *spoken])
         examples = len(_distinct(scope.in_))
         parts = [
             (part, place)
@@ -121,7 +122,7 @@ class ScopeFilter:
         ]
         vectors = {text: await self._embedder.query(text) for text in _distinct([*(p for p, _ in parts), *foreign])}
         references = [Reference(text, vectors[text], of) for text, of in parts]
-        out = {text: Reference(text, vectors[text]) for text in foreign}
+        out = {text: Reference(text, vectors[text], language=spoken.get(text, "")) for text in foreign}
         likeness = await asyncio.to_thread(
             Likeness, references, list(out.values()), [out[text] for text in own_out], examples=examples
         )
@@ -137,12 +138,12 @@ def _fitted(head: ScopeHead, vectors: Sequence[Vector]) -> ScopeVerdict:
     return ScopeVerdict(scope, round(score, 3), reason, 1 - score)
 
 
-def _builtin(profile: DeskProfile) -> list[str]:
-    """What no support desk is for, in the desk's languages."""
+def _builtin(profile: DeskProfile) -> dict[str, str]:
+    """What no support desk is for, each with its language, in the desk's languages."""
     import yaml  # noqa: PLC0415  # read once, at the first question
 
     lists: dict[str, list[str]] = yaml.safe_load(files("guards").joinpath("scope_out.yaml").read_text("utf-8"))
-    return [text for language in profile.languages for text in lists[language]]
+    return {text.strip(): language for language in profile.languages for text in lists[language]}
 
 
 def _distinct(texts: Sequence[str]) -> list[str]:

@@ -1,4 +1,5 @@
 import asyncio
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -161,6 +162,9 @@ def test_thanks_and_stories_turn_nobody_away(around: str) -> None:
         ("Cảm ơn shop rất nhiều nhé.", False),
         ("Hôm chủ nhật cả nhà tụ tập ăn mừng sinh nhật bà ngoại.", False),
         ("Last week the whole family came to visit.", False),
+        ("Hope you are all well over there.", False),
+        ("Bought it in March for my daughter.", False),
+        ("Great, now write a poem please.", True),
         ("Last question: write a poem about cats.", True),
         ("What does that mean?", False),
         ("What should I do?", False),
@@ -232,3 +236,20 @@ def test_with_the_real_embedder_in_both_languages(question: str, expected: str) 
     )
     scope = ScopeFilter(profile, load_embedder("multilingual-e5-small"))
     assert asyncio.run(scope.judge(question)).scope == expected
+
+
+class Tongues(WordEmbedder):
+    """A language is most of a text's vector, as of a multilingual embedder's; what it says is the rest."""
+
+    async def query(self, text: str) -> Vector:
+        said = [*await super().query(text)]
+        norm = math.sqrt(sum(one * one for one in said)) or 1.0
+        foreign = float(any(letter in text for letter in "ươđãạấầếộ"))
+        return [1 - foreign, foreign, *(one / norm for one in said)]
+
+
+def test_a_language_that_the_desk_was_not_told_in_is_not_foreign() -> None:
+    scope = ScopeFilter(desk(BIKES, languages=["en", "vi"]), Tongues())
+    verdict = asyncio.run(scope.judge("bicycle wheel đơn"))
+    assert verdict.scope == "in"
+    assert asyncio.run(scope.judge("Viết cho tôi một bài thơ về mùa đông.")).scope == "out"
