@@ -150,7 +150,7 @@ def test_a_receipt_says_that_the_reranker_was_late_and_the_next_turn_starts_afre
 def test_not_knowing_twice_brings_a_person(tmp_path: Path) -> None:
     async def turns() -> None:
         async with open_house(tmp_path, shelf=ShelfSearch([RETURNS], confidence=0.05)) as house:
-            first = await house.desk.ask(Question("Do your lamps work under the sea?"))
+            first = await house.desk.ask(Question("Do your lamps come in green?"))
             assert (first.outcome, first.reason) == ("dont_know", "low_confidence")
             assert first.sources == []
             again = await house.desk.ask(Question("Do your lamps work on Mars?", thread_id=first.thread_id))
