@@ -23,7 +23,7 @@ RULE = {
     "patterns": [r"\b(sue you|kiện shop)\b"],
     "text": {"en": "I can't give legal advice.", "vi": "Tôi không thể tư vấn pháp lý."},
 }
-NOT_KNOWN = ["Do your lamps work under the sea?", "Do your lamps work on Mars?"]
+NOT_KNOWN = ["Do your lamps come in green?", "Do your lamps work on Mars?"]
 
 
 def profile(**choices: Any) -> DeskProfile:
