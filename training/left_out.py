@@ -22,7 +22,7 @@ from models.diacritics import with_diacritics
 from models.language import is_english
 from training.corpus import Family, without_overlap
 from training.heads import Features, fit_checked, write_heads
-from training.vector_heads import COMPARED, add_vector_heads, fit_vector_head
+from training.vector_heads import add_vector_heads, fit_vector_head
 from training.vectors import KeptQuestions
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ async def _fold(
         # The other families' heads are not asked about here, but a guard without one would fail.
         write_heads(dict.fromkeys(HARMFUL, head), folder, {})
         found[WORDS] = await judge_rows(_guards(folder, None), rows, family, HARMFUL[family], lambda *_: None)
-        for each in embedded if family in COMPARED else ():
+        for each in (one for one in embedded if family in one.vectors):
             over = fit_vector_head(features.rows, each.vectors[family], family, fold.without, drop, words=above)
             add_vector_heads({family: over}, each.embedder.name, folder, {})
             guards = _guards(folder, each.embedder)
