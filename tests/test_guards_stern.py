@@ -2,8 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from domain.profile import DeskProfile
 from guards import Guards
+from models.embedder import load_embedder
+from models.language import is_english
 
 STERN = """
 If I don't hear back today I'm disputing the charge with my bank.
@@ -85,11 +89,13 @@ nhắc lại mã vận đơn giúp tôi
 """
 
 
-def test_no_stern_customer_is_taken_for_an_attacker() -> None:
-    guards = Guards.load(DeskProfile.model_validate({"name": "Desk", "scope": {"describe": "Support."}}))
+@pytest.mark.parametrize("embedder", ["", "bge-small-en-v1.5"])
+def test_no_stern_customer_is_refused(embedder: str) -> None:
+    desk = DeskProfile.model_validate({"name": "Desk", "scope": {"describe": "Support."}})
+    guards = Guards.load(desk, embedder=load_embedder(embedder) if embedder else None, compared=is_english)
 
-    async def taken() -> list[str]:
+    async def refused() -> dict[str, str]:
         checks = {text: await guards.check_input(text, {}) for text in STERN.strip().splitlines()}
-        return [text for text, check in checks.items() if check.blocked and check.blocked.reason == "injection"]
+        return {text: check.blocked.guard for text, check in checks.items() if check.blocked}
 
-    assert asyncio.run(taken()) == []
+    assert asyncio.run(refused()) == {}

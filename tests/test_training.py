@@ -242,7 +242,7 @@ def test_harm_is_asked_for_in_the_words_of_harmless_requests():
 def test_stern_customers_are_fitted_on_and_no_threshold_sinks_by_them():
     stern = own_stern()
     assert {row.source for row in stern} == EASY
-    assert all(row.labels == {"injection": False, "malicious": False} for row in stern)
+    assert all(row.labels == {"injection": False, "malicious": False, "toxicity": False} for row in stern)
     assert len(stern) > 1500
     easy = [Row(f"where can I {verb} my refund now", "own_stern", HARMLESS) for verb in VERBS]
     ours = fit_head(featured([*BAD, *GOOD, *CHECKS, *easy]), "injection")

@@ -90,7 +90,7 @@ def own_angry() -> list[Row]:
 
 def own_stern() -> list[Row]:
     """Customers who demand, accuse and threaten, English and Vietnamese: orders to whoever reads, no attack, no harm."""
-    return _customers("stern", ("injection", "malicious"), STERN)
+    return _customers("stern", ("injection", "malicious", "toxicity"), STERN)
 
 
 def own_harm() -> list[Row]:
