@@ -1,6 +1,5 @@
 """A knowledge base from a file, opened in a folder of its own, to be searched as a customer's question searches it."""
 
-import codecs
 import json
 import tempfile
 import time
@@ -12,9 +11,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from domain.errors import UsageError
 from domain.ports import Found, Hands, Progress
 from domain.turn import Reranked
+from evals.jsonl import read_lines
 from evals.kept_vectors import KeptVectors
 from evals.ranking import DEPTH, Ranked
 from models.embedder import load_embedder
@@ -199,13 +198,9 @@ def read_questions(path: Path) -> tuple[list[QuestionRow], list[str]]:
 
 
 def _read(path: Path, kind: type[Row]) -> tuple[list[Row], list[str]]:
-    try:
-        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
-    except OSError as fault:
-        raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
     rows: list[Row] = []
     broken: list[str] = []
-    for number, raw in enumerate(lines, start=1):
+    for number, raw in enumerate(read_lines(path), start=1):
         if raw.strip():
             try:
                 given = json.loads(raw.decode())

@@ -5,7 +5,6 @@ one at a time; counted is what the family itself blocks at the threshold in forc
 refuses. A threshold on the text's length alone stands beside it too: on many public sets it "detects" most attacks.
 """
 
-import codecs
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from domain.errors import UsageError
 from domain.ports import Progress
 from domain.turn import Verdict
+from evals.jsonl import read_lines
 from evals.run import DIGITS, Figure, Miss, Result, Run, share
 from evals.runner import spread
 from evals.stats import percentile
@@ -162,13 +162,9 @@ def read_rows(path: Path, labels: Sequence[str], *, assumed: str = "") -> tuple[
 
     Raises UsageError for a file that is not there.
     """
-    try:
-        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
-    except OSError as fault:
-        raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
     rows: list[Row] = []
     broken: list[tuple[str, str]] = []
-    for number, raw in enumerate(lines, start=1):
+    for number, raw in enumerate(read_lines(path), start=1):
         if raw.strip():
             try:
                 rows.append(_row(raw, number, labels, assumed))

@@ -1,6 +1,5 @@
 """Cases: questions to a desk and what a right answer is, as they stand in JSONL."""
 
-import codecs
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from domain.errors import UsageError
 from domain.turn import Outcome, Reason
+from evals.jsonl import read_lines
 
 FILES = {
     "dev": ["dev.jsonl", "reviewed.jsonl"],
@@ -57,11 +56,7 @@ def read_cases(files: Sequence[Path]) -> tuple[list[Case], list[Unscored]]:
     broken: list[Unscored] = []
     seen = set[str]()
     for path in files:
-        try:
-            lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
-        except OSError as fault:
-            raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
-        for number, raw in enumerate(lines, start=1):
+        for number, raw in enumerate(read_lines(path), start=1):
             if raw.strip():
                 try:
                     case = _case(raw, number)

@@ -1,6 +1,5 @@
 """Rows of JSONL that bear a label or a rating, and what is measured of a scorer on them."""
 
-import codecs
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from domain.errors import UsageError
 from domain.turn import Language
+from evals.jsonl import read_lines
 from evals.run import Figure, Miss, Run
 from evals.runner import drawn
 from models.language import LANGUAGES, detect_language
@@ -50,13 +50,9 @@ def open_rows(run: Run, suite: str, shape: type[RowT], example: str) -> tuple[li
 
 def read_rows(path: Path, shape: type[RowT]) -> tuple[list[RowT], list[Miss]]:
     """The rows of a file, and where and why a line is none. Raises UsageError for a file that is not there."""
-    try:
-        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
-    except OSError as fault:
-        raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
     rows: list[RowT] = []
     broken: list[Miss] = []
-    for number, raw in enumerate(lines, start=1):
+    for number, raw in enumerate(read_lines(path), start=1):
         if raw.strip():
             try:
                 given = json.loads(raw.decode())

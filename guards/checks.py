@@ -129,8 +129,9 @@ class Guards:
 
         `heads`: the folder of the local classifiers, else the shipped one. `embedder`: the turn's, whose vector of the
         question some of them weigh; without it, and for one that none was fitted for, words decide alone. `compared`
-        tells of a masked text whether its vector is asked for: the heads were fitted on English. `thresholds` win over
-        the desk's. `restored` puts the diacritics back into bare Vietnamese and leaves any other text. `like`: guards of the same desk, with which what is slow to load and how they fare are shared.
+        tells of a masked text whether its vector is asked for: the heads were fitted on English. `restored` puts the
+        diacritics back into bare Vietnamese and leaves any other text. `thresholds` win over the desk's. `like`: guards of
+        the same desk, with which what is slow to load and how they fare are shared.
 
         Raises DeskError for a rule that cannot be.
         """

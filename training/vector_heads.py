@@ -97,7 +97,7 @@ Few numbers are fitted, and embedding takes the time.
 Surge AI's comments are only measured on, so that what ships is what was measured.
 """
 COMPARED: tuple[Family, ...] = ("injection", "toxicity", "malicious")
-"""Families with heads over vectors (docs/decisions/027, 042, 043)."""
+"""Families with heads over vectors (docs/decisions/027, 042, 044)."""
 UNITS: dict[Family, int] = {"injection": 32}
 """Families whose head has hidden units, and how many each of its `NETS` has. The others' are linear."""
 NETS = 2

@@ -5,7 +5,6 @@ piece is right when at least half of its characters are labelled. Masking is tha
 """
 
 import asyncio
-import codecs
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from domain.errors import FrontdeskError, UsageError
+from evals.jsonl import read_lines
 from evals.run import Figure, Miss, Result, Run, share
 from evals.stats import percentile
 from graph.profiles import find_desk, read_profile
@@ -92,13 +92,9 @@ async def measure(run: Run) -> Result:
 
 def read_rows(path: Path) -> tuple[list[Row], list[Miss]]:
     """The rows of a file, and those that cannot be scored, named by line. Raises UsageError."""
-    try:
-        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
-    except OSError as fault:
-        raise UsageError(f"cannot be read: {fault.strerror}", where=str(path), fix="give a JSONL file") from fault
     rows: list[Row] = []
     broken: list[Miss] = []
-    for number, raw in enumerate(lines, start=1):
+    for number, raw in enumerate(read_lines(path), start=1):
         if not raw.strip():
             continue
         try:
