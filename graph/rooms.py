@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import get_args
 
+from domain.errors import KnowledgeError
 from domain.language import load_languages
 from domain.ports import ChatModel, Clock, Embedder, Hands, Progress, Reranker
 from domain.profile import DeskProfile, GuardFamily
@@ -105,8 +106,14 @@ async def open_rooms(
         why = "other RAG configuration" if knowledge.articles() else "first start"
         say(f"{why} of {profile.name}: reading its articles in {articles}")
         spread = SpreadEmbedder(embedder, hands) if hands else None
-        report = await knowledge.ingest(articles, progress, embedder=spread)
-        say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
+        try:
+            report = await knowledge.ingest(articles, progress, embedder=spread)
+        except KnowledgeError as fault:
+            # A desk that waits for its first articles: it must open, because an ingest opens it.
+            say(f"nothing read: {fault.what}")
+        else:
+            left = "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped)
+            say(f"{len(report.added)} articles read{left}")
     prompts = PromptLibrary.load(desk=desk_folder / PROMPTS)
     guards = _guards(
         profile,

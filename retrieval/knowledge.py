@@ -9,7 +9,7 @@ from pathlib import Path
 from domain.errors import FrontdeskError, KnowledgeError, StoreError
 from domain.language import load_languages
 from domain.ports import Clock, Embedder, Progress, Reranker
-from retrieval.articles import Article, ArticleInfo, Audience, IngestReport, KnowledgeVersion, compared
+from retrieval.articles import Article, ArticleInfo, Audience, IngestReport, KnowledgeVersion, Skip, compared
 from retrieval.building import Builder
 from retrieval.config import RagConfig
 from retrieval.contact import DeskContact
@@ -177,9 +177,7 @@ class Knowledge:
             reading = await asyncio.to_thread(read_articles, path, from_thread(progress))
             root = str(await asyncio.to_thread(path.resolve))
             if not reading.articles:
-                first = f", first {reading.skipped[0].where}: {reading.skipped[0].why}" if reading.skipped else ""
-                what = f"no article could be taken ({len(reading.skipped)} skipped{first})"
-                raise KnowledgeError(what, where=str(path), fix="the knowledge is as it was")
+                raise KnowledgeError(_nothing(reading.skipped), where=str(path), fix="the knowledge is as it was")
             report, articles = await asyncio.to_thread(compared, self._articles, reading, root)
             if self.version and not (report.added or report.changed or report.removed):
                 return replace(report, version=self.version)
@@ -329,3 +327,9 @@ class Knowledge:
         if self._config.cross_language is not None or self._config.translated:
             load_languages()  # now, not at the first question
         return _Opened(articles, self.pinned.shelf(record))
+
+
+def _nothing(skipped: Sequence[Skip]) -> str:
+    if not skipped:
+        return "no article could be taken: there is no file in it"
+    return f"no article could be taken ({len(skipped)} skipped, first {skipped[0].where}: {skipped[0].why})"

@@ -238,6 +238,23 @@ def test_chat_remembers_and_ends(place):
     assert len(threads) == 1
 
 
+def test_a_desk_without_an_article_opens_for_its_first_ingest(tmp_path):
+    empty = furnish(tmp_path)
+    for article in (empty.desk / "knowledge").iterdir():
+        article.unlink()
+    started = empty.here("ask", RETURN, "--json")
+    assert "nothing read: no article could be taken: there is no file in it" in started.stderr
+    assert last_json(started)["outcome"] != "answer"
+    assert empty.here("doctor").exit_code == 1
+    (tmp_path / "returns.md").write_text(RETURNS, "utf-8")
+    (tmp_path / "warranty.md").write_text(WARRANTY, "utf-8")
+    (empty.desk / "knowledge" / "notes.odt").write_text("of no kind that is read", "utf-8")
+    report = last_json(empty.here("ingest", str(tmp_path / "returns.md"), "--json"))
+    assert (report["added"], report["skipped"]) == (1, 0)
+    assert last_json(empty.here("ingest", str(tmp_path / "warranty.md"), "--json"))["added"] == 1
+    assert last_json(empty.here("knowledge", "list", "--json"))["articles"] == 2
+
+
 def test_ingest_says_what_changed_and_leaves_what_it_cannot_take(place, tmp_path):
     more = tmp_path / "more"
     more.mkdir()

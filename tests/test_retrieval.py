@@ -195,6 +195,9 @@ def test_nothing_taken_leaves_the_old_knowledge(tmp_path, shop):
         (empty / "a.md").write_text("no front matter", "utf-8")
         with pytest.raises(KnowledgeError, match=r"no article could be taken \(1 skipped, first a\.md: no title"):
             await kb.ingest(empty)
+        (empty / "a.md").unlink()
+        with pytest.raises(KnowledgeError, match="no article could be taken: there is no file in it"):
+            await kb.ingest(empty)
         with pytest.raises(KnowledgeError, match="no such file"):
             await kb.ingest(tmp_path / "absent")
         assert kb.version == version
