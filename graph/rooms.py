@@ -99,21 +99,11 @@ async def open_rooms(
         contact=contact,
     )
     opened.push_async_callback(knowledge.close)
-    articles = desk_folder / "knowledge"
     if knowledge.damage:
         say(knowledge.damage)
-    if not knowledge.version and not knowledge.mending and articles.is_dir():
-        why = "other RAG configuration" if knowledge.articles() else "first start"
-        say(f"{why} of {profile.name}: reading its articles in {articles}")
+    if not knowledge.version and not knowledge.mending:
         spread = SpreadEmbedder(embedder, hands) if hands else None
-        try:
-            report = await knowledge.ingest(articles, progress, embedder=spread)
-        except KnowledgeError as fault:
-            # A desk that waits for its first articles: it must open, because an ingest opens it.
-            say(f"nothing read: {fault.what}")
-        else:
-            left = "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped)
-            say(f"{len(report.added)} articles read{left}")
+        await _read_first(knowledge, desk_folder / "knowledge", profile.name, say, progress, spread)
     prompts = PromptLibrary.load(desk=desk_folder / PROMPTS)
     guards = _guards(
         profile,
@@ -131,6 +121,23 @@ async def open_rooms(
         profile, embedder, topics=lambda: topics(knowledge.version), head=head, answered=contact.answers
     )
     return Rooms(profile, config, embedder, knowledge, guards, scope, LearnedRouter(embedder), prompts, canary)
+
+
+async def _read_first(
+    knowledge: Knowledge, articles: Path, name: str, say: Say, progress: Progress | None, spread: Embedder | None
+) -> None:
+    """Take a desk's own articles in, where nothing is served yet; without one it opens all the same."""
+    if not articles.is_dir():
+        return
+    why = "other RAG configuration" if knowledge.articles() else "first start"
+    say(f"{why} of {name}: reading its articles in {articles}")
+    try:
+        report = await knowledge.ingest(articles, progress, embedder=spread)
+    except KnowledgeError as fault:
+        # It waits for its first articles, and an ingest opens it.
+        say(f"nothing read: {fault.what}")
+    else:
+        say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
 
 
 def open_guards(settings: Settings) -> Guards:
