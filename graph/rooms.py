@@ -1,7 +1,7 @@
 """The workshops of one desk become real here: knowledge, guards, scope, router, and what the nodes may use of them."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -29,6 +29,7 @@ from models.spreading import SpreadEmbedder
 from nodes.deps import Deps
 from prompts import PromptLibrary, Replies
 from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
+from retrieval.articles import IngestReport
 from retrieval.contact import DeskContact
 from retrieval.reading import public_titles
 from retrieval.vectors import ServerPlace
@@ -101,9 +102,12 @@ async def open_rooms(
     opened.push_async_callback(knowledge.close)
     if knowledge.damage:
         say(knowledge.damage)
-    if not knowledge.version and not knowledge.mending:
+    articles = desk_folder / "knowledge"
+    if not knowledge.version and not knowledge.mending and articles.is_dir():
+        why = "other RAG configuration" if knowledge.articles() else "first start"
+        say(f"{why} of {profile.name}: reading its articles in {articles}")
         spread = SpreadEmbedder(embedder, hands) if hands else None
-        await _read_first(knowledge, desk_folder / "knowledge", profile.name, say, progress, spread)
+        say(await _read_first(partial(knowledge.ingest, articles, progress, embedder=spread)))
     prompts = PromptLibrary.load(desk=desk_folder / PROMPTS)
     guards = _guards(
         profile,
@@ -123,21 +127,13 @@ async def open_rooms(
     return Rooms(profile, config, embedder, knowledge, guards, scope, LearnedRouter(embedder), prompts, canary)
 
 
-async def _read_first(
-    knowledge: Knowledge, articles: Path, name: str, say: Say, progress: Progress | None, spread: Embedder | None
-) -> None:
-    """Take a desk's own articles in, where nothing is served yet; without one it opens all the same."""
-    if not articles.is_dir():
-        return
-    why = "other RAG configuration" if knowledge.articles() else "first start"
-    say(f"{why} of {name}: reading its articles in {articles}")
+async def _read_first(ingest: Callable[[], Awaitable[IngestReport]]) -> str:
+    """Take a desk's own articles in; what came of it, in a line. Without one it opens all the same, for its first ingest."""
     try:
-        report = await knowledge.ingest(articles, progress, embedder=spread)
+        report = await ingest()
     except KnowledgeError as fault:
-        # It waits for its first articles, and an ingest opens it.
-        say(f"nothing read: {fault.what}")
-    else:
-        say(f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped))
+        return f"nothing read: {fault.what}"
+    return f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped)
 
 
 def open_guards(settings: Settings) -> Guards:

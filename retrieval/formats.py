@@ -97,23 +97,18 @@ def _first_heading(text: str) -> str:
 def _html(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
     from bs4 import BeautifulSoup  # noqa: PLC0415  # only an ingest needs it
 
+    from retrieval.webpage import page_text  # noqa: PLC0415  # as above
+
     soup = BeautifulSoup(_decoded(file), "html.parser")
     named = {str(tag.get("name", "")).lower(): str(tag.get("content", "")) for tag in soup.find_all("meta")}
     heading = soup.find("h1")
     title = (soup.title.get_text(" ", strip=True) if soup.title else "") or (
         heading.get_text(" ", strip=True) if heading else ""
     )
-    for tag in soup.find_all(["script", "style", "noscript", "template", "nav", "head", "title", "iframe", "svg"]):
-        tag.decompose()
-    # Headings become Markdown's, so that a page is cut as an article is.
-    for tag in soup.find_all(re.compile("^h[1-6]$")):
-        tag.replace_with(f"\n\n{'#' * int(tag.name[1])} {tag.get_text(' ', strip=True)}\n\n")
-    for tag in soup.find_all(["p", "div", "li", "tr", "br", "section"]):
-        tag.append("\n")
     page = soup.html
     language = str(page.get("lang", "")) if page else ""
     fields: dict[str, object] = {key: named[key] for key in ("id", "audience", "updated", "review_by") if key in named}
-    yield 0, {**fields, "title": title, "language": language, "text": BLANK_LINES.sub("\n\n", soup.get_text())}
+    yield 0, {**fields, "title": title, "language": language, "text": BLANK_LINES.sub("\n\n", page_text(soup))}
 
 
 def _pdf(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
