@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from retrieval.webpage import WebPage
+
 Fields = Mapping[str, object]
 Complain = Callable[[int, str], None]
 """Called with (line, why) for a part of a file that is left out while the rest is read."""
@@ -95,20 +97,13 @@ def _first_heading(text: str) -> str:
 
 
 def _html(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
-    from bs4 import BeautifulSoup  # noqa: PLC0415  # only an ingest needs it
-
-    from retrieval.webpage import page_text  # noqa: PLC0415  # as above
-
-    soup = BeautifulSoup(_decoded(file), "html.parser")
-    named = {str(tag.get("name", "")).lower(): str(tag.get("content", "")) for tag in soup.find_all("meta")}
-    heading = soup.find("h1")
-    title = (soup.title.get_text(" ", strip=True) if soup.title else "") or (
-        heading.get_text(" ", strip=True) if heading else ""
-    )
-    page = soup.html
-    language = str(page.get("lang", "")) if page else ""
-    fields: dict[str, object] = {key: named[key] for key in ("id", "audience", "updated", "review_by") if key in named}
-    yield 0, {**fields, "title": title, "language": language, "text": BLANK_LINES.sub("\n\n", page_text(soup))}
+    page = WebPage()
+    if not page.read(_decoded(file)):
+        raise Unreadable("a tag or a comment in it never ends", page.getpos()[0])
+    fields: dict[str, object] = {
+        key: page.named[key] for key in ("id", "audience", "updated", "review_by") if key in page.named
+    }
+    yield 0, {**fields, "title": page.title, "language": page.language, "text": BLANK_LINES.sub("\n\n", page.text)}
 
 
 def _pdf(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:

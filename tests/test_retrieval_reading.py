@@ -1,6 +1,8 @@
 """Files to articles to chunks: what is taken, what is named, and that nothing is lost."""
 
 import json
+import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -132,6 +134,37 @@ def test_html_loses_its_scripts_and_keeps_its_headings(tmp_path):
     chunks = chunk_articles([article], RULE)["returns"]
     assert [chunk.section for chunk in chunks] == ["Returns", "Returns > Cost"]
     assert chunks[1].text.split() == ["Free", "Fast"]
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<table><tr><th>City<th>Days<tr><td>Hanoi</td><td>2</td></tr></table>", "City Days\nHanoi 2"),
+        ("<p>First<p>Second<li>Third<br>Fourth<dt>Fifth<dd>Sixth", "First\nSecond\nThird\nFourth\nFifth\nSixth"),
+        ("<h2>Returns<br>and <b>re</b>funds<h3>Cost</h3>Free</x>", "## Returns and refunds\n\n### Cost\n\nFree"),
+        ("<meta charset=utf-8><link href=x><p>The head has no end</p>", "The head has no end"),
+        ("</head><nav>Menu<ul><li>Home</nav>Fish &amp; chips<!-- why --><![CDATA[ <now> ]]>", "Fish & chips <now>"),
+    ],
+    ids=["cells", "unclosed", "headings", "head", "left-out"],
+)
+def test_html_as_people_write_it(tmp_path, page, text):
+    (tmp_path / "page.html").write_text(f"<html><head><title>Page</title>{page}", "utf-8")
+    (article,) = read_articles(tmp_path).articles
+    assert re.sub(r" *\n *", "\n", article.text).replace("\n\n\n", "\n\n") == text
+
+
+def test_a_large_page_takes_time_by_its_size_alone(tmp_path):
+    parts = "".join(f"<div><h2>Part {n}</h2><p>Text <br>{n}<script>1</script>" for n in range(20_000))
+    (tmp_path / "page.html").write_text(f"<title>Large</title>{parts}", "utf-8")
+    before = time.process_time()
+    (article,) = read_articles(tmp_path).articles
+    # 1.5 s; editing a tree of it took minutes.
+    assert time.process_time() - before < 20
+    assert article.text.count("## Part") == 20_000
+    (tmp_path / "page.html").write_text("<p>Text</p>\n" + "<!-- " * 20_000, "utf-8")
+    assert [(skip.where, skip.why) for skip in read_articles(tmp_path).skipped] == [
+        ("page.html:2", "a tag or a comment in it never ends")
+    ]
 
 
 def test_csv_by_its_columns(tmp_path):
