@@ -19,7 +19,7 @@ Examples:
   frontdesk ingest articles.jsonl --desk ./mybank
   frontdesk ingest articles/ --on ray
 \b
-Markdown, HTML, PDF, DOCX, CSV and JSONL ({"id", "title", "text", "audience"?, "language"?}). Run it again whenever
+Markdown, HTML, text, PDF, DOCX, CSV and JSONL ({"id", "title", "text", "audience"?, "language"?}). Run it again whenever
 the articles change: only what changed is learnt anew; what this PATH brought earlier and no longer holds goes. What cannot be taken is
 named with why, and a file that cannot be read keeps what it brought before."""
 
@@ -67,10 +67,14 @@ async def _ingest(settings: "Settings", path: Path, on: "Where", *, as_json: boo
     if as_json:
         for skip in report["skips"]:
             note(f"{skip['where']}: not taken: {skip['why']}")
+        for file in report["converted"]:
+            note(f"{file['where']}: read as {file['encoding']}")
         show_json(report)
         return
     if report["skips"]:
         show_table(["not taken", "why"], [[skip["where"], skip["why"]] for skip in report["skips"]])
+    if report["converted"]:
+        show_table(["converted", ""], [[file["where"], f"read as {file['encoding']}"] for file in report["converted"]])
     counts = ", ".join(f"{report[name]} {name}" for name in ("added", "changed", "removed", "unchanged", "skipped"))
     show(f"{counts} in {report['seconds']:.1f} s; knowledge {report['version']} serves")
     for removed in report["removed_ids"]:

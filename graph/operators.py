@@ -135,7 +135,7 @@ async def ingest(
 ) -> Json:
     """Take what lies at `path` on this machine into the desk's knowledge, and log who did; embedded where `on` says.
 
-    {path, version, added, changed, removed, unchanged, skipped, removed_ids, skips:[{where,why}], seconds}.
+    {path, version, added, changed, removed, unchanged, skipped, removed_ids, skips:[{where,why}], converted:[{where,encoding}], seconds}.
     Raises UsageError, KnowledgeError, StoreError; then the knowledge is as it was.
     """
     place = await asyncio.to_thread(_place, path)
@@ -154,6 +154,7 @@ async def ingest(
         "skipped": len(report.skipped),
         "removed_ids": list(report.removed),
         "skips": [{"where": skip.where, "why": skip.why} for skip in report.skipped],
+        "converted": [{"where": where, "encoding": encoding} for where, encoding in report.converted.items()],
     }
     after = {name: done[name] for name in ("path", "version", "added", "changed", "removed")}
     await asyncio.to_thread(service.store.audit.record, who, "knowledge.ingest", {"version": before}, after)

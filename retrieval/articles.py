@@ -1,7 +1,7 @@
 """What knowledge is made of: articles as they were brought, chunks as they are found, and their accounts."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
@@ -84,12 +84,13 @@ class Reading:
     """What a PATH holds: the articles taken and what was not.
 
     `unread` are the files and folders (by their place in it) that are there and could not be read: what they
-    brought earlier is not gone.
+    brought earlier is not gone. `converted`: the encoding of each file that is not in UTF-8, by its place.
     """
 
     articles: list[Article]
     skipped: list[Skip]
     unread: frozenset[str] = frozenset()
+    converted: Mapping[str, str] = field(default_factory=dict)
 
     def may_hold(self, article: Article) -> bool:
         """Whether the file that brought this article is there, unread."""
@@ -99,7 +100,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingest did, by article id. `version` serves now (the old one where nothing changed)."""
+    """What an ingest did, by article id; `converted` as Reading has it. `version` serves now (the old one where nothing changed)."""
 
     version: str
     added: list[str] = field(default_factory=list)
@@ -107,6 +108,7 @@ class IngestReport:
     removed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     skipped: list[Skip] = field(default_factory=list)
+    converted: Mapping[str, str] = field(default_factory=dict)
     chunks: int = 0
     embedded: int = 0
 
@@ -138,6 +140,7 @@ def compared(known: Sequence[Article], reading: Reading, root: str) -> tuple[Ing
         unchanged=[own_id for own_id in new if same[own_id]] + kept,
         removed=removed,
         skipped=reading.skipped,
+        converted=reading.converted,
     )
     gone = frozenset(removed)
     return report, [*(row for row in old.values() if row.id not in gone and row.id not in new), *new.values()]

@@ -4,22 +4,22 @@ The one place of langchain-community, which is sunset: its PDF, DOCX and CSV loa
 format has a size beyond which a file is not opened, so that no file takes more than some hundred MB of memory.
 """
 
-import codecs
 import csv
 import json
 import logging
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
+from retrieval.encodings import UnknownEncoding, composed, encoding_of, shown
 from retrieval.webpage import WebPage
 
 Fields = Mapping[str, object]
-Complain = Callable[[int, str], None]
-"""Called with (line, why) for a part of a file that is left out while the rest is read."""
 
 MB = 1_000_000
 BLANK_LINES = re.compile(r"\n\s*\n\s*")
@@ -32,7 +32,6 @@ DELIMITERS = (",", ";", "\t")
 SHOWN = 60
 """Characters of a first line that a reason repeats."""
 SNIFF = 8_192
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 LINE_BYTES = 16 * MB
 """Longest line of JSONL."""
 DOCX_BYTES = 24 * MB
@@ -52,36 +51,48 @@ class Unreadable(Exception):  # noqa: N818  # never leaves the two files that re
         super().__init__(why)
 
 
+@dataclass(slots=True)
+class Remarks:
+    """What is to be said of one file. `left_out`: (line, why) of parts while the rest is read; `encoding`: other than UTF-8."""
+
+    left_out: list[tuple[int, str]] = field(default_factory=list)
+    encoding: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """How files of one suffix are read, and the size beyond which they are not opened."""
 
-    read: Callable[[Path, Complain], Iterator[tuple[int, Fields]]]
+    read: Callable[[Path, Remarks], Iterator[tuple[int, Fields]]]
     most_bytes: int
 
 
-def _decoded(file: Path) -> str:
-    raw = file.read_bytes()
-    _check_head(raw[:SNIFF])
+def _encoding(stream: BinaryIO, remarks: Remarks) -> str:
+    """The encoding of a file, noted where it is not UTF-8. Raises Unreadable."""
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise Unreadable("not UTF-8", raw[: fault.start].count(b"\n") + 1) from None
+        encoding = encoding_of(stream)
+    except UnknownEncoding as reason:
+        raise Unreadable(reason.why, reason.line) from None
+    remarks.encoding = shown(encoding)
+    return encoding
 
 
-def _check_head(head: bytes) -> None:
-    if head.startswith(UTF16):
-        raise Unreadable("UTF-16: save it as UTF-8")
-    if b"\0" in head:
-        raise Unreadable("a binary file")
+def _decoded(file: Path, remarks: Remarks) -> str:
+    raw = file.read_bytes()
+    encoding = _encoding(BytesIO(raw), remarks)
+    return composed(raw.decode(encoding), encoding)
 
 
-def _markdown(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
+def _text(file: Path, remarks: Remarks) -> Iterator[tuple[int, Fields]]:
+    yield 0, {"title": _named_by(file), "text": _decoded(file, remarks)}
+
+
+def _markdown(file: Path, remarks: Remarks) -> Iterator[tuple[int, Fields]]:
     import frontmatter  # noqa: PLC0415  # only an ingest needs it
     from yaml import YAMLError  # noqa: PLC0415
 
     try:
-        post = frontmatter.loads(_decoded(file))
+        post = frontmatter.loads(_decoded(file, remarks))
     except YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         raise Unreadable(f"front matter: {getattr(fault, 'problem', fault)}", mark.line + 1 if mark else 1) from None
@@ -96,9 +107,9 @@ def _first_heading(text: str) -> str:
     return heading[1] if heading else ""
 
 
-def _html(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
+def _html(file: Path, remarks: Remarks) -> Iterator[tuple[int, Fields]]:
     page = WebPage()
-    if not page.read(_decoded(file)):
+    if not page.read(_decoded(file, remarks)):
         raise Unreadable("a tag or a comment in it never ends", page.getpos()[0])
     fields: dict[str, object] = {
         key: page.named[key] for key in ("id", "audience", "updated", "review_by") if key in page.named
@@ -106,7 +117,7 @@ def _html(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
     yield 0, {**fields, "title": page.title, "language": page.language, "text": BLANK_LINES.sub("\n\n", page.text)}
 
 
-def _pdf(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
+def _pdf(file: Path, _: Remarks) -> Iterator[tuple[int, Fields]]:
     from langchain_community.document_loaders.pdf import PyPDFLoader  # noqa: PLC0415  # heavy: only an ingest
     from pypdf.errors import PyPdfError  # noqa: PLC0415
 
@@ -131,7 +142,7 @@ def _pdf(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
     yield 0, {"title": title.strip() or _named_by(file), "text": text}
 
 
-def _docx(file: Path, _: Complain) -> Iterator[tuple[int, Fields]]:
+def _docx(file: Path, _: Remarks) -> Iterator[tuple[int, Fields]]:
     from langchain_community.document_loaders.word_document import Docx2txtLoader  # noqa: PLC0415  # heavy, as above
 
     try:
@@ -166,18 +177,19 @@ def _named_by(file: Path) -> str:
     return file.stem.replace("-", " ").replace("_", " ")
 
 
-def _csv(file: Path, complain: Complain) -> Iterator[tuple[int, Fields]]:
+def _csv(file: Path, remarks: Remarks) -> Iterator[tuple[int, Fields]]:
     from langchain_community.document_loaders.csv_loader import CSVLoader  # noqa: PLC0415  # only an ingest
 
-    _check_text(file)
-    with file.open(encoding="utf-8-sig", newline="") as stream:
+    with file.open("rb") as stream:
+        encoding = _encoding(stream, remarks)
+    with file.open(encoding=encoding, newline="") as stream:
         table = _columns(stream.readline(SNIFF))
     loader = CSVLoader(
         str(file),
         metadata_columns=list(table.names),
         content_columns=(table.text,),
         csv_args={"delimiter": table.delimiter},
-        encoding="utf-8-sig",
+        encoding=encoding,
     )
     # A cell that is too long is left out by its row's check; the reader itself would give the whole file up.
     usual = csv.field_size_limit(file.stat().st_size + 1)
@@ -188,9 +200,10 @@ def _csv(file: Path, complain: Complain) -> Iterator[tuple[int, Fields]]:
             line = int(fields["row"]) + 2
             given = {known: fields[name] for name, known in table.names.items() if fields[name]}
             own = {"title": fields[table.title], "text": fields[table.text]}
-            yield line, {"id": f"{file.stem}-{line}", **given, **own}
+            whole = {name: composed(value, encoding) for name, value in (given | own).items()}
+            yield line, {"id": f"{file.stem}-{line}", **whole}
     except (RuntimeError, csv.Error) as fault:
-        complain(1, f"not a readable CSV: {fault.__cause__ or fault}")
+        remarks.left_out.append((1, f"not a readable CSV: {fault.__cause__ or fault}"))
     finally:
         csv.field_size_limit(usual)
 
@@ -220,41 +233,28 @@ def _columns(first: str) -> _Columns:
     raise Unreadable(f"no title and text columns in the first line, {first.strip()[:SHOWN]!r}: it needs {wanted}", 1)
 
 
-def _check_text(file: Path) -> None:
-    """Raise Unreadable for what is no UTF-8, without holding the file."""
-    decoder, lines = codecs.getincrementaldecoder("utf-8")(), 1
+def _jsonl(file: Path, remarks: Remarks) -> Iterator[tuple[int, Fields]]:
     with file.open("rb") as stream:
-        _check_head(stream.read(SNIFF))
-        stream.seek(0)
-        while piece := stream.read(MB):
-            try:
-                decoder.decode(piece)
-            except UnicodeDecodeError as fault:
-                raise Unreadable("not UTF-8", lines + fault.object[: fault.start].count(b"\n")) from None
-            lines += piece.count(b"\n")
-
-
-def _jsonl(file: Path, complain: Complain) -> Iterator[tuple[int, Fields]]:
-    with file.open("rb") as stream:
-        _check_head(stream.read(SNIFF))
+        if b"\0" in stream.read(SNIFF):
+            raise Unreadable("UTF-16 or a binary file: JSONL is UTF-8")
         stream.seek(0)
         for line, raw in enumerate(_lines(stream.readline), start=1):
             if len(raw) > LINE_BYTES:
-                complain(line, f"a line of more than {LINE_BYTES // MB} MB")
+                remarks.left_out.append((line, f"a line of more than {LINE_BYTES // MB} MB"))
                 continue
             if not raw.strip():
                 continue
             try:
                 row = json.loads(raw.decode("utf-8-sig" if line == 1 else "utf-8"))
             except UnicodeDecodeError:
-                complain(line, "not UTF-8")
+                remarks.left_out.append((line, "not UTF-8"))
             except (ValueError, RecursionError) as fault:
-                complain(line, f"not JSON: {fault}")
+                remarks.left_out.append((line, f"not JSON: {fault}"))
             else:
                 if isinstance(row, dict):
                     yield line, {"id": "", **row}
                 else:
-                    complain(line, "not a JSON object")
+                    remarks.left_out.append((line, "not a JSON object"))
 
 
 def _lines(read: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -274,6 +274,7 @@ FORMATS = {
     ".htm": Format(_html, 8 * MB),
     ".pdf": Format(_pdf, 256 * MB),
     ".docx": Format(_docx, 64 * MB),
+    ".txt": Format(_text, 8 * MB),
     ".csv": Format(_csv, 128 * MB),
     ".jsonl": Format(_jsonl, 4_000 * MB),
 }

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -13,7 +13,7 @@ from domain.errors import KnowledgeError
 from domain.ports import Progress
 from domain.turn import Language
 from retrieval.articles import Article, Audience, Reading, Skip
-from retrieval.formats import FORMATS, Fields, Unreadable
+from retrieval.formats import FORMATS, Fields, Remarks, Unreadable
 from retrieval.language import detect_language
 
 Row = tuple[str, Fields]
@@ -42,6 +42,7 @@ class _Taking:
     seen: dict[str, str] = field(default_factory=dict)
     skipped: list[Skip] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
+    converted: dict[str, str] = field(default_factory=dict)
 
     def skip_whole(self, place: str, why: str, line: int = 0) -> None:
         """Leave a file out that is still there."""
@@ -62,7 +63,7 @@ class _Taking:
 
 
 def read_articles(path: Path, progress: Progress | None = None) -> Reading:
-    """Read a file or a folder of Markdown, HTML, PDF, DOCX, CSV and JSONL; `progress` counts files.
+    """Read a file or a folder of Markdown, HTML, text, PDF, DOCX, CSV and JSONL; `progress` counts files.
 
     Raises KnowledgeError if `path` is not there.
     """
@@ -74,7 +75,7 @@ def read_articles(path: Path, progress: Progress | None = None) -> Reading:
         _take_file(taking, file)
     if progress and files:
         progress(len(files), len(files))
-    return Reading(list(taking.articles.values()), taking.skipped, frozenset(taking.unread))
+    return Reading(list(taking.articles.values()), taking.skipped, frozenset(taking.unread), taking.converted)
 
 
 def public_titles(path: Path) -> list[str]:
@@ -119,12 +120,12 @@ def _files(taking: _Taking) -> Iterator[Path]:
 def _take_file(taking: _Taking, file: Path) -> None:
     """Read one file as it is at one moment: one that changes meanwhile is read again."""
     place = file.name if file == taking.root else file.relative_to(taking.root).as_posix()
-    complaints: list[Skip] = []
+    remarks = Remarks()
     try:
         for _ in range(READS):
-            complaints.clear()
+            remarks = Remarks()
             before = _state(file)
-            rows = _rows(file, place, before, lambda line, why: complaints.append(Skip(f"{place}:{line}", why)))
+            rows = _rows(file, place, before, remarks)
             if _state(file) == before:
                 break
         else:
@@ -140,7 +141,10 @@ def _take_file(taking: _Taking, file: Path) -> None:
         taking.skip_whole(place, "too large for this machine's memory")
     else:
         taking.take(place, rows)
-        taking.skipped += complaints if rows or complaints else [Skip(place, "empty")]
+        left_out = [Skip(f"{place}:{line}", why) for line, why in remarks.left_out]
+        taking.skipped += left_out if rows or left_out else [Skip(place, "empty")]
+        if rows and remarks.encoding:
+            taking.converted[place] = remarks.encoding
 
 
 def _state(file: Path) -> State:
@@ -151,7 +155,7 @@ def _state(file: Path) -> State:
     return known.st_ino, known.st_size, known.st_mtime_ns
 
 
-def _rows(file: Path, place: str, state: State, complain: Callable[[int, str], None]) -> list[Row]:
+def _rows(file: Path, place: str, state: State, remarks: Remarks) -> list[Row]:
     kind = FORMATS.get(file.suffix.lower())
     if kind is None:
         raise Unreadable(f"{file.suffix or 'no suffix'}: not one of {', '.join(sorted(FORMATS))}")
@@ -159,7 +163,7 @@ def _rows(file: Path, place: str, state: State, complain: Callable[[int, str], N
     if size > kind.most_bytes:
         raise Unreadable(f"{size:,} bytes: a {file.suffix.lower()} may have {kind.most_bytes:,}, split it")
     own = {"id": Path(place).with_suffix("").as_posix()}
-    return [(f"{place}:{line}" if line else place, {**own, **fields}) for line, fields in kind.read(file, complain)]
+    return [(f"{place}:{line}" if line else place, {**own, **fields}) for line, fields in kind.read(file, remarks)]
 
 
 def _article(fields: Mapping[str, object], root: Path, place: str) -> Article:

@@ -232,6 +232,7 @@ def test_ingest_reports_counts_and_stands_in_the_audit_log(service, tmp_path):
         "skipped": 1,
         "removed_ids": ["old"],
         "skips": [{"where": "x.bin", "why": "a binary file"}],
+        "converted": [],
     }
     assert heard == [(1, 1)]
     entry = service.store.audit.recent(1)[0]
