@@ -4,11 +4,13 @@ A short section is quoted whole, of a longer one the best pieces with the condit
 piece cannot be understood without (a heading, a list's introduction) comes along.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
 from domain.ports import Embedder
 from domain.turn import Passage
+from domain.words import fold
 from scoring.grounding import answer_sentences
 from scoring.ranking import Ranked, by_words, rank_pieces
 from scoring.text import content_words
@@ -31,6 +33,20 @@ NEXT = 0.1
 """What the sentence after the best one is worth more: it often holds the condition."""
 FOUND = 0.6
 """Share of a sentence's words in one piece from which it comes from there (docs/decisions/032)."""
+
+BOUNDS = re.compile(
+    r"\b(?:not|no|never|without|except|only|unless|if|while|until|before|after|outside|between|(?:can|do|does|is|are|will|wo)n.?t"
+    r"|khong|chua|tru|ngoai|chi|neu|khi|truoc|sau|giua|tu)\b"
+)
+"""What a heading (folded) says so with bounds what stands below it: "What we do not accept", "After the courier has it"."""
+LEANS = re.compile(
+    r"(?:this|that|these|those|it|its|they|their|both|neither|such|then|there|otherwise|instead|but|however|so|for that|in (?:that|this) case"
+    r"|from then on|the (?:same|others?)|[a-z]+ (?:it|them)|(?:dieu|viec|cai|khoan|cach) (?:nay|do)|no|chung|ca hai|nhung|tuy nhien|khi do"
+    r"|luc (?:do|nay)|neu khong|vi (?:vay|the)|do do|trong truong hop (?:nay|do)|sau do|tu (?:do|luc do))\b"
+)
+"""How a sentence (folded) begins that is understood behind the one before it only."""
+SAYS_YES_OR_NO = re.compile(r"(?:yes|no|not|sure|of course|co|khong|duoc|chua|roi|vang|da)\b")
+"""How a text (folded) begins that answers its heading, and says nothing without it."""
 
 Quoted = tuple[Passage, str]
 
@@ -86,17 +102,27 @@ def _best(scored: Sequence[Ranked]) -> Ranked:
 
 
 def _said(scored: Sequence[Ranked], limit: int) -> str:
-    """The quote of one passage: its pieces in their order, leads before what they introduce."""
-    lines: list[str] = []
-    lead = ""
+    """The quote of one passage: its pieces in their order, headings and leads before what they introduce.
+
+    Sentences of a paragraph flow; each other thing stands on a line of its own.
+    """
+    text, heading, lead, block = "", "", "", -1
     taken = _taken(scored, limit)
     for one in taken:
         piece = one.piece
-        if piece.lead and piece.lead != lead and (not piece.stands_alone or _heading_answers(one, taken)):
-            lines.append(piece.lead if piece.lead.endswith(":") else f"{piece.lead}:")
-        lead = piece.lead
-        lines.append(piece.text if piece.kind == "sentence" else f"- {piece.text.rstrip(',;')}")
-    return _joined(lines)
+        above = list[str]()
+        if piece.heading != heading and _needed(piece.heading, taken):
+            above.append(piece.heading)
+        if piece.lead not in (lead, piece.heading) and not piece.stands_alone:
+            above.append(piece.lead)
+        for line in above:
+            text += f"\n{line}" if line.endswith((":", "?", "!")) else f"\n{line}:"
+        if piece.kind != "sentence":
+            text += f"\n- {piece.text.rstrip(',;')}"
+        else:
+            text += f" {piece.text}" if piece.block == block and not above else f"\n{piece.text}"
+        heading, lead, block = piece.heading, piece.lead, piece.block
+    return text.strip()
 
 
 def _taken(scored: Sequence[Ranked], limit: int) -> list[Ranked]:
@@ -113,6 +139,11 @@ def _taken(scored: Sequence[Ranked], limit: int) -> list[Ranked]:
         if one is not best and belongs and len(taken) < limit and size + len(one.piece.text) <= LONGEST:
             taken.append(one)
             size += len(one.piece.text)
+    before = {one.order + 1: one for one in scored}
+    for one in taken:  # which grows: what a sentence leans on may lean in turn
+        said = before.get(one.order)
+        if said and said not in taken and said.piece.block == one.piece.block and LEANS.match(fold(one.piece.text)):
+            taken.append(said)
     return sorted(taken, key=lambda one: one.order)
 
 
@@ -127,18 +158,12 @@ def _follows(one: Ranked, best: Ranked) -> bool:
     return one.order == best.order + 1 and one.piece.kind == best.piece.kind == "sentence"
 
 
-def _heading_answers(one: Ranked, taken: Sequence[Ranked]) -> bool:
-    """Whether the heading holds a word of the question that no quoted piece does."""
-    said = {word for other in taken for word in content_words(other.piece.text)}
-    return bool((one.words & set(content_words(one.piece.heading))) - said)
-
-
-def _joined(lines: Sequence[str]) -> str:
-    """Sentences flow; items, rows and what introduces them stand on lines of their own."""
-    text = ""
-    before = ""
-    for line in lines:
-        apart = line.startswith("- ") or before.startswith("- ") or line.endswith(":") or before.endswith(":")
-        text += (("\n" if apart else " ") if text else "") + line
-        before = line
-    return text
+def _needed(heading: str, taken: Sequence[Ranked]) -> bool:
+    """Whether what is quoted from below a heading says less, or another thing, without it."""
+    below = [one.piece for one in taken if one.piece.heading == heading]
+    if not heading or BOUNDS.search(fold(heading)):
+        return bool(heading)
+    if SAYS_YES_OR_NO.match(fold(below[0].text)) or (below[0].lead == heading and not below[0].stands_alone):
+        return True
+    said = {word for piece in below for word in content_words(piece.text)}
+    return not said.issuperset(content_words(heading))
