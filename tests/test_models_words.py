@@ -61,7 +61,21 @@ SMALL_TALK = {
         "good job bot",
         "that was very helpful",
     ],
-    "acknowledgement": ["ok", "dạ vâng", "got it", "hiểu rồi ạ", "no"],
+    "acknowledgement": [
+        "ok",
+        "dạ vâng",
+        "got it",
+        "hiểu rồi ạ",
+        "no",
+        "ok it works now",
+        "I'll try that",
+        "let me check with my husband first",
+        "all sorted now",
+        "found it",
+        "để em hỏi lại chồng em đã",
+        "mình làm được rồi ạ",
+        "de minh thu lai xem sao",
+    ],
 }
 NO_SMALL_TALK = [
     "hi, where is my order",
@@ -80,6 +94,13 @@ NO_SMALL_TALK = [
     "bao giờ có hàng",
     "are you a company",
     "is this item a bot vacuum",
+    "do I have to wait",
+    "does it work now",
+    "it worked yesterday but not today",
+    "it arrived broken",
+    "I'll check in at nine, is that ok",
+    "để mình hỏi giá đèn bàn",
+    "đã nhận được hàng rồi mà bị vỡ",
 ]
 VAGUE = [
     "it doesn't work",
