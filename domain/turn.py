@@ -156,12 +156,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One line of a conversation, masked. `turn_id` and `outcome` are set on what the thread keeps."""
+    """One line of a conversation, masked. `turn_id` and `outcome` are set on what the thread keeps.
+
+    `about`: the earlier question that a customer's line was understood behind; empty: it stood alone.
+    """
 
     role: Role
     text: str
     turn_id: str = ""
     outcome: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +236,9 @@ class Turn(TypedDict, total=False):
     masked: str
     facts: list[Fact]
     verdicts: Annotated[list[Verdict], operator.add]
-    # route
+    # route; `topic`: the earlier question behind which this one may have to be read, and from retrieve on, has been
     standalone: str
+    topic: str
     scope: Scope
     tier: Tier
     why: list[str]

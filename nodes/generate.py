@@ -18,7 +18,7 @@ from domain.turn import Call, Message, Mode, Outcome, Passage, Pins, Reason, Sou
 from nodes.aloud import Aloud, Say, passes
 from nodes.deps import Deps
 from nodes.history import answered, trimmed
-from nodes.quotation import near_the_best, quotation, sources_of
+from nodes.quotation import near_the_best, own_words, quotation, sources_of
 from prompts import DONT_KNOW
 from scoring import cut
 
@@ -93,7 +93,7 @@ async def _by_model(turn: Turn, pins: Pins, card: ModelCard, deps: Deps, *, say:
         again: GenerateUpdate = {"draft": known.text, "sources": known.sources, "mode": "cache", "model": known.model}
         return again | {"prompt": prompt.label}
     limit = READ_BY_A_WEAK_MODEL if card.weak else READ
-    read = await cut(turn["searched"], passages, limit, embedder=deps.embedder)
+    read = await cut(own_words(turn), passages, limit, embedder=deps.embedder)
     messages, calls = prompt.render(**_variables(turn, read, deps)), list[Call]()
     written = await _write(turn, read, card, deps, messages, label=prompt.label, say=say)
     for cheaper in _cheaper(card, deps):

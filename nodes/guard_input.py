@@ -30,11 +30,10 @@ from domain.turn import (
     reason_of,
 )
 from guards.requests import pieces, question_in
-from models.followup import depends_on_history
 from models.language import detect_language
 from models.smalltalk import matter
 from nodes.deps import Deps
-from nodes.history import EARLIER, answered, trimmed
+from nodes.history import EARLIER, answered, behind, topic_of, trimmed
 from nodes.second_look import second_look
 
 
@@ -50,6 +49,7 @@ class GuardInputUpdate(TypedDict):
     outcome: Outcome | None
     reason: Reason | None
     standalone: str
+    topic: str
     scope: Scope
     tier: Tier
     why: list[str]
@@ -95,9 +95,9 @@ async def guard_input(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Guar
 async def _embed_ahead(masked: str, turn: Turn, deps: Deps) -> None:
     """Embed what route and retrieve ask for of this question beside the whole: on two cores both come in the time of one."""
     asked = matter(masked)
-    if answered(turn.get("history", [])) and depends_on_history(asked):
-        return  # route will ask for another text
     texts = dict.fromkeys([asked, *pieces(asked), question_in(asked)])
+    if topic := topic_of(answered(turn.get("history", []))):
+        texts[behind(topic, asked)] = None
     wanted = [deps.embedder.query(text) for text in texts if text not in ("", masked)]
     # What cannot be embedded now is asked for again by the step that needs it, and fails there.
     await asyncio.gather(*wanted, return_exceptions=True)
@@ -115,6 +115,7 @@ def fresh_turn() -> GuardInputUpdate:
         "outcome": None,
         "reason": None,
         "standalone": "",
+        "topic": "",
         "scope": "in",
         "tier": "simple",
         "why": [],

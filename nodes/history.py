@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from domain.turn import Message, Outcome, Turn
+from models.followup import depends_on_history
+from models.smalltalk import matter, small_talk
 
 EARLIER = "earlier"
 """The outcome of a line that a caller brought along: nobody here has answered it."""
@@ -14,7 +16,7 @@ def exchange(turn: Turn, answer: str, outcome: Outcome) -> list[Message]:
     """The two lines that this turn adds to its thread."""
     turn_id = turn.get("turn_id", "")
     return [
-        Message("user", turn.get("masked", ""), turn_id, outcome),
+        Message("user", turn.get("masked", ""), turn_id, outcome, turn.get("topic", "")),
         Message("assistant", answer, turn_id, outcome),
     ]
 
@@ -36,6 +38,17 @@ def trimmed(history: Sequence[Message], tokens: int) -> list[Message]:
     return kept[::-1]
 
 
-def last_question(history: Sequence[Message]) -> str:
-    """What the customer asked before, or nothing."""
-    return next((message.text for message in reversed(history) if message.role == "user"), "")
+def topic_of(history: Sequence[Message]) -> str:
+    """The question that the conversation is about: the customer's last one that was no small talk, or what that one leant on."""
+    for line in reversed(history):
+        if line.role != "user" or small_talk(line.text):
+            continue
+        # Nobody here has read a line that a caller brought along: what it leans on stands before it.
+        if line.outcome != EARLIER or not depends_on_history(matter(line.text)):
+            return line.about or matter(line.text)
+    return next((matter(line.text) for line in history if line.role == "user"), "")
+
+
+def behind(topic: str, asked: str) -> str:
+    """A question as it reads behind the one that it leans on: sentences of their own, each of which scope judges."""
+    return f"{topic} {asked}" if topic.endswith((".", "?", "!", "…")) else f"{topic}. {asked}"

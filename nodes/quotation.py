@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from domain.turn import Passage, Source, Turn
+from models.smalltalk import matter
 from nodes.deps import Deps
 from scoring import cite, quote
 
@@ -12,8 +13,13 @@ NEAR_THE_BEST = 0.4
 
 async def quotation(turn: Turn, deps: Deps) -> tuple[str, list[Source]]:
     """The best sentences on the question, and where they stand; empty where the passages hold no words."""
-    pairs = await quote(turn["searched"], near_the_best(turn["passages"]), embedder=deps.embedder)
+    pairs = await quote(own_words(turn), near_the_best(turn["passages"]), embedder=deps.embedder)
     return "\n\n".join(text for _, text in pairs), _sources(pairs)
+
+
+def own_words(turn: Turn) -> str:
+    """What a passage must answer: of a question that leans on an earlier one, which led to the passages, the new words."""
+    return matter(turn["masked"]) if turn.get("topic") else turn["searched"]
 
 
 async def sources_of(text: str, turn: Turn, deps: Deps) -> list[Source]:

@@ -1,5 +1,7 @@
 """Find the passages that may hold the answer. Only public articles can be reached from here."""
 
+import asyncio
+
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
@@ -7,12 +9,19 @@ from domain.errors import KnowledgeError
 from domain.ports import Found
 from domain.turn import Passage, Pins, Reranked, Turn, Verdict
 from guards.requests import question_in
+from models.smalltalk import matter
 from nodes.deps import Deps
+from nodes.history import behind
 
 
 class RetrieveUpdate(TypedDict):
-    """What was searched for, passages best first, how likely they are to answer the question, and what a reranker did to their order."""
+    """How the question was read, and the passages, best first.
 
+    `confidence` is how likely they are to answer it, `reranked` what a reranker did to their order.
+    """
+
+    standalone: str
+    topic: str
     searched: str
     passages: list[Passage]
     confidence: float
@@ -30,15 +39,34 @@ async def retrieve(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Retriev
         raise KnowledgeError(
             f"the knowledge was filled by {deps.rag_config}", where=pin, fix="set FRONTDESK_RAG_CONFIG and ingest again"
         )
-    searched, found = await _surest(turn["standalone"], deps)
+    standalone, topic, searched, found = await _read(turn, deps)
     check = await deps.guards.check_passages(found.passages)
     return {
+        "standalone": standalone,
+        "topic": topic,
         "searched": searched,
         "passages": check.kept,
         "confidence": found.confidence if check.kept else 0.0,
         "reranked": found.reranked,
         "verdicts": check.verdicts,
     }
+
+
+async def _read(turn: Turn, deps: Deps) -> tuple[str, str, str, Found]:
+    """The question alone or behind what it may lean on, whichever finds more surely: words do not tell (docs/decisions/052).
+
+    How it reads, behind what, what was searched for, and what was found.
+    """
+    topic = turn.get("topic", "")
+    if not topic:
+        standalone = turn["standalone"]
+        return standalone, "", *await _surest(standalone, deps)
+    asked = matter(turn["masked"])
+    joined = behind(topic, asked)
+    (searched, alone), found = await asyncio.gather(_surest(asked, deps), deps.search.search(joined, deps.top_k))
+    if found.confidence >= alone.confidence:
+        return joined, topic, joined, found
+    return asked, "", searched, alone
 
 
 async def _surest(question: str, deps: Deps) -> tuple[str, Found]:

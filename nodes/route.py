@@ -5,19 +5,36 @@ from typing_extensions import NotRequired, TypedDict
 
 from domain.errors import ModelError
 from domain.ports import ChatRequest
-from domain.turn import Call, Outcome, Pins, Reason, Scope, Tier, Turn, language_of, payer_of, reason_named
+from domain.turn import (
+    Call,
+    Message,
+    Outcome,
+    Payer,
+    Pins,
+    Reason,
+    Scope,
+    Tier,
+    Turn,
+    language_of,
+    payer_of,
+    reason_named,
+)
 from models.followup import depends_on_history
 from models.smalltalk import answers_offer, is_vague, matter, small_talk, wants_person
 from nodes.deps import Deps
-from nodes.history import answered, last_question, trimmed
+from nodes.history import answered, behind, topic_of, trimmed
 
 REWRITE_TOKENS = 80
 
 
 class RouteUpdate(TypedDict):
-    """The standalone question and what it is; `draft` holds the reply to small talk."""
+    """The standalone question and what it is; `draft` holds the reply to small talk.
+
+    `topic`: retrieve reads the question alone and behind this one; empty: alone only.
+    """
 
     standalone: str
+    topic: str
     scope: Scope
     tier: Tier
     why: list[str]
@@ -44,16 +61,22 @@ async def route(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> RouteUpdat
     asked = matter(asked)
     if kind := small_talk(asked):
         return _settled(asked, "small_talk", kind, draft=deps.replies.text(kind, language), reason="small_talk")
-    follows = bool(history) and depends_on_history(asked)
-    if is_vague(asked) and not follows:
+    topic = topic_of(history)
+    follows = bool(topic) and depends_on_history(asked)
+    if is_vague(asked) and not topic:
         return _settled(asked, "in", "vague", draft=deps.replies.text("clarify", language), reason="clarify")
 
-    standalone, calls = await _standalone(turn, asked, deps) if follows else (asked, [])
+    rewritten, calls = await _rewritten(history, asked, deps, payer_of(turn)) if follows else ("", [])
+    topic = "" if rewritten else topic
+    standalone = rewritten or (behind(topic, asked) if follows else asked)
     scope = await deps.scope.judge(standalone)
+    if scope.scope == "out" and topic:  # only what is nobody's business in either reading
+        scope = await deps.scope.judge(asked if follows else behind(topic, asked))
     tier = await deps.router.judge(standalone, language=language, history=len(history))
     pin = (runtime.context or Pins()).tier
     update: RouteUpdate = {
         "standalone": standalone,
+        "topic": topic,
         "scope": scope.scope,
         "tier": pin or tier.tier,
         "offered": "",
@@ -70,6 +93,7 @@ def _settled(
 ) -> RouteUpdate:
     update: RouteUpdate = {
         "standalone": standalone,
+        "topic": "",
         "scope": scope,
         "tier": "simple",
         "offered": "",
@@ -80,20 +104,18 @@ def _settled(
     return update | {"outcome": outcome} if outcome else update
 
 
-async def _standalone(turn: Turn, asked: str, deps: Deps) -> tuple[str, list[Call]]:
-    """A follow-up with what it refers to: rewritten by a capable model, else put behind its predecessor."""
-    history = answered(turn.get("history", []))
-    joined = f"{matter(last_question(history))} {asked}"
+async def _rewritten(history: list[Message], asked: str, deps: Deps, payer: Payer) -> tuple[str, list[Call]]:
+    """A follow-up with what it refers to, as a capable model puts it; empty where none is up."""
     card = deps.chat.choose("simple", 1.0)
     if card is None or card.weak:
-        return joined, []
+        return "", []
     conversation = "\n".join(f"{line.role}: {line.text}" for line in trimmed(history, deps.history_tokens))
     prompt = deps.prompts.get("rewrite")
     messages = prompt.render(history=conversation, question=asked)
     try:
         reply = await deps.chat.complete(
-            ChatRequest("rewrite", card.name, messages, REWRITE_TOKENS, (), payer_of(turn), prompt.label)
+            ChatRequest("rewrite", card.name, messages, REWRITE_TOKENS, (), payer, prompt.label)
         )
     except ModelError as fault:
-        return joined, fault.calls
-    return reply.text.strip() or joined, reply.calls
+        return "", fault.calls
+    return reply.text.strip(), reply.calls

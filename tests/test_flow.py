@@ -251,15 +251,39 @@ def test_what_a_caller_says_was_said_is_guarded_and_only_then_believed(tmp_path:
     asyncio.run(turns())
 
 
-def test_a_follow_up_is_searched_with_what_it_follows(tmp_path: Path) -> None:
+def test_a_line_is_read_behind_what_the_talk_is_about_where_that_finds_no_less_surely(tmp_path: Path) -> None:
     async def turns() -> None:
         async with open_house(tmp_path) as house:
             first = await house.desk.ask(Question(f"Good morning! {ASKED}"))
-            await house.desk.ask(Question("Thank you! And what does that cost?", thread_id=first.thread_id))
-            assert house.shelf.asked[0] == ASKED
-            assert house.shelf.asked[1] == f"{ASKED} And what does that cost?"
+
+            async def read_as(said: str) -> str:
+                reply = await house.desk.ask(Question(said, thread_id=first.thread_id))
+                return house.store.ledger.get(reply.turn_id).standalone
+
+            assert await read_as("Thank you! And what does that cost?") == f"{ASKED} And what does that cost?"
+            # What that one leant on is still the talk's subject, whatever was said in between.
+            assert await read_as("thanks") == "thanks"
+            assert await read_as("the box is lost already") == f"{ASKED} the box is lost already"
+            house.shelf.sure = {"warranty on kettles": 0.95}
+            assert await read_as("warranty on kettles") == "warranty on kettles"
+            assert await read_as("and on cups") == "warranty on kettles. and on cups"
             thread = await house.desk.thread(first.thread_id, "anonymous")
-            assert [message.role for message in thread] == ["user", "assistant", "user", "assistant"]
+            assert [message.role for message in thread] == ["user", "assistant"] * 6
+
+    asyncio.run(turns())
+
+
+def test_a_line_that_leans_is_answered_in_its_own_words(tmp_path: Path) -> None:
+    async def turns() -> None:
+        async with open_house(tmp_path) as house:
+            house.shelf.passages = [
+                replace(RETURNS, text=f"{RETURNS.text}\n\n- Pickup at home: USD 7.\n- Cushions: 14 days.")
+            ]
+            first = await house.desk.ask(Question(ASKED))
+            assert "USD 7" not in first.answer
+            again = await house.desk.ask(Question("with a pickup?", thread_id=first.thread_id))
+            assert house.store.ledger.get(again.turn_id).standalone == f"{ASKED} with a pickup?"
+            assert "USD 7" in again.answer
 
     asyncio.run(turns())
 

@@ -75,6 +75,8 @@ SMALL_TALK = {
         "để em hỏi lại chồng em đã",
         "mình làm được rồi ạ",
         "de minh thu lai xem sao",
+        "right so, I'll ring them tomorrow",
+        "vâng để mình chuyển khoản",
     ],
 }
 NO_SMALL_TALK = [
@@ -98,6 +100,10 @@ NO_SMALL_TALK = [
     "does it work now",
     "it worked yesterday but not today",
     "it arrived broken",
+    "ok i will pay by card if you take it",
+    "ok so I'll get my money when",
+    "dạ để em hỏi còn phòng không",
+    "dạ vâng mai em qua lấy được không ạ",
     "I'll check in at nine, is that ok",
     "để mình hỏi giá đèn bàn",
     "đã nhận được hàng rồi mà bị vỡ",
