@@ -50,7 +50,7 @@ async def ask(request: Request, body: AskBody, doors: Here, accept: Annotated[st
 
 
 async def progress(request: Request, doors: Here) -> Json:
-    """How far the long operation that runs now, or ran last, has come: {done, total}."""
+    """How far the long operation that runs now, or ran last, has come: {done, total, what}; `what` it counts, empty where that has no name."""
     _operator(request, "admin")
     return asdict(doors.gauge)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -9,7 +10,7 @@ from fastapi import Depends, Request
 from api.limits import RateLimits
 from api.replays import Replays
 from api.turns import Turns
-from domain.ports import Clock, Ids
+from domain.ports import Clock, Ids, Progress
 from graph.service import Service
 
 
@@ -19,10 +20,18 @@ class Gauge:
 
     done: int = 0
     total: int = 0
+    what: str = ""
 
     def __call__(self, done: int, total: int) -> None:
-        """Take note of (done, total)."""
-        self.done, self.total = done, total
+        """Take note of (done, total) of work without stages."""
+        self._note("", done, total)
+
+    def stage(self, what: str) -> Progress:
+        """The gauge of one stage."""
+        return partial(self._note, what)
+
+    def _note(self, what: str, done: int, total: int) -> None:
+        self.what, self.done, self.total = what, done, total
 
 
 @dataclass(frozen=True, slots=True)

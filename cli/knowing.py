@@ -62,7 +62,7 @@ async def _ingest(settings: "Settings", path: Path, on: "Where", *, as_json: boo
 
     fields = {"path": str(path)} | ({"on": on} if on else {})
     async with open_office(settings, on=on) as office:
-        with meter("reading files, then passages") as progress:
+        with meter("taking articles in") as progress:
             report = await office.run("ingest", progress=progress, **fields)
     if as_json:
         for skip in report["skips"]:

@@ -20,6 +20,7 @@ from domain.errors import (
     OverloadedError,
     UsageError,
 )
+from domain.progress import stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +137,8 @@ class RemoteOffice:
             while not (await asyncio.wait({running}, timeout=GLANCE_SECONDS))[0]:
                 come = await self._send("GET", "/admin/progress")
                 if come["total"]:
-                    progress(come["done"], come["total"])
+                    told = stage(progress, come["what"]) if come.get("what") else progress
+                    told(come["done"], come["total"])
             return running.result()
         finally:
             running.cancel()

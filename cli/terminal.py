@@ -7,11 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+    from domain.ports import Progress
 
 Json = dict[str, Any]
 
@@ -97,11 +100,11 @@ def _plain_table(columns: Sequence[str], cells: list[list[str]], right: Sequence
 class Meter:
     """Shows how far long work has come, its pace and the time left: a bar on a terminal, elsewhere a line each tenth or ten seconds.
 
-    Less done than before, or another total, is a new stretch of work. Close it.
+    Less done than before, another total or another stage is a new stretch of work. Close it.
     """
 
     def __init__(self, what: str, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._what = what
+        self._usual = self._what = what
         self._seconds = seconds
         self._done = self._total = -1
         self._tenth = -1
@@ -111,8 +114,16 @@ class Meter:
 
     def __call__(self, done: int, total: int) -> None:
         """Take note of (done, total)."""
-        if total != self._total or done < self._done:
+        self._note(self._usual, done, total)
+
+    def stage(self, what: str) -> "Progress":
+        """The meter of one stage, under its own name."""
+        return partial(self._note, what)
+
+    def _note(self, what: str, done: int, total: int) -> None:
+        if what != self._what or total != self._total or done < self._done:
             self.close()
+            self._what = what
             self._total, self._tenth, self._started = total, -1, self._seconds()
         self._done = done
         now = self._seconds()

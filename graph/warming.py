@@ -4,6 +4,7 @@ import gc
 
 from domain.errors import ModelError
 from domain.ports import ChatRequest, Progress
+from domain.progress import stage
 from graph.service import Service
 from prompts import PromptLibrary
 
@@ -31,7 +32,7 @@ def settle_memory() -> None:
 async def start_model(service: Service, progress: Progress | None = None) -> None:
     """Fetch and load the local model, and return when it is ready or has failed; nothing to do without one."""
     if service.local is not None:
-        await service.local.start(progress)
+        await service.local.start(progress and stage(progress, "MB of the local model"))
         await _prime(service)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from domain.errors import FrontdeskError, KnowledgeError, StoreError
 from domain.language import load_languages
 from domain.ports import Clock, Embedder, Progress, Reranker
+from domain.progress import stage
 from retrieval.articles import Article, ArticleInfo, Audience, IngestReport, KnowledgeVersion, Skip, compared
 from retrieval.building import Builder
 from retrieval.config import RagConfig
@@ -27,6 +28,8 @@ LOOKS = (60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0)
 """Seconds between looks at a folder that was found damaged: an hour in all."""
 FOLLOW_SECONDS = 2.0
 """Between two looks at which version the replicas serve."""
+READING, EMBEDDING = "reading files", "embedding passages"
+"""What the two stages of an ingest count."""
 WAIT = "wait, or run `frontdesk ingest PATH --desk D`"
 REBUILD = "run `frontdesk ingest PATH --desk D` to rebuild it"
 
@@ -174,7 +177,7 @@ class Knowledge:
         taken, and StoreError; in both cases the old version serves on.
         """
         async with self._alone():
-            reading = await asyncio.to_thread(read_articles, path, from_thread(progress))
+            reading = await asyncio.to_thread(read_articles, path, from_thread(progress and stage(progress, READING)))
             root = str(await asyncio.to_thread(path.resolve))
             if not reading.articles:
                 raise KnowledgeError(_nothing(reading.skipped), where=str(path), fix="the knowledge is as it was")
@@ -291,7 +294,9 @@ class Knowledge:
         """Make the next version aside, then switch to it."""
         held = await asyncio.to_thread(self.pinned.held)
         try:
-            built = await self._builder.build(articles, self._pointer, embedder, progress)
+            built = await self._builder.build(
+                articles, self._pointer, embedder, progress and stage(progress, EMBEDDING)
+            )
         except StoreError:
             # A full disk: what was written of the new version is in the way of everything else. While a lost one is
             # built anew its articles are in no pointer, and must stay.

@@ -258,6 +258,22 @@ def test_a_meter_tells_pace_and_time_left_of_each_stretch(capsys):
     ]
 
 
+def test_a_meter_tells_stages_apart_that_count_as_many(capsys):
+    now = [0.0]
+    gauge = Meter("work", lambda: now[0])
+    files, passages = gauge.stage("reading files"), gauge.stage("embedding passages")
+    for told, done, at in ((files, 0, 0), (files, 2, 5), (passages, 2, 10), (passages, 3, 14), (gauge, 3, 20)):
+        now[0] = float(at)
+        told(done, 4)
+    assert capsys.readouterr().err.splitlines() == [
+        "reading files: 0/4",
+        "reading files: 2/4, 0.4/s, 5 s left",
+        "embedding passages: 2/4",
+        "embedding passages: 3/4, 0.8/s, 2 s left",
+        "work: 3/4",
+    ]
+
+
 # checks
 
 

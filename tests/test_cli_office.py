@@ -153,12 +153,22 @@ def test_an_ingest_through_a_server_tells_how_far_it_is():
             looks.append(request.url.path)
             if len(looks) == 3:
                 looked.set()
-            return httpx.Response(200, json={"done": len(looks), "total": 3})
+            return httpx.Response(
+                200, json={"done": len(looks), "total": 3, "what": "passages" if len(looks) > 1 else ""}
+            )
         await looked.wait()
         return httpx.Response(200, json={"added": 3})
 
     heard = []
-    report = through(server, lambda office: office.run("ingest", progress=lambda *at: heard.append(at), path="/data"))
+
+    class Heard:
+        def __call__(self, done, total):
+            heard.append(("", done, total))
+
+        def stage(self, what):
+            return lambda done, total: heard.append((what, done, total))
+
+    report = through(server, lambda office: office.run("ingest", progress=Heard(), path="/data"))
     assert report == {"added": 3}
     assert looks == ["/admin/progress"] * 3
-    assert heard == [(1, 3), (2, 3), (3, 3)]
+    assert heard == [("", 1, 3), ("passages", 2, 3), ("passages", 3, 3)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from domain.errors import UsageError
+from domain.progress import stage
 from domain.turn import Language
 from evals.kept_vectors import keeping
 from evals.near_misses import near_misses
@@ -60,7 +61,7 @@ async def measure(run: Run) -> Result:
     hits = []
     for done, row in enumerate(rows, start=1):
         hits.append(await gate.opens(row.a, row.b, row.language))
-        run.progress(done, len(rows))
+        stage(run.progress, "pairs")(done, len(rows))
     hit_same = [hit for hit, row in zip(hits, rows, strict=True) if row.same]
     hit_other = [hit for hit, row in zip(hits, rows, strict=True) if not row.same]
     kinds: dict[str, list[bool]] = defaultdict(list)
@@ -163,5 +164,5 @@ async def _stream(said: Sequence[Said], gate: _Gate, run: Run) -> list[Figure]:
         hits.append(found is not None)
         wrong.append(found is not None and found.intent != one.intent)
         kept += [] if found else [one]
-        run.progress(done, len(asked))
+        stage(run.progress, "questions in a stream")(done, len(asked))
     return [share("stream_hit_rate", hits), share("stream_wrong_hit_rate", wrong)] if asked else []

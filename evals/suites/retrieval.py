@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.errors import UsageError
+from domain.progress import stage
 from domain.turn import Language
 from evals.bench_kb import (
     ArticleRow,
@@ -77,7 +78,10 @@ async def measure(run: Run) -> Result:
     async with opened_bench(ours, material.articles, run.progress, hands=run.hands) as bench:
         measured = await asked(run, material, bench)
         async with bench.again(plain_embedding(ours)) as plain:
-            nearest = [await plain.rank(row.text) for row in material.questions]
+            nearest, progress = list[Ranked](), stage(run.progress, "questions, nearest alone")
+            for row in material.questions:
+                nearest.append(await plain.rank(row.text))
+                progress(len(nearest), len(material.questions))
     return summed_up(run, material, measured, nearest, by_words(material))
 
 
@@ -121,9 +125,10 @@ async def asked(run: Run, material: Material, bench: Bench) -> Measured:
     """Every question, one at a time, so that times are those of one customer."""
     await bench.warm()
     told: list[Asked] = []
+    progress = stage(run.progress, f"questions, {bench.config.label}")
     for row in material.questions:
         told.append(await bench.ask(row.text, frozenset(row.relevant)))
-        run.progress(len(told), len(material.questions))
+        progress(len(told), len(material.questions))
     return Measured(bench.config, told, bench.seconds, bench.chunks)
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from domain.errors import UsageError
 from domain.ports import Embedder
+from domain.progress import stage
 from domain.turn import Language, Tier
 from evals.kept_vectors import keeping
 from evals.ordinal import held_back_tiers
@@ -200,7 +201,7 @@ async def _features(rows: Sequence[Row], run: Run, name: str) -> Array:
     vectors = []
     for done, row in enumerate(rows, start=1):
         vectors.append(await embedder.query(row.text))
-        run.progress(done, len(rows))
+        stage(run.progress, f"questions, {name}")(done, len(rows))
     found = [marks(row.text, _language(row)) for row in rows]
     return np.hstack([np.asarray(vectors, dtype=np.float64), np.asarray(found, dtype=np.float64)])
 
