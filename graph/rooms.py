@@ -119,11 +119,7 @@ async def open_rooms(
         canary=canary,
         restored=embedder.restored if isinstance(embedder, RestoringEmbedder) else with_diacritics,
     )
-    head = read_scope_head(desk_folder, embedder.name)
-    topics = lru_cache(maxsize=1)(lambda _version: _topics(knowledge))
-    scope = ScopeFilter(
-        profile, embedder, topics=lambda: topics(knowledge.version), head=head, answered=contact.answers
-    )
+    scope = _scope(profile, desk_folder, embedder, knowledge, contact)
     return Rooms(profile, config, embedder, knowledge, guards, scope, LearnedRouter(embedder), prompts, canary)
 
 
@@ -134,6 +130,26 @@ async def _read_first(ingest: Callable[[], Awaitable[IngestReport]]) -> str:
     except KnowledgeError as fault:
         return f"nothing read: {fault.what}"
     return f"{len(report.added)} articles read" + "".join(f"; {skip.where}: {skip.why}" for skip in report.skipped)
+
+
+def _scope(
+    profile: DeskProfile, folder: Path, embedder: Embedder, knowledge: Knowledge, contact: DeskContact
+) -> ScopeFilter:
+    head = read_scope_head(folder, embedder.name)
+    topics = lru_cache(maxsize=1)(lambda _version: _topics(knowledge))
+    return ScopeFilter(
+        profile,
+        embedder,
+        topics=lambda: topics(knowledge.version),
+        head=head,
+        answered=contact.answers,
+        finds=partial(_confidence, knowledge),
+    )
+
+
+async def _confidence(knowledge: Knowledge, question: str) -> float:
+    """How surely a public article answers it."""
+    return (await knowledge.public.search(question, 1)).confidence
 
 
 def open_guards(settings: Settings) -> Guards:

@@ -37,6 +37,8 @@ GROUND = 0.5
 BETWEEN = 0.1
 """With fewer: how far between the foreign things (0) and the business's own texts (1) the likeness of `UNUSUAL` lies."""
 UNUSUAL = 0.015
+WITHOUT_THEM = 0.15
+"""How far below what its own questions say of a text the share may fall that would be said without them (decision 050)."""
 GRAMS = (3, 4, 5)
 LONGEST = 600
 """Characters whose spelling is compared."""
@@ -53,6 +55,18 @@ class Reference:
     vector: Sequence[float]
     of: int = 0
     language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """`share` (0..1) of the business's own messages that are as unlike it as a text, and the place of the nearest reference.
+
+    `named`: it is nearer to what the business itself called foreign than to anything of the business.
+    """
+
+    share: float
+    nearest: int
+    named: bool
 
 
 class Likeness:
@@ -72,7 +86,7 @@ class Likeness:
         if self._examples and len(raw_out):
             self._centre = (raw_in.mean(axis=0) + raw_out.mean(axis=0)) / 2
         self._in, self._of = self._centred(raw_in), np.asarray([each.of for each in inside])
-        self._spelling = _Spelling([each.text for each in inside])
+        self._spelling = _Spelling([each.text for each in inside]) if self._examples else None
         # What no desk is for, unless it is as near to this one as its own texts are to each other.
         among = _leave_one_out(self._in)
         self._crowd = CROWDED * among if self._examples else np.zeros(len(among))
@@ -85,23 +99,27 @@ class Likeness:
         self._out = self._centred(_matrix(kept)) if kept else np.zeros((0, self._in.shape[1]))
         self._own_out = self._centred(_matrix(own_out)) if own_out else np.zeros((0, self._in.shape[1]))
         self._usual, self._spread, self._sorted = self._calibrated(inside, kept)
+        # 1.5 % of fifty is less than one customer: what few questions cannot tell is judged as if there were none.
+        self._without = Likeness(inside, foreign, own_out, examples=0) if self._examples else None
 
-    def unusual(self, parts: Sequence[tuple[str, Sequence[float]]]) -> tuple[float, int]:
-        """The share (0..1) of the business's own messages that are as unlike it as this one, given in its parts.
-
-        Beside it the place of the reference nearest to its most foreign part.
-        """
+    def unusual(self, text: str, vector: Sequence[float]) -> Unlike:
+        """How unlike a text of one sentence is."""
         import numpy as np  # noqa: PLC0415  # as above
 
-        scores, nearest = [], []
-        for text, vector in parts:
-            centred = self._centred(np.asarray(vector, dtype=float))
-            cosines = self._in @ centred
-            nearest.append(int(cosines.argmax()))
-            spelling, foreign = self._spelling.likeness(text), _likeness(self._out, centred)
-            scores.append(self._score(cosines, self._crowd, centred, spelling, foreign))
-        worst = min(range(len(scores)), key=scores.__getitem__)
-        return self._share(scores[worst]), nearest[worst]
+        centred = self._centred(np.asarray(vector, dtype=float))
+        cosines = self._in @ centred
+        score = self._score(cosines, self._crowd, centred, self._spelled(text), _likeness(self._out, centred))
+        share, nearest = self._share(score), float(cosines.max())
+        if self._without is not None:
+            without = self._without.unusual(text, vector).share
+            share = min(share, max(without, WITHOUT_THEM * share))
+        named = bool(len(self._own_out)) and float((self._own_out @ centred).max()) > nearest
+        return Unlike(share, int(cosines.argmax()), named)
+
+    def _spelled(self, text: str) -> "Vectors":
+        import numpy as np  # noqa: PLC0415  # as above
+
+        return self._spelling.likeness(text) if self._spelling else np.zeros(len(self._in))
 
     def _share(self, score: float) -> float:
         """Between the tail of a normal curve and what was counted: the one is smooth, the other is right."""
@@ -129,7 +147,7 @@ class Likeness:
             others = self._of != each.of
             if others.sum() < NEAREST:
                 continue
-            cosines, spelling = (self._in @ centred)[others], self._spelling.likeness(each.text)[others]
+            cosines, spelling = (self._in @ centred)[others], self._spelled(each.text)[others]
             score = self._score(cosines, self._crowd[others], centred, spelling, _likeness(self._out, centred))
             scores[each.of] = min(score, scores.get(each.of, score))
         return scores
@@ -146,7 +164,7 @@ class Likeness:
             return 0.0, 1.0, np.asarray([])  # nothing is foreign to this desk
         among = _leave_one_out(self._out)
         far = [
-            self._score(self._in @ centred, self._crowd, centred, self._spelling.likeness(each.text), float(foreign))
+            self._score(self._in @ centred, self._crowd, centred, self._spelled(each.text), float(foreign))
             for each, centred, foreign in zip(kept, self._out, among, strict=True)
         ]
         # Without own texts to tell, business and foreign things are taken to lie as far apart as the other way round.
