@@ -9,19 +9,21 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql as postgresql_dialect
-from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from domain.ports import CachedAnswer, CacheKey, Clock, Vector
 from domain.turn import Source
 from store.engine import Database
 from store.kept_vectors import KeptVectors
+from store.prepared import Prepared, new_row
 from store.tables import cached_answers as table
 
 MOST = 5_000
 """Answers of one scope that are looked through; more have hardly anything to do with each other."""
+AT_ONCE = 20
+"""Questions that are read at a time."""
+IDS = tuple(f"id_{number}" for number in range(AT_ONCE))
+"""The names of their ids in the statement."""
 SWEEP = timedelta(minutes=1)
 """How often answers past their time are removed: they are given to nobody meanwhile."""
 
@@ -52,18 +54,18 @@ class AnswerTable:
         """
         scope, since = _scope(key), self._clock.now() - self._ttl
         with self._database.read() as connection:
-            asked = {"scope": scope, "form": _hash(form), "since": since}
-            row = connection.execute(_exact(), asked).mappings().one_or_none()
-            if row is None:
+            wanted = {"scope": scope, "form": _hash(form), "since": since}
+            (rows,) = self._database.run(connection, (_exact(), wanted))
+            if not rows:
                 self._look(connection, scope)
                 best, looked = self._vectors.nearest(scope, vector, least), 0
                 # What has gone since, or is past its time, leaves room for what is a little less near.
-                while row is None and best and looked < most:
-                    few, best = best[:most], best[most:]
-                    fresh = _questions(connection, few, since)[: most - looked]
+                while not rows and best and looked < most:
+                    few, best = best[:AT_ONCE], best[AT_ONCE:]
+                    fresh = self._questions(connection, few, since)[: most - looked]
                     looked += len(fresh)
-                    row = next((_whole(connection, place) for place, question in fresh if same(question)), None)
-        return _answer(row) if row else None
+                    rows = next((self._whole(connection, place) for place, question in fresh if same(question)), [])
+        return _answer(rows[0]) if rows else None
 
     def used(self, answer: CachedAnswer) -> None:
         """Count a hit."""
@@ -92,8 +94,8 @@ class AnswerTable:
             if now - self._swept >= SWEEP:
                 self._swept = now
                 connection.execute(delete(table).where(table.c.made_at <= now - self._ttl))
-            place = connection.execute(_put(connection.dialect.name), row).scalar_one()
-        self._vectors.written(scope, place)
+            ((kept,),) = self._database.run(connection, (_put(), row))
+        self._vectors.written(scope, kept.id)
 
     def books(self) -> CacheBooks:
         """What is kept now, and what it has saved since it was made."""
@@ -109,8 +111,19 @@ class AnswerTable:
     def _look(self, connection: Connection, scope: str) -> None:
         """Take in the vectors of the scope that have come since the last look."""
         since = self._vectors.newest(scope)
-        rows = connection.execute(_since(), {"wanted": scope, "since": since}).all()
+        (rows,) = self._database.run(connection, (_since(), {"wanted": scope, "since": since}))
         self._vectors.add(scope, since, [(row.id, row.vector) for row in reversed(rows)])
+
+    def _questions(self, connection: Connection, ids: Sequence[int], since: datetime) -> list[tuple[int, str]]:
+        """The fresh ones of these, `AT_ONCE` at most, with their questions, in this order."""
+        padded = [*ids, *[ids[-1]] * (AT_ONCE - len(ids))]
+        (rows,) = self._database.run(connection, (_among(), {"since": since} | dict(zip(IDS, padded, strict=True))))
+        found = {row.id: row.question for row in rows}
+        return [(place, found[place]) for place in ids if place in found]
+
+    def _whole(self, connection: Connection, place: int) -> list[Any]:
+        (rows,) = self._database.run(connection, (_one(), {"place": place}))
+        return rows
 
 
 def _scope(key: CacheKey) -> str:
@@ -125,45 +138,39 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _exact() -> Select[Any]:
+def _exact() -> Prepared:
     fits = (table.c.scope == bindparam("scope"), table.c.form == bindparam("form"))
-    return select(table).where(*fits, table.c.made_at > bindparam("since"))
+    return Prepared(select(table).where(*fits, table.c.made_at > bindparam("since")))
 
 
 @cache
-def _since() -> Select[Any]:
+def _since() -> Prepared:
     """The newest rows of a scope behind an id, the newest first."""
     # The sum keeps SQLite from the index of scopes: few rows are behind the id, many may be of the scope.
     fits = (table.c.id > bindparam("since"), table.c.scope + "" == bindparam("wanted"))
-    return select(table.c.id, table.c.vector).where(*fits).order_by(table.c.id.desc()).limit(MOST)
+    return Prepared(select(table.c.id, table.c.vector).where(*fits).order_by(table.c.id.desc()).limit(MOST))
 
 
 @cache
-def _among() -> Select[Any]:
-    fits = table.c.id.in_(bindparam("ids", expanding=True))
-    return select(table.c.id, table.c.question).where(fits, table.c.made_at > bindparam("since"))
+def _among() -> Prepared:
+    fits = table.c.id.in_([bindparam(name) for name in IDS])
+    return Prepared(select(table.c.id, table.c.question).where(fits, table.c.made_at > bindparam("since")))
 
 
 @cache
-def _put(dialect: str) -> ReturningInsert[int]:
-    new = postgresql_dialect.insert(table) if dialect == "postgresql" else sqlite_dialect.insert(table)
-    names = ("question", "vector", "answer", "sources", "model", "cost_microusd", "made_at")
-    return new.on_conflict_do_update(
-        index_elements=[table.c.scope, table.c.form], set_={name: new.excluded[name] for name in names}
-    ).returning(table.c.id)
+def _one() -> Prepared:
+    return Prepared(select(table).where(table.c.id == bindparam("place")))
 
 
-def _questions(connection: Connection, ids: Sequence[int], since: datetime) -> list[tuple[int, str]]:
-    """The fresh ones of these, with their questions, in this order."""
-    rows = connection.execute(_among(), {"ids": list(ids), "since": since}).all()
-    found = {int(row.id): str(row.question) for row in rows}
-    return [(place, found[place]) for place in ids if place in found]
+@cache
+def _put() -> Prepared:
+    renewed = ("question", "vector", "answer", "sources", "model", "cost_microusd", "made_at")
+    new = new_row(table, ("scope", "form", "hits", *renewed))
+    keys = [table.c.scope, table.c.form]
+    put = new.on_conflict_do_update(index_elements=keys, set_={name: new.excluded[name] for name in renewed})
+    return Prepared(put.returning(table.c.id))
 
 
-def _whole(connection: Connection, place: int) -> RowMapping | None:
-    return connection.execute(select(table).where(table.c.id == place)).mappings().one_or_none()
-
-
-def _answer(row: RowMapping) -> CachedAnswer:
-    sources = [Source(**one) for one in json.loads(row["sources"])]
-    return CachedAnswer(row["question"], row["answer"], sources, row["model"], row["cost_microusd"], row["id"])
+def _answer(row: Any) -> CachedAnswer:
+    sources = [Source(**one) for one in json.loads(row.sources)]
+    return CachedAnswer(row.question, row.answer, sources, row.model, row.cost_microusd, row.id)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +138,8 @@ class Database:
             raise self._fault(fault.orig) from fault
         except PoolTimeoutError as fault:
             raise StoreError("every connection is taken", where=self.where, fix="ask less at once") from fault
+        except self._driver_error as fault:  # of a transaction's beginning, which the library does not see
+            raise self._fault(fault) from fault
 
     @contextmanager
     def _driver_faults(self) -> Iterator[None]:
@@ -149,17 +150,6 @@ class Database:
 
     def _fault(self, fault: BaseException | None) -> StoreError:
         return StoreError(postgres.one_line(fault), where=self.where, fix=self._fix_of(fault))
-
-
-@cache
-def new_row(dialect: str, table: Table) -> sqlite_dialect.Insert | postgresql_dialect.Insert:
-    """Give an INSERT, for a row that `execute` is handed beside it, that does nothing where there is one already.
-
-    Built once: to build it takes longer than the database takes to run it.
-    """
-    if dialect == "postgresql":
-        return postgresql_dialect.insert(table).on_conflict_do_nothing()
-    return sqlite_dialect.insert(table).on_conflict_do_nothing()
 
 
 def upsert(connection: Connection, table: Table) -> sqlite_dialect.Insert | postgresql_dialect.Insert:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
@@ -12,8 +13,9 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from domain.errors import NotFoundError, StoreError
 from domain.receipt import Receipt
 from domain.turn import Call, Handoff, Passage, Score, Source, Step, Verdict
-from store.engine import Database, new_row
+from store.engine import Database
 from store.outbox import note
+from store.prepared import Prepared, new_row
 from store.tables import calls, receipts, scores
 
 SHORTEST_PREFIX = 8
@@ -69,10 +71,10 @@ class Ledger:
         """Keep a receipt; a second one of the same turn takes the place of the first."""
         row = _row(receipt)
         with self._database.write() as connection:
-            added = connection.execute(new_row(connection.dialect.name, receipts), row)
-            if not added.rowcount:
+            (added,) = self._database.run(connection, (_receipt_row(), row))
+            if not added:
                 _replace(connection, receipt.turn_id, row)
-            _add_calls(connection, row, receipt.calls)
+            self._add_calls(connection, row, receipt.calls)
             _add_scores(connection, receipt.turn_id, receipt.scores)
             if self._exports:
                 note(connection, receipt.turn_id, "turn")
@@ -114,7 +116,7 @@ class Ledger:
             names = [score.name for score in new]
             connection.execute(delete(scores).where(scores.c.turn_id == row["turn_id"], scores.c.name.in_(names)))
             _add_scores(connection, row["turn_id"], new)
-            _add_calls(connection, row, spent)
+            self._add_calls(connection, row, spent)
             if step:
                 _add_step(connection, row, step)
             if self._exports:
@@ -133,7 +135,7 @@ class Ledger:
         """Book calls of work that is no turn, under its name: as `turn_id`, and as the key that paid."""
         row = {"turn_id": work, "at": at, "desk": desk, "user_hash": "", "key": work}
         with self._database.write() as connection:
-            _add_calls(connection, row, spent)
+            self._add_calls(connection, row, spent)
 
     def recent(self, count: int) -> list[Receipt]:
         """Give the last `count` receipts, newest first."""
@@ -173,6 +175,22 @@ class Ledger:
             output_tokens=int(made),
             cost_microusd=int(cost),
         )
+
+    def _add_calls(self, connection: Connection, row: Mapping[str, Any] | RowMapping, made: Sequence[Call]) -> None:
+        of_turn = {name: row[name] for name in _OF_TURN}
+        self._database.run(connection, *((_call_row(), {**of_turn, **_parts(call)}) for call in made))
+
+
+@cache
+def _receipt_row() -> Prepared:
+    """Gives a row back where the turn had none."""
+    names = [*_PLAIN, "user_hash", "key", "at", "body"]
+    return Prepared(new_row(receipts, names).on_conflict_do_nothing().returning(receipts.c.turn_id))
+
+
+@cache
+def _call_row() -> Prepared:
+    return Prepared(new_row(calls, [*_OF_TURN, *_CALL]))
 
 
 def _row(receipt: Receipt) -> dict[str, Any]:
@@ -222,12 +240,6 @@ def _replace(connection: Connection, turn_id: str, row: Mapping[str, Any]) -> No
     connection.execute(delete(calls).where(calls.c.turn_id == turn_id))
     connection.execute(delete(scores).where(scores.c.turn_id == turn_id))
     connection.execute(update(receipts).where(receipts.c.turn_id == turn_id).values(row))
-
-
-def _add_calls(connection: Connection, row: Mapping[str, Any] | RowMapping, made: Sequence[Call]) -> None:
-    if made:
-        of_turn = {name: row[name] for name in _OF_TURN}
-        connection.execute(insert(calls), [{**of_turn, **_parts(call)} for call in made])
 
 
 def _add_step(connection: Connection, row: RowMapping, step: Step) -> None:

@@ -1,4 +1,4 @@
-"""Statements that run for every paid call: compiled once, and handed to the driver.
+"""Statements that run for every turn and every paid call: compiled once, and handed to the driver.
 
 SQLAlchemy's own way to the driver takes longer than the database takes to run them.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, TextClause
+from sqlalchemy import Connection, Dialect, Table, TextClause, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import Select
@@ -61,6 +61,15 @@ class _Compiled:
                 values[place] = convert(values[place])
             found.append(self.row(*values))
         return found
+
+
+def new_row(table: Table, names: Sequence[str]) -> postgresql.Insert:
+    """Give an INSERT of these columns, whose values are named like them. What it does on conflict is the caller's.
+
+    Both dialects understand Postgres' kind of it.
+    """
+    values = {name: bindparam(name, type_=table.c[name].type) for name in names}
+    return postgresql.insert(table).values(values).inline()  # else Postgres is asked for the row's number too
 
 
 def run(connection: Connection, asked: Sequence[Asked]) -> list[list[Any]]:

@@ -1,12 +1,14 @@
 """Which user a conversation belongs to, and when it was last used. Users are hashes."""
 
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from domain.errors import NotFoundError
 from domain.ports import Clock
-from store.engine import Database, new_row
+from store.engine import Database
+from store.prepared import Prepared, new_row
 from store.replays import forget_thread
 from store.tables import threads
 
@@ -26,10 +28,11 @@ class Threads:
         now = self._clock.now()
         row = {"id": thread, "user_hash": user, "claimed_at": now, "touched_at": now}
         with self._database.write() as connection:
-            if connection.execute(new_row(connection.dialect.name, threads), row).rowcount:
+            (made,) = self._database.run(connection, (_claimed(), row))
+            if made:
                 return
-            own = update(threads).where(threads.c.id == thread, threads.c.user_hash == user)
-            if not connection.execute(own.values(touched_at=now)).rowcount:
+            (own,) = self._database.run(connection, (_touched(), {"thread": thread, "user": user, "now": now}))
+            if not own:
                 raise NotFoundError("no such thread", where=thread)
 
     def belongs(self, thread: str, user: str) -> bool:
@@ -54,3 +57,21 @@ class Threads:
         with self._database.write() as connection:
             forget_thread(connection, thread)
             connection.execute(delete(threads).where(threads.c.id == thread))
+
+
+# Both run for every turn.
+
+
+@cache
+def _claimed() -> Prepared:
+    """Gives a row back where there was none."""
+    names = ("id", "user_hash", "claimed_at", "touched_at")
+    return Prepared(new_row(threads, names).on_conflict_do_nothing().returning(threads.c.id))
+
+
+@cache
+def _touched() -> Prepared:
+    """Gives a row back where it is that user's."""
+    fits = (threads.c.id == bindparam("thread"), threads.c.user_hash == bindparam("user"))
+    now = bindparam("now", type_=threads.c.touched_at.type)
+    return Prepared(update(threads).where(*fits).values(touched_at=now).returning(threads.c.id))

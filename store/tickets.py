@@ -8,11 +8,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, insert, select, update
 
 from domain.errors import NotFoundError
 from domain.ports import Clock
 from store.engine import Database
+from store.prepared import Prepared
 from store.tables import ticket_messages, tickets
 
 Author = Literal["customer", "desk", "agent"]
@@ -67,7 +68,7 @@ class Tickets:
         """Open a ticket, or join the thread's open one. The same turn gives the same ticket, however often."""
         now = self._clock.now()
         with self._database.write(ALONE) as connection:
-            row = _of_turn(connection, turn_id) or _of_thread(connection, thread)
+            row = _of_turn(connection, turn_id) or self._of_thread(connection, thread)
             if row is None:
                 row = _create(
                     connection,
@@ -104,7 +105,7 @@ class Tickets:
     def of_thread(self, thread: str) -> Ticket | None:
         """Give the thread's open ticket: while there is one, messages of the customer belong to it."""
         with self._database.read() as connection:
-            row = _of_thread(connection, thread)
+            row = self._of_thread(connection, thread)
         return _ticket(row) if row else None
 
     def messages(self, ticket: str) -> list[TicketMessage]:
@@ -135,6 +136,10 @@ class Tickets:
             connection.execute(open_one.values(closed_at=now, closed_by=by, touched_at=now))
             return _ticket(_get(connection, key))
 
+    def _of_thread(self, connection: Connection, thread: str) -> dict[str, Any] | None:
+        (waiting,) = self._database.run(connection, (_waiting(), {"of": thread}))
+        return waiting[0]._asdict() if waiting else None
+
 
 class AgentWords:
     """What agents have said, to be learnt from. Reads; writes nothing."""
@@ -154,7 +159,7 @@ class AgentWords:
             return [(thread, at, text) for thread, at, text in connection.execute(asked)]
 
 
-def _ticket(row: RowMapping) -> Ticket:
+def _ticket(row: RowMapping | dict[str, Any]) -> Ticket:
     return Ticket(
         id=row["id"],
         thread=row["thread"],
@@ -176,14 +181,10 @@ def _get(connection: Connection, ticket: str) -> RowMapping:
     return row
 
 
-def _of_thread(connection: Connection, thread: str) -> RowMapping | None:
-    return connection.execute(_waiting(), {"of": thread}).mappings().one_or_none()
-
-
 @cache
-def _waiting() -> Select[Any]:
-    """The open ticket of a thread: asked for at every turn, so built once."""
-    return select(tickets).where(tickets.c.thread == bindparam("of"), tickets.c.closed_at.is_(None))
+def _waiting() -> Prepared:
+    """The open ticket of a thread: asked for at every turn."""
+    return Prepared(select(tickets).where(tickets.c.thread == bindparam("of"), tickets.c.closed_at.is_(None)))
 
 
 def _of_turn(connection: Connection, turn_id: str) -> RowMapping | None:
