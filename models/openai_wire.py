@@ -43,10 +43,10 @@ class Wire:
     def __init__(self, route: Route) -> None:
         endpoint, row = route.endpoint, route.row
         # A proxy of the environment is for the outside: it must not see requests to this machine.
-        self._http = httpx.AsyncClient(
+        self._http = _Forgetful(
             trust_env=not endpoint.private,
             verify=_trusting(endpoint.ca_file) if endpoint.ca_file else True,
-            timeout=None,  # noqa: S113 - the caller's deadline
+            timeout=None,  # the caller's deadline
             limits=httpx.Limits(max_connections=None),  # turns in flight are limited at the door
             event_hooks={"request": [_watched], "response": [Joiner()]},
         )
@@ -123,6 +123,31 @@ class Wire:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+class _Forgetful(httpx.AsyncClient):
+    """A client that keeps no cookies: what a server sets for one customer's request is not sent along with another's.
+
+    Looking for them in a response that has none took a twentieth of a call.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._none = _NoCookies()
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """None."""
+        return self._none
+
+    @cookies.setter
+    def cookies(self, _cookies: object) -> None:
+        raise NotImplementedError
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Pass a response's cookies by."""
 
 
 class _Plain:

@@ -66,6 +66,7 @@ class Upstream:
         self.script: list[Any] = []
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
+        self.cookies: list[str | None] = []
         self.arrived, self.released = threading.Event(), threading.Event()
         upstream = self
 
@@ -74,6 +75,7 @@ class Upstream:
                 length = int(self.headers["content-length"])
                 upstream.requests.append(json.loads(self.rfile.read(length)))
                 upstream.keys.append(self.headers["authorization"])
+                upstream.cookies.append(self.headers["cookie"])
                 upstream.arrived.set()
                 upstream.act(self, upstream.script.pop(0) if upstream.script else said("fine"))
 
@@ -553,3 +555,9 @@ def test_the_catalog_routes_reach_a_custom_server(upstream):
     assert (reply.text, reply.calls[0].cost_microusd) == ("fine", 0)
     assert upstream.requests[0]["model"] == "my-model"
     assert upstream.keys == ["Bearer not-needed"]
+
+
+def test_no_cookie_of_a_server_is_sent_along_with_a_later_request(upstream):
+    upstream.script = [Status(503, {"Set-Cookie": "customer=7; Path=/"})]
+    assert bench(upstream.url).ask().text == "fine"
+    assert upstream.cookies == [None, None]
