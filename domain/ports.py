@@ -69,11 +69,16 @@ class Hands(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found, best first, and how likely (0..1, calibrated) it answers the question."""
+    """What a search found, best first, and how likely (0..1, calibrated) it answers the question.
+
+    `alike`: mean cosine of two of the texts that were searched, in the language of the question and of the best
+    passage; None where those differ, or nothing was searched.
+    """
 
     passages: list[Passage]
     confidence: float
     reranked: Reranked = ""
+    alike: float | None = None
 
 
 class Reranker(Protocol):

@@ -247,9 +247,13 @@ class Turn(TypedDict, total=False):
     passages: list[Passage]
     confidence: float
     reranked: Reranked
+    # mean cosine of two of the desk's texts in the language of question and best passage; None where those differ
+    alike: float | None
     # generate
     draft: str
     sources: list[Source]
+    # whether what is quoted may not answer the question
+    doubtful: bool
     mode: Mode
     model: str
     prompt: str

@@ -59,18 +59,24 @@ def fit(sets: Sequence[Seen], names: Sequence[Feature]) -> Calibration:
     features = np.vstack([one.features for one in sets])
     answerable = np.concatenate([one.answerable for one in sets])
     weight = np.concatenate([one.weight * 1000 / one.weight.sum() for one in sets])
+    bias, weights = logistic(features, answerable, weight, RIDGE * len(sets))
+    rounded = {name: round(value, 3) for name, value in zip(names, weights, strict=True)}
+    return Calibration(bias=round(bias, 3), weights=rounded)
+
+
+def logistic(features: Array, true: Array, weight: Array, pull: float) -> tuple[float, list[float]]:
+    """Bias and a weight a column, of rows that weigh so much; `pull` pulls each standardised weight towards 0."""
     middle, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
     table = np.column_stack([np.ones(len(features)), (features - middle) / spread])
-    ridge = np.diag([0.0] + [RIDGE * len(sets)] * len(names))
+    ridge = np.diag([0.0] + [pull] * features.shape[1])
     found = np.zeros(table.shape[1])
     for _ in range(STEPS):
         said = 1 / (1 + np.exp(-table @ found))
-        slope = table.T @ (weight * (said - answerable)) + ridge @ found
+        slope = table.T @ (weight * (said - true)) + ridge @ found
         curve = (table * (weight * said * (1 - said))[:, None]).T @ table + ridge
         found = found - np.linalg.solve(curve, slope)
     weights = found[1:] / spread
-    rounded = {name: round(float(value), 3) for name, value in zip(names, weights, strict=True)}
-    return Calibration(bias=round(float(found[0] - weights @ middle), 3), weights=rounded)
+    return float(found[0] - weights @ middle), [float(value) for value in weights]
 
 
 def said(one: Seen, names: Sequence[Feature], calibration: Calibration) -> Array:

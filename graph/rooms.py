@@ -269,6 +269,7 @@ def make_deps(rooms: Rooms, chat: ChatModel, settings: Settings) -> Deps:
         judge=make_judge(rooms, chat),
         rag_config=rooms.config.label,
         grey=rooms.config.grey,
+        doubt=rooms.config.doubt,
         top_k=rooms.config.top_k,
         history_tokens=settings.history_tokens,
         second_look=settings.second_look == "auto",

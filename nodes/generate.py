@@ -36,6 +36,7 @@ class GenerateUpdate(TypedDict):
 
     draft: NotRequired[str]
     sources: NotRequired[list[Source]]
+    doubtful: NotRequired[bool]
     mode: Mode
     model: NotRequired[str]
     prompt: NotRequired[str]
@@ -68,19 +69,22 @@ async def generate(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Generat
         return {"mode": "quote"}
     pins = runtime.context or Pins()
     card = None if pins.model == "quote" else deps.chat.choose(turn["tier"], turn["confidence"])
+    if card is None:
+        return await _quoted(turn, [], deps)
     if turn["confidence"] < deps.grey[0]:
         return _does_not_know(turn, [], deps)
-
-    if card is None:
-        return await _quoted(turn, deps)
     # Only who reads along needs the words as they come: of an answer that is waited for, a failed attempt can be made again.
     say = runtime.stream_writer if turn.get("live") else None
     return await _by_model(turn, pins, card, deps, say=say)
 
 
-async def _quoted(turn: Turn, deps: Deps) -> GenerateUpdate:
-    text, sources = await quotation(turn, deps)
-    return {"draft": text, "sources": sources, "mode": "quote"}
+async def _quoted(turn: Turn, calls: list[Call], deps: Deps) -> GenerateUpdate:
+    """The quotation, with a caveat or not at all where it may not answer. `calls`: what a model was asked in vain."""
+    quoted = await quotation(turn, deps)
+    if not quoted.knows:
+        return _does_not_know(turn, calls, deps)
+    said: GenerateUpdate = {"draft": quoted.text, "sources": quoted.sources, "mode": "quote", "calls": calls}
+    return said | {"doubtful": quoted.doubtful}
 
 
 async def _by_model(turn: Turn, pins: Pins, card: ModelCard, deps: Deps, *, say: Say | None) -> GenerateUpdate:
@@ -105,8 +109,9 @@ async def _by_model(turn: Turn, pins: Pins, card: ModelCard, deps: Deps, *, say:
     if not written.knows:
         return _does_not_know(turn, written.calls, deps)
     if not written.text:
-        quoted = await _quoted(turn, deps)
-        return quoted | {"calls": written.calls} if quoted["draft"] or not written.short else _over_budget(written)
+        quoted = await _quoted(turn, written.calls, deps)
+        nothing = written.short and not quoted.get("draft")
+        return _over_budget(written) if nothing else quoted
     return {
         "draft": written.text,
         "sources": await sources_of(written.text, turn, deps),

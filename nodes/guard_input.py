@@ -57,8 +57,10 @@ class GuardInputUpdate(TypedDict):
     passages: list[Passage]
     confidence: float
     reranked: Reranked
+    alike: float | None
     draft: str
     sources: list[Source]
+    doubtful: bool
     mode: Mode
     model: str
     prompt: str
@@ -123,8 +125,10 @@ def fresh_turn() -> GuardInputUpdate:
         "passages": [],
         "confidence": 0.0,
         "reranked": "",
+        "alike": None,
         "draft": "",
         "sources": [],
+        "doubtful": False,
         "mode": "quote",
         "model": "",
         "prompt": "",

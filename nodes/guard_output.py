@@ -2,7 +2,7 @@
 
 from typing_extensions import NotRequired, TypedDict
 
-from domain.turn import Message, Mode, Outcome, Reason, Source, Turn, Verdict, reason_of
+from domain.turn import Message, Mode, Outcome, Reason, Source, Turn, Verdict, language_of, reason_of
 from nodes.aloud import check_answer
 from nodes.deps import Deps
 from nodes.history import exchange
@@ -26,13 +26,13 @@ async def guard_output(turn: Turn, *, deps: Deps) -> GuardOutputUpdate:
     """Check the draft; where a model's does not hold, check what the passages say themselves instead."""
     check = await check_answer(turn["draft"], turn, deps)
     verdicts = list(check.verdicts)
-    mode, sources = turn["mode"], turn["sources"]
+    mode, sources, doubtful = turn["mode"], turn["sources"], turn.get("doubtful", False)
     if check.blocked and mode != "quote":
         # Made only now: few drafts are blocked (docs/decisions/003 says what it cost every turn).
-        quoted, stands_in = await quotation(turn, deps)
-        if quoted and quoted != turn["draft"]:
-            check, mode, sources = await check_answer(quoted, turn, deps), "quote", stands_in
-            verdicts += check.verdicts
+        quoted = await quotation(turn, deps)
+        if quoted.knows and quoted.text and quoted.text != turn["draft"]:
+            check, mode, sources = await check_answer(quoted.text, turn, deps), "quote", quoted.sources
+            verdicts, doubtful = [*verdicts, *check.verdicts], quoted.doubtful
     if check.blocked:
         reason = reason_of(check.blocked)
         return {
@@ -41,12 +41,14 @@ async def guard_output(turn: Turn, *, deps: Deps) -> GuardOutputUpdate:
             "reason": reason,
             "mode": mode,
         }
+    caveat = deps.replies.text("doubtful", language_of(turn)) if doubtful else ""
+    answer = f"{caveat}\n\n{check.text}" if caveat else check.text
     return {
         "verdicts": verdicts,
         "outcome": "answer",
-        "answer": check.text,
+        "answer": answer,
         "mode": mode,
         "sources": sources,
         "dont_knows": 0,
-        "history": exchange(turn, check.text, "answer"),
+        "history": exchange(turn, answer, "answer"),
     }

@@ -17,7 +17,8 @@ from nodes.history import behind
 class RetrieveUpdate(TypedDict):
     """How the question was read, and the passages, best first.
 
-    `confidence` is how likely they are to answer it, `reranked` what a reranker did to their order.
+    `confidence` is how likely they are to answer it, `reranked` what a reranker did to their order, `alike` how alike
+    the desk's texts are, where question and best passage are in one language.
     """
 
     standalone: str
@@ -26,6 +27,7 @@ class RetrieveUpdate(TypedDict):
     passages: list[Passage]
     confidence: float
     reranked: Reranked
+    alike: float | None
     verdicts: list[Verdict]
 
 
@@ -48,6 +50,7 @@ async def retrieve(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Retriev
         "passages": check.kept,
         "confidence": found.confidence if check.kept else 0.0,
         "reranked": found.reranked,
+        "alike": found.alike,
         "verdicts": check.verdicts,
     }
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import get_args
 
-from retrieval.config import Calibration, Feature
+from retrieval.config import Calibration, Doubt, Feature
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,29 @@ class Features:
         return {name: getattr(self, name) for name in FEATURES}
 
 
+EDGE = 0.001
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 
 
 def confidence(features: Features, calibration: Calibration) -> float:
     """P(answerable), 0..1. `calibration` has weights for features of these names only."""
     values = features.named()
-    total = calibration.bias + sum(weight * values[name] for name, weight in calibration.weights.items())
+    return _share(calibration.bias + sum(weight * values[name] for name, weight in calibration.weights.items()))
+
+
+def quotation_answers(found: float, above: float, doubt: Doubt) -> float:
+    """P(what is quoted answers the question), 0..1.
+
+    `found`: the confidence of the search · `above`: the cosine of question and quotation less that of any two texts of the desk.
+    """
+    return _share(doubt.bias + doubt.confidence * log_odds(found) + doubt.likeness * above)
+
+
+def log_odds(share: float) -> float:
+    """Of a probability; of one that is next to 0 or 1 as if it were a thousandth away."""
+    held = max(EDGE, min(1 - EDGE, share))
+    return math.log(held / (1 - held))
+
+
+def _share(total: float) -> float:
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))

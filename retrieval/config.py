@@ -79,6 +79,20 @@ class Calibration(_Strict):
     weights: dict[Feature, float]
 
 
+class Doubt(_Strict):
+    """A logistic regression to P(the quotation answers), and what follows from it: below `low` a don't-know, below `high` a caveat.
+
+    `confidence` weighs the search's confidence as log odds, `likeness` how far question and quotation are more alike than
+    two of the desk's texts (cosines). For questions in the language of the articles found.
+    """
+
+    bias: float
+    confidence: float
+    likeness: float
+    low: Share
+    high: Share
+
+
 class Reranking(_Strict):
     """A model that reads the question beside each of the first `candidates` chunks and puts those in a new order.
 
@@ -96,7 +110,8 @@ class RagConfig(_Strict):
 
     `grey` = (low, high): a confidence below low is a don't-know, above high an answer; between them
     a model may be asked. `calibration` is for questions in the language of the articles found,
-    `cross_language` for the others, where words cannot match (absent: not told apart).
+    `cross_language` for the others, where words cannot match (absent: not told apart). `doubt` decides over a quotation
+    in the place of `grey` (absent: it does not).
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -115,6 +130,7 @@ class RagConfig(_Strict):
     grey: tuple[Share, Share]
     calibration: Calibration
     cross_language: Calibration | None = None
+    doubt: Doubt | None = None
     reranker: Reranking | None = None
 
     @model_validator(mode="after")

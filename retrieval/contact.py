@@ -78,7 +78,7 @@ class DeskContact:
         if asked.more or self._knows_better(asked, found.passages):
             last = min((one.score for one in found.passages), default=0.0)
             return replace(found, passages=[*found.passages[: k - 1], replace(passage, score=last)])
-        return replace(found, passages=[passage], confidence=max(SURE, found.confidence))
+        return replace(found, passages=[passage], confidence=max(SURE, found.confidence), alike=None)
 
     def _asked(self, question: str) -> _Asked | None:
         text = _plain(question[: LONGEST + 1])

@@ -13,7 +13,7 @@ from domain.ports import Embedder, Found, Reranker, Vector
 from domain.turn import Passage, Reranked
 from retrieval.articles import Chunk
 from retrieval.confidence import Features, confidence
-from retrieval.config import Calibration, RagConfig
+from retrieval.config import RagConfig
 from retrieval.contact import DeskContact
 from retrieval.glossary import translated
 from retrieval.language import detect_language
@@ -118,8 +118,11 @@ def _told(shelf: Shelf, question: str, ranking: Ranking, config: RagConfig, k: i
         _passage(shelf.chunks[place], (score - worst) / (best - worst) if best > worst else 1.0)
         for place, score in chosen
     ]
-    calibration = _calibration(config, question, shelf.chunks[chosen[0][0]])
-    return Found(passages, confidence(ranking.features, calibration)), ranking.features
+    best_language = shelf.chunks[chosen[0][0]].language
+    across = detect_language(question) != best_language
+    calibration = config.cross_language if across and config.cross_language else config.calibration
+    alike = None if across else shelf.likeness(best_language)
+    return Found(passages, confidence(ranking.features, calibration), alike=alike), ranking.features
 
 
 def rank(
@@ -214,12 +217,6 @@ def _choose(shelf: Shelf, ranking: Ranking, config: RagConfig, k: int) -> list[t
         if len(chosen) == k:
             break
     return chosen
-
-
-def _calibration(config: RagConfig, question: str, best: Chunk) -> Calibration:
-    if config.cross_language is None or detect_language(question) == best.language:
-        return config.calibration
-    return config.cross_language
 
 
 def _passage(chunk: Chunk, score: float) -> Passage:

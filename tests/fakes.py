@@ -77,10 +77,11 @@ class ShelfSearch:
     sure: dict[str, float] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     reranked: Reranked = ""
+    alike: float | None = None
 
     async def search(self, question: str, k: int = 5) -> Found:
         self.asked.append(question)
-        return Found(self.passages[:k], self.sure.get(question, self.confidence), self.reranked)
+        return Found(self.passages[:k], self.sure.get(question, self.confidence), self.reranked, self.alike)
 
 
 @dataclass

@@ -11,8 +11,8 @@ from test_retrieval import configured
 
 from domain.errors import WeightsError
 from retrieval.articles import Chunk
-from retrieval.confidence import FEATURES, Features, confidence
-from retrieval.config import Calibration, RagConfig
+from retrieval.confidence import FEATURES, Features, confidence, quotation_answers
+from retrieval.config import Calibration, Doubt, RagConfig
 from retrieval.glossary import translated
 from retrieval.lexical import LexicalIndex
 from retrieval.likeness import measured
@@ -139,6 +139,7 @@ def test_a_question_in_another_language_has_its_own_calibration():
     vietnamese = find(own, "bảo hành ấm đun nước trong bao lâu vậy shop", unit(1, 0), rules, k=1)
     assert english.confidence > 0.99
     assert vietnamese.confidence < 0.01
+    assert (english.alike, vietnamese.alike) == (own.likeness("en"), None)
 
 
 def test_confidence_is_the_logistic_of_the_weighted_features():
@@ -146,6 +147,14 @@ def test_confidence_is_the_logistic_of_the_weighted_features():
     assert confidence(features, Calibration(bias=-1, weights={"dense_top": 2})) == pytest.approx(0.5)
     assert confidence(features, Calibration(bias=-1, weights={"coverage": 3})) == pytest.approx(0.8808, abs=1e-4)
     assert confidence(features, Calibration(bias=-9999, weights={})) < 1e-9
+
+
+def test_a_quotation_answers_by_what_the_search_thought_and_how_far_it_is_above_any_two_texts():
+    doubt = Doubt(bias=1, confidence=2, likeness=10, low=0.4, high=0.6)
+    assert quotation_answers(0.5, -0.1, doubt) == pytest.approx(0.5)
+    assert quotation_answers(0.5, 0.1, doubt) == pytest.approx(0.8808, abs=1e-4)
+    assert quotation_answers(0.2, 0.1, doubt) == pytest.approx(0.3159, abs=1e-4)
+    assert 0 < quotation_answers(0.0, -0.1, doubt) < quotation_answers(1.0, -0.1, doubt) < 1
 
 
 def test_lexical_scores_compare_between_questions():

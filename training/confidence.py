@@ -121,7 +121,7 @@ async def _sets(
 ) -> dict[str, Seen]:
     found = {}
     for name in sets:
-        kb, data = _files(name, given.data_dir)
+        kb, data = files_of(name, given.data_dir)
         material = read_material(Run(read_settings(), kb=kb, data=data, say=_say, progress=lambda *_: None))
         rows: int = given.rows
         step = max(1, -(-len(material.questions) // rows))
@@ -135,7 +135,7 @@ async def _sets(
     return found
 
 
-def _files(name: str, data: Path) -> tuple[Path, Path]:
+def files_of(name: str, data: Path) -> tuple[Path, Path]:
     """The articles and the questions of a set."""
     if (BUSINESSES / f"{name}.jsonl").is_file():
         return BUSINESSES / f"{name.removesuffix(ACROSS)}_kb.jsonl", BUSINESSES / f"{name}.jsonl"

@@ -1,0 +1,53 @@
+"""What is quoted may not answer: said with a caveat, or not at all."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from fakes import ScriptedChat, ShelfSearch
+from house import RETURNS, open_house
+
+from domain.turn import Pins
+from graph.record import Question
+from retrieval.config import Doubt
+
+ANSWERED = "Can you return a lamp within 30 days, and must the lamp be unused?"
+NEAR_MISS = "Do you repair a lamp that was bought elsewhere?"
+CAVEAT = "it may not answer your question"
+RULE = Doubt(bias=0.0, confidence=0.0, likeness=10.0, low=0.5, high=0.8)
+
+
+def told(folder: Path, question: str, shelf: ShelfSearch, chat: ScriptedChat | None = None) -> tuple[str, str, int]:
+    """Outcome, answer and number of sources of one question to a desk that doubts its quotations."""
+
+    async def turn() -> tuple[str, str, int]:
+        async with open_house(folder, shelf=shelf, chat=chat, adjust=lambda deps: replace(deps, doubt=RULE)) as house:
+            reply = await house.desk.ask(Question(question), Pins(judge=False))
+            return reply.outcome, reply.answer, len(reply.sources)
+
+    return asyncio.run(turn())
+
+
+def test_a_quotation_unlike_its_question_gets_a_caveat_or_is_not_said(tmp_path: Path) -> None:
+    plain, far, between = (ShelfSearch([RETURNS], alike=alike) for alike in (0.1, 0.4, 0.2))
+    outcome, answer, sources = told(tmp_path / "a", ANSWERED, plain)
+    assert (outcome, CAVEAT in answer, sources) == ("answer", False, 1)
+    outcome, answer, sources = told(tmp_path / "b", NEAR_MISS, between)
+    assert (outcome, CAVEAT in answer, sources) == ("answer", True, 1)
+    assert answer.endswith("Return shipping costs USD 4.50.")
+    assert told(tmp_path / "c", NEAR_MISS, far)[0] == "dont_know"
+
+
+def test_the_confidence_of_the_search_decides_where_likeness_says_nothing(tmp_path: Path) -> None:
+    assert told(tmp_path / "a", NEAR_MISS, ShelfSearch([RETURNS]))[0] == "answer"
+    assert told(tmp_path / "b", ANSWERED, ShelfSearch([RETURNS], confidence=0.2))[0] == "dont_know"
+
+
+def test_a_quotation_that_is_like_its_question_is_said_however_unsure_the_search(tmp_path: Path) -> None:
+    unsure = ShelfSearch([RETURNS], confidence=0.2, alike=0.1)
+    assert told(tmp_path / "a", ANSWERED, unsure)[0] == "answer"
+
+
+def test_what_stands_in_for_a_model_is_doubted_too(tmp_path: Path) -> None:
+    outcome, answer, _ = told(tmp_path, NEAR_MISS, ShelfSearch([RETURNS], alike=0.2), ScriptedChat([""]))
+    assert (outcome, CAVEAT in answer) == ("answer", True)
