@@ -14,10 +14,11 @@ class JudgeUpdate(TypedDict):
 
 
 async def judge(turn: Turn, *, deps: Deps) -> JudgeUpdate:
-    """Judge what the customer was told against the passages it came from."""
+    """Judge what the customer was told against the passages it came from, without the caveat that stands in none."""
+    caveat = deps.replies.text("doubtful", language_of(turn))
     judged = await deps.judge.score(
         question=turn["standalone"] or turn["masked"],
-        answer=turn["answer"],
+        answer=turn["answer"].removeprefix(caveat).lstrip(),
         passages=turn.get("passages", []),
         language=language_of(turn),
         outcome=turn.get("outcome") or "answer",

@@ -55,8 +55,9 @@ def near_the_best(passages: Sequence[Passage]) -> list[Passage]:
 
 
 async def _answers(turn: Turn, texts: Sequence[str], deps: Deps) -> float | None:
-    """P(one of the texts answers the question); None where nothing can tell it: a question that leans on another, in another
-    language, or without weights.
+    """P(one of the texts answers the question); None where nothing can tell it.
+
+    That is: a question that leans on another, one in another language than the passages, or no weights.
     """
     alike = turn.get("alike")
     if deps.doubt is None or alike is None or turn.get("topic") or not texts:

@@ -38,6 +38,23 @@ def test_a_quotation_unlike_its_question_gets_a_caveat_or_is_not_said(tmp_path: 
     assert told(tmp_path / "c", NEAR_MISS, far)[0] == "dont_know"
 
 
+def test_the_caveat_is_not_judged(tmp_path: Path) -> None:
+    async def grounded(alike: float) -> list[float]:
+        shelf, folder = ShelfSearch([RETURNS], alike=alike), tmp_path / str(alike)
+        async with open_house(folder, shelf=shelf, adjust=lambda deps: replace(deps, doubt=RULE)) as house:
+            reply = await house.desk.ask(Question(NEAR_MISS))
+            await house.judging.drain()
+            scores = house.store.ledger.get(reply.turn_id).scores
+            return [
+                float(CAVEAT in reply.answer),
+                *(one.value for one in scores if one.name == "grounding" and one.value),
+            ]
+
+    with_caveat, plain = asyncio.run(grounded(0.2)), asyncio.run(grounded(0.0))
+    assert (with_caveat[0], plain[0]) == (1, 0)
+    assert with_caveat[1:] == plain[1:] != []
+
+
 def test_the_confidence_of_the_search_decides_where_likeness_says_nothing(tmp_path: Path) -> None:
     assert told(tmp_path / "a", NEAR_MISS, ShelfSearch([RETURNS]))[0] == "answer"
     assert told(tmp_path / "b", ANSWERED, ShelfSearch([RETURNS], confidence=0.2))[0] == "dont_know"
