@@ -138,7 +138,8 @@ def _pdf(file: Path, _: Remarks) -> Iterator[tuple[int, Fields]]:
         raise Unreadable(f"not a readable PDF: {fault}") from None
     text = "\n\n".join(parts).strip()
     if not text:
-        raise Unreadable(f"a PDF without text in its {len(parts)} pages (scanned?): recognise its text first")
+        pages = "its one page" if len(parts) == 1 else f"its {len(parts)} pages"
+        raise Unreadable(f"a PDF without text in {pages} (scanned?): recognise its text first")
     yield 0, {"title": title.strip() or _named_by(file), "text": text}
 
 
