@@ -20,11 +20,20 @@ _ENGLISH_NO = re.compile(r"\bno\b")
 
 
 def depends_on_history(question: str) -> bool:
-    """True if the question needs its predecessor to be understood. Only asked where there is one."""
-    decomposed = unicodedata.normalize("NFD", question.lower().translate(_FOLD))
-    text = "".join(char for char in decomposed if not unicodedata.combining(char)).strip(" ?!.,")
-    if len(text.split()) <= SHORT or _LEADS.match(text):
+    """True if the question may need its predecessor to be understood: it points back, or is very short."""
+    return len(_folded(question).split()) <= SHORT or points_back(question)
+
+
+def points_back(question: str) -> bool:
+    """True if words of the question mean something that was said before. Only asked where something was."""
+    text = _folded(question)
+    if _LEADS.match(text):
         return True
     if "nó" not in unicodedata.normalize("NFC", question.lower()):
         text = _ENGLISH_NO.sub("", text)
     return bool(_REFERS.search(text))
+
+
+def _folded(question: str) -> str:
+    decomposed = unicodedata.normalize("NFD", question.lower().translate(_FOLD))
+    return "".join(char for char in decomposed if not unicodedata.combining(char)).strip(" ?!.,")
