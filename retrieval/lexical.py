@@ -69,6 +69,12 @@ class LexicalIndex:
         found = frozenset[str]().union(*(self._sets[chunk] for chunk in chunks))
         return sum(self._weight(word) for word in asked & found) / mass if mass else 0.0
 
+    def share_of_words(self, question: Iterable[str], chunks: Iterable[int]) -> float:
+        """Share of the question's words that stand in these chunks, 0..1, a rare one no more than others; 0 without words."""
+        asked = frozenset(question)
+        found = frozenset[str]().union(*(self._sets[chunk] for chunk in chunks))
+        return len(asked & found) / len(asked) if asked else 0.0
+
     def likeness(self, one: int, other: int) -> float:
         """Share of common words of two chunks (Jaccard), 0..1."""
         a, b = self._sets[one], self._sets[other]

@@ -121,6 +121,9 @@ def _told(shelf: Shelf, question: str, ranking: Ranking, config: RagConfig, k: i
     best_language = shelf.chunks[chosen[0][0]].language
     across = detect_language(question) != best_language
     calibration = config.cross_language if across and config.cross_language else config.calibration
+    if shelf.is_one_article:  # nothing stands out from nothing: its own words are all that tells
+        found_words = shelf.lexical.share_of_words(words(question), [place for place, _ in chosen])
+        return Found(passages, found_words), ranking.features
     alike = None if across else shelf.likeness(best_language)
     return Found(passages, confidence(ranking.features, calibration), alike=alike), ranking.features
 

@@ -44,6 +44,7 @@ class Shelf:
         self._vectors = vectors
         self.chunks = vectors.chunks()
         self.lexical = LexicalIndex(self.chunks)
+        self.is_one_article = len({chunk.article for chunk in self.chunks}) == 1
         self._place = {chunk.id: place for place, chunk in enumerate(self.chunks)}
         languages, kept = spoken(self.chunks), vectors.likeness()
         held, pulled = len(self.chunks) <= at_hand, len(languages) > 1

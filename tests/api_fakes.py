@@ -155,6 +155,7 @@ class Report:
     removed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     skipped: list[Any] = field(default_factory=list)
+    converted: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -215,6 +215,17 @@ def test_nothing_stands_out_from_nothing():
     assert min(two.fused_gap, two.lexical_lead, two.fused_lead) > 0
 
 
+def test_a_desk_of_one_article_is_as_sure_as_the_article_has_the_questions_words():
+    own = shelf(("only", "we open at seven and close at two", unit(1, 0)), ("only", "cakes by phone", unit(1, 0)))
+
+    def sure(question):
+        return find(own, question, unit(1, 0), config(), k=2).confidence
+
+    assert sure("when do you open, and do you have cakes") == 1.0
+    assert 0 < sure("open for a birthday") < 1.0
+    assert sure("rent a bicycle") == 0.0
+
+
 def test_how_near_is_near_is_measured_by_how_alike_the_texts_are_apart_from_their_own_article():
     def above(*vectors):
         rows = [(f"{n}", "kettle", unit(*vector)) for n, vector in enumerate(vectors)]

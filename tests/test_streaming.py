@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,8 @@ def test_what_does_not_hold_is_never_told_and_what_was_is_taken_back(
 def test_a_quotation_that_goes_on_where_the_model_stopped_takes_nothing_back(
     tmp_path: Path, upstream: Streaming
 ) -> None:
-    events = told(tmp_path, upstream, written(f"{HOLDS} ", "Or 77 days. ", FURTHER))
+    shelf = ShelfSearch([replace(RETURNS, section="")])  # with a heading the quotation begins otherwise than the model
+    events = told(tmp_path, upstream, written(f"{HOLDS} ", "Or 77 days. ", FURTHER), shelf=shelf)
     assert reply_of(events).receipt.mode == "quote"
     assert not any(isinstance(event, Retract) for event in events)
     assert "".join(tokens(events)) == reply_of(events).answer
