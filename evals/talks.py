@@ -14,34 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from domain.errors import UsageError
 from domain.receipt import Reply
 from domain.settings import Settings, read_settings
 from domain.turn import Pins
-from evals.asking import Asker, opened
+from evals.asking import Asker
 from evals.jsonl import read_lines
 from evals.matching import says
-from evals.run import Run
-from evals.stats import wilson
+from evals.small_businesses import BUSINESSES, Business, chosen_by, quoting, share
 from graph.record import Question
 
-BUSINESSES = Path(__file__).with_name("businesses")
-FEW = 20
-"""Lines up to which an interval says nothing that their number does not."""
 Sort = Literal["first", "leans", "changes", "closes"]
 SORTS: tuple[Sort, ...] = ("first", "leans", "changes", "closes")
-
-
-class Business(BaseModel):
-    """What a small business says of itself. `fitted`: something that ships was fitted on its articles and questions."""
-
-    name: str
-    languages: list[Literal["en", "vi"]]
-    describe: str
-    fitted: bool = False
 
 
 class Line(BaseModel):
@@ -87,13 +73,6 @@ class Said:
         return self.reply.outcome == "answer" and all(says(self.reply.answer, fact) for fact in self.line.facts)
 
 
-def businesses() -> dict[str, Business]:
-    """The small businesses by their files' names."""
-    return TypeAdapter(dict[str, Business]).validate_python(
-        yaml.safe_load((BUSINESSES / "desks.yaml").read_text(encoding="utf-8"))
-    )
-
-
 def talks(path: Path) -> list[list[Line]]:
     """The talks of a file, each in its order. Raises UsageError for a row that is no line of a talk."""
     found: dict[str, list[Line]] = {}
@@ -109,18 +88,6 @@ def talks(path: Path) -> list[list[Line]]:
     return list(found.values())
 
 
-def make_desk(business: Business, articles: Path, folder: Path) -> Path:
-    """Write the desk that somebody makes who begins: a name, a sentence, and the articles. Returns its folder."""
-    (folder / "knowledge").mkdir(parents=True)
-    scope = {"describe": business.describe}
-    profile = {"name": business.name, "languages": list(business.languages), "scope": scope}
-    (folder / "desk.yaml").write_text(yaml.safe_dump(profile, allow_unicode=True), encoding="utf-8")
-    for row in map(json.loads, read_lines(articles)):
-        text = f"---\nid: {row['id']}\n---\n\n# {row['title']}\n\n{row['text']}\n"
-        (folder / "knowledge" / f"{row['id']}.md").write_text(text, encoding="utf-8")
-    return folder
-
-
 async def say_all(desk: Asker, talk: Sequence[Line]) -> list[Said]:
     """The lines of a talk said one after another, in a thread of its own."""
     said, thread = list[Said](), ""
@@ -131,16 +98,13 @@ async def say_all(desk: Asker, talk: Sequence[Line]) -> list[Said]:
     return said
 
 
-async def measure(settings: Settings, folder: Path, chosen: Mapping[str, Business]) -> dict[str, list[Said]]:
+async def measure(settings: Settings, folder: Path, chosen: Sequence[Business]) -> dict[str, list[Said]]:
     """What desks of these businesses say to their talks. The desks and all they keep are written below `folder`."""
     told = {}
-    for name, business in chosen.items():
-        desk = make_desk(business, BUSINESSES / f"{name}_kb.jsonl", folder / name / "desk")
-        here = settings.model_copy(update={"desk": str(desk), "home": folder / name / "home"})
-        _say(name)
-        async with opened(Run(here, say=_say, progress=lambda *_: None)) as service:
-            said = [await say_all(service.desk, talk) for talk in talks(BUSINESSES / f"{name}-talks.jsonl")]
-        told[name] = [one for talk in said for one in talk]
+    for business in chosen:
+        async with quoting(settings, folder, business) as service:
+            said = [await say_all(service.desk, talk) for talk in talks(BUSINESSES / f"{business.name}-talks.jsonl")]
+        told[business.name] = [one for talk in said for one in talk]
     return told
 
 
@@ -150,18 +114,14 @@ def table(told: Mapping[str, Sequence[Said]]) -> list[str]:
     everybody = [one for said in told.values() for one in said]
     for name, said in {**told, "all": everybody}.items():
         lines.append(
-            f"| {name} | " + " | ".join(_share([one for one in said if one.line.sort == sort]) for sort in SORTS) + " |"
+            f"| {name} | " + " | ".join(_both([one for one in said if one.line.sort == sort]) for sort in SORTS) + " |"
         )
     return lines
 
 
-def _share(said: Sequence[Said]) -> str:
-    right, cited = sum(one.right for one in said), sum(one.cited for one in said)
-    interval = wilson(right, len(said))
-    if not said or interval is None:
-        return "-"
-    between = f" ({interval[0]:.2f}-{interval[1]:.2f})" if len(said) > FEW else ""
-    return f"{right / len(said):.2f}{between}, cited {cited / len(said):.2f}, of {len(said)}"
+def _both(said: Sequence[Said]) -> str:
+    cited = sum(one.cited for one in said) / (len(said) or 1)
+    return f"{share([one.right for one in said])}, cited {cited:.2f}" if said else "-"
 
 
 def main() -> int:
@@ -171,12 +131,7 @@ def main() -> int:
     parser.add_argument("--fitted", action="store_true", help="those instead on which something was fitted")
     parser.add_argument("--said", type=Path, help="a file for what was said, a line of JSON each")
     given = parser.parse_args()
-    known = businesses()
-    chosen = {
-        name: one
-        for name, one in known.items()
-        if name in given.names or (not given.names and one.fitted == given.fitted)
-    }
+    chosen = chosen_by(given.names, fitted=given.fitted)
     with tempfile.TemporaryDirectory() as folder:
         told = asyncio.run(measure(read_settings(llm="off"), Path(folder), chosen))
     if given.said:
@@ -192,10 +147,6 @@ def _told(one: Said) -> str:
     told |= {"outcome": reply.outcome, "reason": reply.reason, "answer": reply.answer, "facts": line.facts}
     told |= {"relevant": line.relevant, "sources": [source.id for source in reply.sources]}
     return json.dumps(told, ensure_ascii=False)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

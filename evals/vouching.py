@@ -25,6 +25,7 @@ from evals.guard_aims import table
 from evals.kept_vectors import keeping
 from evals.run import share
 from evals.served import drawn
+from evals.small_businesses import BUSINESSES, Business, businesses
 from evals.strangers import DESKS as STRANGERS
 from evals.strangers import MOST_OF_A_SORT, Split, read_strangers, texts_of
 from guards import ScopeFilter
@@ -34,7 +35,6 @@ from models.smalltalk import matter
 from retrieval import load_rag_config
 
 FILE = Path(__file__).with_suffix(".yaml")
-FOLDER = FILE.parent / "businesses"
 FORMS = (0, 10)
 """Examples that a desk knows beside its sentence and its titles."""
 SORTS = ("own", "unanswered", "anybody", "far", "request", "in disguise")
@@ -42,22 +42,10 @@ EVERY = 3
 """Of each title so many patterns apart are asked in disguise."""
 
 
-class Business(BaseModel):
-    """A desk made of `evals/businesses/NAME*.jsonl`; `language`: of its articles."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    split: Split
-    field: str
-    language: Language
-    describe: str
-
-
 class Material(BaseModel):
     """The file beside this one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    businesses: list[Business]
     anybody: dict[Language, list[str]]
     in_disguise: dict[Language, list[str]]
 
@@ -74,23 +62,23 @@ class Judged:
 def questions_of(business: Business, languages: Sequence[Language]) -> tuple[list[str], list[str]]:
     """What its customers ask that an article answers, those in its language first, and what none answers."""
     names = [business.name] + ([f"{business.name}-across"] if len(languages) > 1 else [])
-    rows = [row for name in names for row in read_questions(FOLDER / f"{name}.jsonl")[0]]
+    rows = [row for name in names for row in read_questions(BUSINESSES / f"{name}.jsonl")[0]]
     return [row.text for row in rows if row.relevant], [row.text for row in rows if not row.relevant]
 
 
 def asked_of(business: Business, languages: Sequence[Language], material: Material, data: Path) -> dict[str, list[str]]:
     """What is put to a desk beside its own customers' questions, by sort; those who develop see the other half of what is foreign."""
     half = 0 if business.split == "dev" else 1
-    others = [one for one in material.businesses if one.field != business.field]
+    others = [one for one in businesses() if one.field != business.field]
     far = [
         row.text
         for one in others
         for name in (one.name, f"{one.name}-across")
         if (one.language if name == one.name else "en" if one.language == "vi" else "vi") in languages
-        for row in [row for row in read_questions(FOLDER / f"{name}.jsonl")[0] if row.relevant][half::2]
+        for row in [row for row in read_questions(BUSINESSES / f"{name}.jsonl")[0] if row.relevant][half::2]
     ]
     requests = [one for one in read_strangers(STRANGERS).requests if set(one.languages) & set(languages)]
-    titles = [row.title for row in read_article_rows(FOLDER / f"{business.name}_kb.jsonl")[0]]
+    titles = [row.title for row in read_article_rows(BUSINESSES / f"{business.name}_kb.jsonl")[0]]
     ways = material.in_disguise[business.language]
     return {
         "anybody": [text for language in languages for text in material.anybody[language]],
@@ -108,7 +96,7 @@ async def judged_by(
     """One desk in each of its forms."""
     own, unanswered = questions_of(business, languages)
     examples = drawn(questions_of(business, languages[:1])[0])[: max(FORMS)]
-    titles = [row.title for row in read_article_rows(FOLDER / f"{business.name}_kb.jsonl")[0]]
+    titles = [row.title for row in read_article_rows(BUSINESSES / f"{business.name}_kb.jsonl")[0]]
     said = [business.describe, *titles, *bench.knowledge.texts("public")]
     restoring = RestoringEmbedder(embedder, lambda: (business.name, lambda: said))
 
@@ -152,13 +140,13 @@ async def measure(split: Split, data: Path, kept: Path | None) -> dict[tuple[str
     """Every desk of the split that speaks both languages, and those of English articles in English alone."""
     material = Material.model_validate(yaml.safe_load(FILE.read_text(encoding="utf-8")))
     desks: dict[tuple[str, int], list[Judged]] = {}
-    for business in (one for one in material.businesses if one.split == split):
+    for business in (one for one in businesses() if one.split == split):
         other: Language = "vi" if business.language == "en" else "en"
         both: list[Language] = [business.language, other]
         for languages in [both] + ([both[:1]] if business.language == "en" else []):
             config = load_rag_config("english" if languages == ["en"] else "multilingual")
             embedder = keeping(load_embedder(config.embedder.name), kept)
-            articles, _ = read_article_rows(FOLDER / f"{business.name}_kb.jsonl")
+            articles, _ = read_article_rows(BUSINESSES / f"{business.name}_kb.jsonl")
             async with opened_bench(config, articles, None, kept) as bench:
                 asked = asked_of(business, languages, material, data)
                 forms = await judged_by(business, languages, asked, bench, embedder)

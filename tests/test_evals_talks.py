@@ -10,8 +10,8 @@ import pytest
 
 from domain.errors import UsageError
 from domain.turn import Source
-from evals.talks import BUSINESSES, SORTS, Line, Said, businesses, make_desk, say_all, table, talks
-from graph.profiles import read_profile
+from evals.small_businesses import BUSINESSES, businesses
+from evals.talks import SORTS, Line, Said, say_all, table, talks
 
 LINE = Line(
     id="t1-2",
@@ -31,7 +31,7 @@ def said(line: Line, answer: str, *sources: str, outcome: str = "answer") -> Sai
     return Said(line, reply)
 
 
-@pytest.mark.parametrize("name", businesses())
+@pytest.mark.parametrize("name", [one.name for one in businesses()])
 def test_every_line_that_ships_can_be_answered_from_its_business(name: str):
     rows = [json.loads(row) for row in (BUSINESSES / f"{name}_kb.jsonl").read_text(encoding="utf-8").splitlines()]
     texts = {row["id"]: f"{row['title']}\n{row['text']}" for row in rows}
@@ -49,14 +49,6 @@ def test_a_line_that_is_none_is_named_by_its_place(tmp_path):
     path.write_text(f'{LINE.model_dump_json()}\n{{"id": "t1-3"}}\n', encoding="utf-8")
     with pytest.raises(UsageError, match=r"talks\.jsonl:2"):
         talks(path)
-
-
-def test_a_desk_is_made_of_a_name_a_sentence_and_the_articles(tmp_path):
-    hostel = businesses()["hostel"]
-    folder = make_desk(hostel, BUSINESSES / "hostel_kb.jsonl", tmp_path / "desk")
-    profile = read_profile(folder)
-    assert (profile.name, profile.languages, profile.scope.describe) == (hostel.name, ["en", "vi"], hostel.describe)
-    assert (folder / "knowledge" / "rooms.md").read_text(encoding="utf-8").startswith("---\nid: rooms\n---\n\n# Rooms")
 
 
 def test_a_line_is_right_when_its_answer_holds_every_fact():
@@ -91,5 +83,5 @@ def test_the_table_tells_each_sort_of_line_apart():
     first = LINE.model_copy(update={"history": [], "leans": False})
     right, wrong = said(LINE, "9 to 5, closed", "hours"), said(first, "I do not know", outcome="dont_know")
     rows = table({"inn": [right, replace(right, line=LINE), wrong]})
-    assert rows[2] == "| inn | 0.00, cited 0.00, of 1 | 1.00, cited 1.00, of 2 | - | - |"
+    assert rows[2] == "| inn | 0.00 of 1, cited 0.00 | 1.00 of 2, cited 1.00 | - | - |"
     assert rows[3].startswith("| all | 0.00")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import yaml
 
+from evals.small_businesses import BUSINESSES, businesses
 from evals.strangers import DESKS as STRANGERS
 from evals.strangers import read_strangers
-from evals.vouching import FILE, FOLDER, FORMS, Judged, Material, asked_of, questions_of, report
+from evals.vouching import FILE, FORMS, Judged, Material, asked_of, questions_of, report
 
 
 def material() -> Material:
@@ -15,10 +16,10 @@ def material() -> Material:
 
 def test_every_business_has_its_files_and_a_split() -> None:
     known = material()
-    assert {one.split for one in known.businesses} == {"dev", "held_out"}
-    assert {f"{one.name}.jsonl" for one in known.businesses} <= {path.name for path in FOLDER.iterdir()}
+    assert {one.split for one in businesses()} == {"dev", "held_out"}
+    assert {f"{one.name}.jsonl" for one in businesses()} <= {path.name for path in BUSINESSES.iterdir()}
     assert not set(known.anybody["en"]) & set(
-        yaml.safe_load((FOLDER.parents[1] / "guards/scope_in.yaml").read_text("utf-8"))["en"]
+        yaml.safe_load((BUSINESSES.parents[1] / "guards/scope_in.yaml").read_text("utf-8"))["en"]
     )
 
 
@@ -27,7 +28,7 @@ def test_who_speaks_one_language_is_asked_in_it(tmp_path: Path) -> None:
         path = tmp_path / source.file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('{"text": "Sing", "label": "benign", "domain": "oos", "intent": "timer"}\n', encoding="utf-8")
-    hostel = next(one for one in material().businesses if one.name == "hostel")
+    hostel = next(one for one in businesses() if one.name == "hostel")
     both, alone = (asked_of(hostel, languages, material(), tmp_path) for languages in (["en", "vi"], ["en"]))
     assert set(alone["far"]) < set(both["far"])
     assert len(both["anybody"]) == len(alone["anybody"]) + len(material().anybody["vi"])
