@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -34,6 +34,9 @@ from prompts import Replies
 BUSINESSES = Path(__file__).with_name("businesses")
 FEW = 20
 """Rows up to which an interval says nothing that their number does not."""
+
+
+ShapeT = TypeVar("ShapeT", bound=BaseModel)
 
 
 class Business(BaseModel):
@@ -75,7 +78,7 @@ class Asked:
         """Whether the answer holds every fact; to a near miss, whether the desk says that it does not know."""
         if not self.row.relevant:
             return self.reply.outcome == "dont_know"
-        return self.reply.outcome == "answer" and all(says(self.reply.answer, fact) for fact in self.row.facts)
+        return answers(self.reply, self.row.facts)
 
 
 def businesses() -> list[Business]:
@@ -84,16 +87,21 @@ def businesses() -> list[Business]:
     return TypeAdapter(list[Business]).validate_python(yaml.safe_load(text))
 
 
-def questions(path: Path) -> list[Row]:
-    """The questions of a file. Raises UsageError for a row that is none."""
-    found = list[Row]()
+def rows_of(path: Path, shape: type[ShapeT]) -> list[ShapeT]:
+    """The rows of a file. Raises UsageError for one that is not of the shape."""
+    found = list[ShapeT]()
     for number, raw in enumerate(read_lines(path), start=1):
         try:
-            found.append(Row.model_validate_json(raw))
+            found.append(shape.model_validate_json(raw))
         except ValidationError as fault:
-            what, where = f"no question: {fault.errors()[0]['msg']}", f"{path}:{number}"
-            raise UsageError(what, where=where, fix="see evals/small_businesses.py") from fault
+            what, where = f"no {shape.__name__.lower()}: {fault.errors()[0]['msg']}", f"{path}:{number}"
+            raise UsageError(what, where=where, fix=f"see {shape.__module__}") from fault
     return found
+
+
+def answers(reply: Reply, facts: Sequence[str]) -> bool:
+    """Whether it is an answer that holds every fact."""
+    return reply.outcome == "answer" and all(says(reply.answer, fact) for fact in facts)
 
 
 def make_desk(business: Business, articles: Path, folder: Path) -> Path:
@@ -135,7 +143,7 @@ async def measure(settings: Settings, folder: Path, chosen: Sequence[Business]) 
         async with quoting(settings, folder, business) as service:
             replies = Replies(service.profile)
             caveats = [replies.text("doubtful", language) for language in business.languages]
-            rows = questions(BUSINESSES / f"{business.name}.jsonl")
+            rows = rows_of(BUSINESSES / f"{business.name}.jsonl", Row)
             told[business.name] = await ask_all(service.desk, rows, caveats)
     return told
 

@@ -14,16 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from domain.errors import UsageError
 from domain.receipt import Reply
 from domain.settings import Settings, read_settings
 from domain.turn import Pins
 from evals.asking import Asker
-from evals.jsonl import read_lines
-from evals.matching import says
-from evals.small_businesses import BUSINESSES, Business, chosen_by, quoting, share
+from evals.small_businesses import BUSINESSES, Business, answers, chosen_by, quoting, rows_of, share
 from graph.record import Question
 
 Sort = Literal["first", "leans", "changes", "closes"]
@@ -70,20 +67,13 @@ class Said:
         """Whether the answer holds every fact; to a closing line, whether nothing was looked up."""
         if self.line.kind == "closing":
             return self.reply.outcome == "answer" and not self.reply.sources
-        return self.reply.outcome == "answer" and all(says(self.reply.answer, fact) for fact in self.line.facts)
+        return answers(self.reply, self.line.facts)
 
 
 def talks(path: Path) -> list[list[Line]]:
     """The talks of a file, each in its order. Raises UsageError for a row that is no line of a talk."""
     found: dict[str, list[Line]] = {}
-    for number, raw in enumerate(read_lines(path), start=1):
-        try:
-            line = Line.model_validate_json(raw)
-        except ValidationError as fault:
-            first = fault.errors()[0]
-            raise UsageError(
-                f"no line of a talk: {first['msg']}", where=f"{path}:{number}", fix="see evals/talks.py"
-            ) from fault
+    for line in rows_of(path, Line):
         found.setdefault(line.talk, []).append(line)
     return list(found.values())
 

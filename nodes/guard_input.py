@@ -30,10 +30,11 @@ from domain.turn import (
     reason_of,
 )
 from guards.requests import pieces, question_in
+from models.followup import depends_on_history
 from models.language import detect_language
 from models.smalltalk import matter
 from nodes.deps import Deps
-from nodes.history import EARLIER, answered, behind, topic_of, trimmed
+from nodes.history import EARLIER, answered, readings, rewriter, topic_of, trimmed
 from nodes.second_look import second_look
 
 
@@ -96,10 +97,10 @@ async def guard_input(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Guar
 
 async def _embed_ahead(masked: str, turn: Turn, deps: Deps) -> None:
     """Embed what route and retrieve ask for of this question beside the whole: on two cores both come in the time of one."""
-    asked = matter(masked)
-    texts = dict.fromkeys([asked, *pieces(asked), question_in(asked)])
-    if topic := topic_of(answered(turn.get("history", []))):
-        texts[behind(topic, asked)] = None
+    asked, topic = matter(masked), topic_of(answered(turn.get("history", [])))
+    if topic and depends_on_history(asked) and rewriter(deps.chat):
+        return  # route will have another text made of it
+    texts = dict.fromkeys([*readings(topic, asked), *pieces(asked), question_in(asked)])
     wanted = [deps.embedder.query(text) for text in texts if text not in ("", masked)]
     # What cannot be embedded now is asked for again by the step that needs it, and fails there.
     await asyncio.gather(*wanted, return_exceptions=True)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from domain.ports import ChatModel, ModelCard
 from domain.turn import Message, Outcome, Turn
-from models.followup import depends_on_history
-from models.smalltalk import matter, small_talk
+from models.followup import depends_on_history, points_back
+from models.smalltalk import is_vague, matter, small_talk
 
 EARLIER = "earlier"
 """The outcome of a line that a caller brought along: nobody here has answered it."""
@@ -47,6 +48,23 @@ def topic_of(history: Sequence[Message]) -> str:
         if line.outcome != EARLIER or not depends_on_history(matter(line.text)):
             return line.about or matter(line.text)
     return next((matter(line.text) for line in history if line.role == "user"), "")
+
+
+def rewriter(chat: ChatModel) -> ModelCard | None:
+    """Who makes a line that leans on others stand alone; None: no model that can is up."""
+    card = chat.choose("simple", 1.0)
+    return None if card is None or card.weak else card
+
+
+def readings(topic: str, asked: str) -> list[str]:
+    """How a line may read: alone, and behind the talk's topic where there is one.
+
+    One that points back, or names nothing, is not read alone: what it then finds is chance.
+    """
+    if not topic:
+        return [asked]
+    joined = behind(topic, asked)
+    return [joined] if points_back(asked) or is_vague(asked) else [asked, joined]
 
 
 def behind(topic: str, asked: str) -> str:

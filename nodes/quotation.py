@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import WeightsError
+from domain.ports import Embedder
 from domain.turn import Passage, Source, Turn
 from models.smalltalk import matter
 from nodes.deps import Deps
 from retrieval.confidence import quotation_answers
+from retrieval.config import Doubt
 from scoring import cite, quote
 from scoring.grounding import dot
 
@@ -29,13 +31,18 @@ class Quotation:
 
 
 async def quotation(turn: Turn, deps: Deps) -> Quotation:
-    """Quote, and judge whether what is quoted answers the question."""
+    """Quote, and judge whether what is quoted answers the question; nothing is quoted where the search has told already."""
+    found, measure = turn["confidence"] >= deps.grey[0], _measure(turn, deps)
+    if not found and measure is None:
+        return Quotation("", [], knows=False, doubtful=False)
     pairs = await quote(own_words(turn), near_the_best(turn["passages"]), embedder=deps.embedder)
-    texts = [text for _, text in pairs]
-    sure = await _answers(turn, texts, deps)
-    if deps.doubt is None or sure is None:
-        return Quotation("\n\n".join(texts), _sources(pairs), turn["confidence"] >= deps.grey[0], doubtful=False)
-    return Quotation("\n\n".join(texts), _sources(pairs), sure >= deps.doubt.low, sure < deps.doubt.high)
+    texts, sources = [text for _, text in pairs], _sources(pairs)
+    near = await _nearness(turn["searched"], texts, deps.embedder) if measure else None
+    if measure is None or near is None:
+        return Quotation("\n\n".join(texts), sources, found, doubtful=False)
+    doubt, alike = measure
+    sure = quotation_answers(turn["confidence"], near - alike, doubt)
+    return Quotation("\n\n".join(texts), sources, sure >= doubt.low, sure < doubt.high)
 
 
 def own_words(turn: Turn) -> str:
@@ -54,21 +61,23 @@ def near_the_best(passages: Sequence[Passage]) -> list[Passage]:
     return [passage for passage in passages if passage.score >= NEAR_THE_BEST * best]
 
 
-async def _answers(turn: Turn, texts: Sequence[str], deps: Deps) -> float | None:
-    """P(one of the texts answers the question); None where nothing can tell it.
+def _measure(turn: Turn, deps: Deps) -> tuple[Doubt, float] | None:
+    """What a quotation is judged by, and how alike the desk's texts are.
 
-    That is: a question that leans on another, one in another language than the passages, or no weights.
+    None: it cannot be, that is of a question that leans on another, or in another language than the passages.
     """
     alike = turn.get("alike")
-    if deps.doubt is None or alike is None or turn.get("topic") or not texts:
-        return None
+    return None if deps.doubt is None or alike is None or turn.get("topic") else (deps.doubt, alike)
+
+
+async def _nearness(question: str, texts: Sequence[str], embedder: Embedder) -> float | None:
+    """The cosine of the question and the nearest of the texts; None without texts or weights."""
     try:
         # Both as questions are embedded: as a passage the quotation tells a near miss from an answer less well (decision 051).
-        asked = await deps.embedder.query(turn["searched"])
-        nearest = max([dot(asked, await deps.embedder.query(text)) for text in texts])
+        asked = await embedder.query(question)
+        return max([dot(asked, await embedder.query(text)) for text in texts], default=None)
     except WeightsError:
         return None
-    return quotation_answers(turn["confidence"], nearest - alike, deps.doubt)
 
 
 def _sources(pairs: Sequence[tuple[Passage, str]]) -> list[Source]:

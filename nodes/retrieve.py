@@ -9,10 +9,9 @@ from domain.errors import KnowledgeError
 from domain.ports import Found
 from domain.turn import Passage, Pins, Reranked, Turn, Verdict
 from guards.requests import question_in
-from models.followup import points_back
-from models.smalltalk import is_vague, matter
+from models.smalltalk import matter
 from nodes.deps import Deps
-from nodes.history import behind
+from nodes.history import readings
 
 
 class RetrieveUpdate(TypedDict):
@@ -59,17 +58,16 @@ async def retrieve(turn: Turn, runtime: Runtime[Pins], *, deps: Deps) -> Retriev
 async def _read(turn: Turn, deps: Deps) -> tuple[str, str, str, Found]:
     """The question alone or behind what it may lean on, whichever finds more surely (docs/decisions/052).
 
-    How it reads, behind what, what was searched for, and what was found. One that points back, or names nothing, is not
-    read alone: what it then finds is chance.
+    How it reads, behind what, what was searched for, and what was found.
     """
     topic = turn.get("topic", "")
     if not topic:
         standalone = turn["standalone"]
         return standalone, "", *await _surest(standalone, deps)
-    asked = matter(turn["masked"])
-    joined = behind(topic, asked)
-    if points_back(asked) or is_vague(asked):
+    *own, joined = readings(topic, matter(turn["masked"]))
+    if not own:
         return joined, topic, joined, await deps.search.search(joined, deps.top_k)
+    [asked] = own
     (searched, alone), found = await asyncio.gather(_surest(asked, deps), deps.search.search(joined, deps.top_k))
     if found.confidence >= alone.confidence:
         return joined, topic, joined, found

@@ -22,7 +22,7 @@ from domain.turn import (
 from models.followup import depends_on_history
 from models.smalltalk import answers_offer, is_vague, matter, small_talk, wants_person
 from nodes.deps import Deps
-from nodes.history import answered, behind, topic_of, trimmed
+from nodes.history import answered, behind, rewriter, topic_of, trimmed
 
 REWRITE_TOKENS = 80
 
@@ -106,8 +106,8 @@ def _settled(
 
 async def _rewritten(history: list[Message], asked: str, deps: Deps, payer: Payer) -> tuple[str, list[Call]]:
     """A follow-up with what it refers to, as a capable model puts it; empty where none is up."""
-    card = deps.chat.choose("simple", 1.0)
-    if card is None or card.weak:
+    card = rewriter(deps.chat)
+    if card is None:
         return "", []
     conversation = "\n".join(f"{line.role}: {line.text}" for line in trimmed(history, deps.history_tokens))
     prompt = deps.prompts.get("rewrite")

@@ -141,6 +141,11 @@ class RagConfig(_Strict):
         return self
 
     @property
+    def tells_languages(self) -> bool:
+        """Whether a question's language makes a difference. Its table takes memory, and a moment to read."""
+        return bool(self.cross_language or self.translated or self.doubt)
+
+    @property
     def label(self) -> str:
         """Name and version as receipts and collections carry it: "english@1"."""
         return f"{self.name}@{self.version}"

@@ -329,7 +329,7 @@ class Knowledge:
             return _Opened(articles, None)
         for name, count in record.collections().items():
             self._store.open(name, count)  # both are there and whole, or this version is not served
-        if self._config.cross_language is not None or self._config.translated:
+        if self._config.tells_languages:
             load_languages()  # now, not at the first question
         return _Opened(articles, self.pinned.shelf(record))
 

@@ -119,9 +119,7 @@ def _told(shelf: Shelf, question: str, ranking: Ranking, config: RagConfig, k: i
         for place, score in chosen
     ]
     best_language = shelf.chunks[chosen[0][0]].language
-    # Asked only where the configuration tells the languages apart: the table of languages takes memory, and a moment to read.
-    apart = config.cross_language is not None or config.doubt is not None
-    across = apart and detect_language(question) != best_language
+    across = config.tells_languages and detect_language(question) != best_language
     calibration = config.cross_language if across and config.cross_language else config.calibration
     if shelf.is_one_article:  # nothing stands out from nothing: its own words are all that tells
         found_words = shelf.lexical.share_of_words(words(question), [place for place, _ in chosen])

@@ -16,7 +16,7 @@ from evals.small_businesses import (
     businesses,
     chosen_by,
     make_desk,
-    questions,
+    rows_of,
     share,
     table,
 )
@@ -34,7 +34,7 @@ def asked(row: Row, answer: str, outcome: str = "answer", *, caveat: bool = Fals
 @pytest.mark.parametrize("name", [one.name for one in businesses()])
 def test_every_business_that_ships_has_questions_to_its_articles_and_near_misses(name):
     ids = {json.loads(row)["id"] for row in (BUSINESSES / f"{name}_kb.jsonl").read_text(encoding="utf-8").splitlines()}
-    rows = questions(BUSINESSES / f"{name}.jsonl")
+    rows = rows_of(BUSINESSES / f"{name}.jsonl", Row)
     assert {article for row in rows for article in row.relevant} <= ids
     assert (len([row for row in rows if row.relevant]), len([row for row in rows if not row.relevant])) > (30, 10)
 
@@ -81,4 +81,4 @@ def test_what_is_reported_on_is_what_nothing_was_fitted_on(tmp_path):
         chosen_by(["butcher"], fitted=False)
     (tmp_path / "q.jsonl").write_text('{"text": "no id"}', encoding="utf-8")
     with pytest.raises(UsageError, match=r"q\.jsonl:1"):
-        questions(tmp_path / "q.jsonl")
+        rows_of(tmp_path / "q.jsonl", Row)
