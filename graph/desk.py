@@ -28,9 +28,9 @@ from tracing import Metrics
 MS = 1000.0
 
 CANCELLED = "cancelled by the reader"
+"""What the receipt of a turn says whose reader left, or whose service stopped, before it ended."""
 AGENT = "agent"
 """The outcome of a line in a thread that a person said: no turn of the desk's has made it."""
-"""What the receipt of a turn says whose reader left, or whose service stopped, before it ended."""
 
 
 @dataclass(frozen=True, slots=True)
