@@ -252,7 +252,7 @@ class Turn(TypedDict, total=False):
     # generate
     draft: str
     sources: list[Source]
-    # whether what is quoted may not answer the question
+    # whether what is quoted may not answer the question; then guard_output puts a caveat before it
     doubtful: bool
     mode: Mode
     model: str

@@ -347,6 +347,7 @@ def _judgeable(record: TurnRecord) -> Any:
     names = ("masked", "standalone", "answer", "passages", "language", "outcome")
     return {name: record.values[name] for name in names} | {
         "model": record.values.get("model", ""),
+        "doubtful": record.values.get("doubtful", False),
         "user_id": record.user,
         "key": record.key,
         "turn_id": record.turn_id,

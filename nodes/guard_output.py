@@ -18,6 +18,7 @@ class GuardOutputUpdate(TypedDict):
     answer: NotRequired[str]
     mode: NotRequired[Mode]
     sources: NotRequired[list[Source]]
+    doubtful: NotRequired[bool]
     dont_knows: NotRequired[int]
     history: NotRequired[list[Message]]
 
@@ -49,6 +50,7 @@ async def guard_output(turn: Turn, *, deps: Deps) -> GuardOutputUpdate:
         "answer": answer,
         "mode": mode,
         "sources": sources,
+        "doubtful": doubtful,
         "dont_knows": 0,
         "history": exchange(turn, answer, "answer"),
     }

@@ -15,7 +15,7 @@ class JudgeUpdate(TypedDict):
 
 async def judge(turn: Turn, *, deps: Deps) -> JudgeUpdate:
     """Judge what the customer was told against the passages it came from, without the caveat that stands in none."""
-    caveat = deps.replies.text("doubtful", language_of(turn))
+    caveat = deps.replies.text("doubtful", language_of(turn)) if turn.get("doubtful") else ""
     judged = await deps.judge.score(
         question=turn["standalone"] or turn["masked"],
         answer=turn["answer"].removeprefix(caveat).lstrip(),

@@ -4,11 +4,13 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from fakes import ScriptedChat, ShelfSearch
-from house import RETURNS, open_house
+from house import PROFILE, RETURNS, open_house
 
 from domain.turn import Pins
 from graph.record import Question
+from prompts import Replies
 from retrieval.config import Doubt
 
 ANSWERED = "Can you return a lamp within 30 days, and must the lamp be unused?"
@@ -38,10 +40,12 @@ def test_a_quotation_unlike_its_question_gets_a_caveat_or_is_not_said(tmp_path: 
     assert told(tmp_path / "c", NEAR_MISS, far)[0] == "dont_know"
 
 
-def test_the_caveat_is_not_judged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", [[], ["You have 90 days to return a lamp."]], ids=["quoted", "instead of a model"])
+def test_the_caveat_is_not_judged(tmp_path: Path, written: list[str | Exception]) -> None:
     async def grounded(alike: float) -> list[float]:
         shelf, folder = ShelfSearch([RETURNS], alike=alike), tmp_path / str(alike)
-        async with open_house(folder, shelf=shelf, adjust=lambda deps: replace(deps, doubt=RULE)) as house:
+        chat = ScriptedChat(written) if written else None
+        async with open_house(folder, shelf=shelf, chat=chat, adjust=lambda deps: replace(deps, doubt=RULE)) as house:
             reply = await house.desk.ask(Question(NEAR_MISS))
             await house.judging.drain()
             scores = house.store.ledger.get(reply.turn_id).scores
@@ -53,6 +57,20 @@ def test_the_caveat_is_not_judged(tmp_path: Path) -> None:
     with_caveat, plain = asyncio.run(grounded(0.2)), asyncio.run(grounded(0.0))
     assert (with_caveat[0], plain[0]) == (1, 0)
     assert with_caveat[1:] == plain[1:] != []
+
+
+def test_words_like_the_caveat_that_a_model_wrote_are_judged(tmp_path: Path) -> None:
+    async def grounded(written: str) -> list[float | None]:
+        chat = ScriptedChat([written])
+        async with open_house(tmp_path / str(len(written)), chat=chat) as house:
+            reply = await house.desk.ask(Question(ANSWERED))
+            await house.judging.drain()
+            assert reply.receipt.mode == "remote"
+            scores = house.store.ledger.get(reply.turn_id).scores
+            return [one.value for one in scores if one.name == "grounding"]
+
+    said, caveat = "You can return a lamp within 30 days.", Replies(PROFILE).text("doubtful", "en")
+    assert asyncio.run(grounded(f"{caveat} {said}")) != asyncio.run(grounded(said))
 
 
 def test_the_confidence_of_the_search_decides_where_likeness_says_nothing(tmp_path: Path) -> None:
