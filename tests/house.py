@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from graph.record import Labels
 from graph.serving import Serving
 from graph.threads import Saver, open_saver
 from guards import Guards, ScopeFilter
+from guards.pii import Finder
 from models.answer_cache import AnswerCache
 from models.learned_router import LearnedRouter
 from nodes import Deps
@@ -65,6 +67,12 @@ RETURNS = Passage(
     language="en",
 )
 SERVICE_TIMEOUT = 20.0
+
+
+@cache
+def warm_guards() -> None:
+    """Import and build Presidio once a process, in no turn's time: a busy machine took all of SERVICE_TIMEOUT for it."""
+    Finder(PROFILE).warm()
 
 
 class NoKnowledge:
@@ -112,6 +120,7 @@ async def open_house(  # each is a part that some test replaces
     canary: str = "",
 ) -> AsyncIterator[House]:
     """A desk over `folder`; without a `chat` it answers by quotation."""
+    warm_guards()
     clock, tracer, embedder = FrozenClock(), tracer or ListTracer(), WordEmbedder()
     shelf = shelf or ShelfSearch([RETURNS])
     chat = chat or ScriptedChat(card=None)
