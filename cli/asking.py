@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import AsJson, Desk, Jsonl, desk_settings, one_of, readable
-from cli.terminal import Json, clean, note, show, show_dim, show_json
+from cli.terminal import Json, clean, note, read_line, show, show_dim, show_json
 from domain.errors import FrontdeskError
 
 if TYPE_CHECKING:
@@ -144,35 +143,9 @@ def _say(piece: str | None) -> None:
 
 async def _lines() -> AsyncGenerator[str, None]:
     """Lines of the person or pipe at standard input, up to /quit; empty ones are left out."""
-    while (line := await _read_line()) is not None and line.strip() != "/quit":
+    while (line := await read_line("you> ")) is not None and line.strip() != "/quit":
         if line.strip():
             yield line.strip()
-
-
-async def _read_line() -> str | None:
-    """The next line, or None at the end. Reads in a daemon thread: Ctrl-C need not wait for Enter."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[str | None] = loop.create_future()
-
-    def settle(line: str | None) -> None:
-        if not future.done():
-            future.set_result(line)
-
-    def read() -> None:
-        loop.call_soon_threadsafe(settle, _blocking_line())
-
-    threading.Thread(target=read, daemon=True).start()
-    return await future
-
-
-def _blocking_line() -> str | None:
-    if sys.stdin.isatty():
-        try:
-            return input("you> ")
-        except EOFError:
-            return None
-    raw = sys.stdin.buffer.readline()
-    return raw.decode("utf-8", "replace") if raw else None
 
 
 def _show_rest(reply: Json) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import AsJson, Desk, OnRay, absolute, desk_settings, place_of, readable
-from cli.terminal import Json, meter, note, show, show_dim, show_json, show_table
+from cli.terminal import Json, meter, note, read_line, show, show_dim, show_json, show_table
+from domain.errors import UsageError
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -27,6 +28,16 @@ LIST_EXAMPLES = """\b
 Example:
   frontdesk knowledge list --desk shop"""
 
+FORGET_EXAMPLES = """\b
+Examples:
+  frontdesk knowledge forget returns-2019
+  frontdesk knowledge forget ./old-articles --dry-run
+  frontdesk knowledge forget ./old-articles/prices.csv --yes --json
+\b
+WHAT is an article's id (as `frontdesk search` tells it), or a file or folder that an ingest has read, there or not; ./ before
+a name says that it is a path. A new version serves without them; `frontdesk knowledge rollback` brings them back while
+the old one is kept. A file that is still in its folder comes back with the next ingest of it: take it away first."""
+
 ROLLBACK_EXAMPLES = """\b
 Example:
   frontdesk knowledge rollback 3f9a1c02 --desk shop"""
@@ -41,6 +52,11 @@ Examples:
   frontdesk search "phí giao hàng" --k 3 --json"""
 
 QUOTE_LENGTH = 300
+SHOWN = 20
+"""Articles that are named before they go; beyond that they are counted."""
+CONFIRMED = ("y", "yes")
+PATH_ALONE = ("./", "../", "/", "~")
+"""How a path begins that is meant for no id: ids may hold slashes, as the places in a folder do."""
 
 
 def ingest(
@@ -88,6 +104,53 @@ def list_versions(
 ) -> None:
     """List the kept versions of the knowledge."""
     _show_knowledge(asyncio.run(_knowledge(desk_settings(desk), "")), as_json=as_json)
+
+
+def forget(
+    *,
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="An article's id, or a path that was ingested.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, change nothing.")] = False,
+    desk: Desk = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take articles out of the desk's knowledge: one, or all that a file or folder brought.
+
+    Shows what would go and asks first.
+    """
+    asyncio.run(_forget(desk_settings(desk), readable(what, "WHAT"), yes=yes, dry_run=dry_run, as_json=as_json))
+
+
+async def _forget(settings: "Settings", what: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    from cli.office import open_office  # noqa: PLC0415  # as above
+
+    fields: Json = {"article": "" if what.startswith(PATH_ALONE) else what, "path": str(absolute(what))}
+    async with open_office(settings) as office:
+        done = await office.run("knowledge.forget", dry_run=True, **fields)
+        goes = f"{done['removed']} of {done['removed'] + done['left']} articles, {done['chunks']} chunks"
+        if not as_json:
+            _show_leaving(done["articles"])
+        if not dry_run:
+            if not yes:
+                note(f"forget {goes}? y for yes")
+                if (await read_line("") or "").strip().lower() not in CONFIRMED:
+                    raise UsageError("not confirmed: nothing is changed", where=what, fix="--yes goes without asking")
+            with meter("writing the version without them") as progress:
+                done = await office.run("knowledge.forget", progress=progress, replaces=done["version"], **fields)
+    if as_json:
+        show_json(done)
+    elif dry_run:
+        show(f"{goes} would go; nothing is changed")
+    else:
+        show(f"{goes} forgotten; knowledge {done['version']} serves")
+        show_dim(f"  back: frontdesk knowledge rollback {done['before']}")
+
+
+def _show_leaving(articles: list[Json]) -> None:
+    shown = [[row["id"], row["title"], row["audience"], row["path"]] for row in articles[:SHOWN]]
+    show_table(["article", "title", "audience", "from"], shown)
+    if len(articles) > SHOWN:
+        show_dim(f"  and {len(articles) - SHOWN} more")
 
 
 def rollback(

@@ -157,6 +157,7 @@ def build() -> typer.Typer:
 def _knowledge() -> typer.Typer:
     group = typer.Typer(help="The versions of the knowledge.", no_args_is_help=True, rich_markup_mode=None)
     group.command("list", epilog=knowing.LIST_EXAMPLES)(knowing.list_versions)
+    group.command("forget", epilog=knowing.FORGET_EXAMPLES)(knowing.forget)
     group.command("rollback", epilog=knowing.ROLLBACK_EXAMPLES)(knowing.rollback)
     group.command("vectors", epilog=knowing.VECTORS_EXAMPLES)(knowing.vectors)
     return group

@@ -1,9 +1,11 @@
 """How the terminal's door speaks: results on stdout, notices and errors on stderr, plain where nobody watches."""
 
+import asyncio
 import json
 import math
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,6 +55,32 @@ def show_json(value: Mapping[str, Any]) -> None:
         text = json.dumps(value)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+async def read_line(prompt: str) -> str | None:
+    """The next line of standard input, or None at the end; a person sees `prompt`. Reads in a daemon thread: Ctrl-C need not wait for Enter."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[str | None] = loop.create_future()
+
+    def settle(line: str | None) -> None:
+        if not future.done():
+            future.set_result(line)
+
+    def read() -> None:
+        loop.call_soon_threadsafe(settle, _blocking_line(prompt))
+
+    threading.Thread(target=read, daemon=True).start()
+    return await future
+
+
+def _blocking_line(prompt: str) -> str | None:
+    if sys.stdin.isatty():
+        try:
+            return input(prompt)
+        except EOFError:
+            return None
+    raw = sys.stdin.buffer.readline()
+    return raw.decode("utf-8", "replace") if raw else None
 
 
 def dim(text: str) -> str:

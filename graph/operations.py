@@ -64,6 +64,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "health": Operation(operators.report_health, "analyst", reads=True),
     "ingest": Operation(operators.ingest),
     "knowledge": Operation(operators.knowledge, "analyst", reads=True),
+    "knowledge.forget": Operation(operators.forget),
     "knowledge.rollback": Operation(operators.rollback),
     "gaps": Operation(gaps.gaps, "analyst", reads=True),
     "gaps.draft": Operation(drafting.draft),

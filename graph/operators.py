@@ -178,6 +178,45 @@ async def knowledge(service: Service) -> Json:
     }
 
 
+async def forget(
+    service: Service,
+    progress: Progress | None = None,
+    *,
+    article: str = "",
+    path: str = "",
+    dry_run: bool = False,
+    replaces: str = "",
+    who: str = "operator",
+) -> Json:
+    """Take the article of this id, else all that came from this path, out of the knowledge, and log who did.
+
+    {version, before, removed, removed_ids, chunks, left, articles:[{id,title,audience,path}]}. `dry_run`: say so, change nothing.
+    `replaces`: the version in which they were seen. Raises KnowledgeError, ConflictError, StoreError; then the knowledge is as it was.
+    """
+    _need(article or path, "article")
+    rows, chunks = await service.knowledge.named(article, str(_resolved(path)) if path else "")
+    before, known = service.knowledge.version, len(service.knowledge.articles())
+    ids = [row.id for row in rows]
+    done: Json = {
+        "version": before,
+        "before": before,
+        "removed": len(ids),
+        "removed_ids": ids,
+        "chunks": chunks,
+        "left": known - len(ids),
+        "articles": [
+            {"id": row.id, "title": row.title, "audience": row.audience, "path": str(row.file)} for row in rows
+        ],
+    }
+    if dry_run:
+        return done
+    report = await service.knowledge.forget(ids, progress, replaces=replaces)
+    done |= {"version": report.version, "left": len(report.unchanged)}
+    after = {name: done[name] for name in ("version", "removed", "removed_ids")}
+    await asyncio.to_thread(service.store.audit.record, who, "knowledge.forget", {"version": before}, after)
+    return done
+
+
 async def rollback(service: Service, version: str, *, who: str = "operator") -> Json:
     """Serve a kept version of the knowledge again, and log who did; as `knowledge`. Raises KnowledgeError."""
     before = service.knowledge.version
@@ -187,12 +226,23 @@ async def rollback(service: Service, version: str, *, who: str = "operator") -> 
     return await knowledge(service)
 
 
-def _place(path: str | Path) -> Path:
+def _resolved(path: str | Path) -> Path:
     try:
-        place = Path(path).expanduser().resolve()
+        return Path(path).expanduser().resolve()
+    except (OSError, ValueError, RuntimeError) as fault:  # a NUL in it, a loop of links, or a home of nobody's
+        raise _no_path(path) from fault
+
+
+def _no_path(path: str | Path) -> KnowledgeError:
+    return KnowledgeError("this is no path", where=repr(str(path)[:80]), fix="give that of your articles")
+
+
+def _place(path: str | Path) -> Path:
+    place = _resolved(path)
+    try:
         found = place.exists()
-    except (OSError, ValueError, RuntimeError) as fault:  # too long, a NUL in it, or a home of nobody's
-        raise KnowledgeError("this is no path", where=repr(str(path)[:80]), fix="give that of your articles") from fault
+    except OSError as fault:  # too long
+        raise _no_path(path) from fault
     if not found:
         raise KnowledgeError("no such file or folder", where=str(place), fix="give the path of your articles")
     return place

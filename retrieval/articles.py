@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from difflib import get_close_matches
+from pathlib import PurePath, PurePosixPath
 from typing import Literal
 
+from domain.errors import KnowledgeError
 from domain.turn import Language
 
 Audience = Literal["public", "internal"]
@@ -26,6 +28,12 @@ class Article:
     url: str | None = None
     root: str = ""
     place: str = ""
+
+    @property
+    def file(self) -> PurePath:
+        """Where it came from: `root` itself where that is a file."""
+        root = PurePath(self.root)
+        return root if root.name == self.place else root / self.place
 
     @property
     def digest(self) -> str:
@@ -144,3 +152,17 @@ def compared(known: Sequence[Article], reading: Reading, root: str) -> tuple[Ing
     )
     gone = frozenset(removed)
     return report, [*(row for row in old.values() if row.id not in gone and row.id not in new), *new.values()]
+
+
+def named(known: Sequence[Article], article: str, path: str) -> list[Article]:
+    """The article of this id, else all that came from this absolute path or from below it. Raises KnowledgeError."""
+    if found := [row for row in known if row.id == article]:
+        return found
+    place = PurePath(path)
+    if found := [row for row in known if path and row.root and place in (row.file, *row.file.parents)]:
+        return found
+    names = {row.id for row in known} | {row.root for row in known} | {str(row.file) for row in known}
+    near = get_close_matches(article, names, 3) or get_close_matches(path, names, 3)
+    fix = f"nearest: {', '.join(near)}" if near else "`frontdesk search` tells ids"
+    what = "no article has this id, and none came from this path"
+    raise KnowledgeError(what, where=article or path, fix=fix)

@@ -1,17 +1,18 @@
 """The knowledge of one desk: what is searched, what was brought, and the switch from one version to the next."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from domain.errors import FrontdeskError, KnowledgeError, StoreError
+from domain.errors import ConflictError, FrontdeskError, KnowledgeError, StoreError
 from domain.language import load_languages
 from domain.ports import Clock, Embedder, Progress, Reranker
 from domain.progress import stage
-from retrieval.articles import Article, ArticleInfo, Audience, IngestReport, KnowledgeVersion, Skip, compared
+from retrieval.articles import Article, ArticleInfo, Audience, IngestReport, KnowledgeVersion, Skip, compared, named
 from retrieval.building import Builder
+from retrieval.chunking import chunk_articles
 from retrieval.config import RagConfig
 from retrieval.contact import DeskContact
 from retrieval.opening import clean, open_store
@@ -185,6 +186,29 @@ class Knowledge:
             if self.version and not (report.added or report.changed or report.removed):
                 return replace(report, version=self.version)
             return await self._build(report, articles, progress, embedder or self._embedder)
+
+    async def named(self, article: str, path: str) -> tuple[list[Article], int]:
+        """The article of this id, else all that came from this path, and how many chunks they make. Raises KnowledgeError."""
+        rows = named(self._articles, article, path)
+        chunks = await asyncio.to_thread(chunk_articles, rows, self._config.chunking)
+        return rows, sum(map(len, chunks.values()))
+
+    async def forget(
+        self, ids: Collection[str], progress: Progress | None = None, *, replaces: str = ""
+    ) -> IngestReport:
+        """Serve a new version without these articles; the old one can come back like any other.
+
+        `replaces`: the version in which the caller has seen them. Raises ConflictError where another serves by now,
+        and StoreError; then the knowledge is as it was.
+        """
+        async with self._alone():
+            serving = self._pointer.serving
+            if replaces and serving != replaces:
+                raise ConflictError(f"{serving} serves, not {replaces}", where="knowledge", fix="look again")
+            kept = [row for row in self._articles if row.id not in ids]
+            gone = [row.id for row in self._articles if row.id in ids]
+            report = IngestReport("", removed=gone, unchanged=[row.id for row in kept])
+            return await self._build(report, kept, progress, self._embedder)
 
     async def rollback(self, version: str) -> None:
         """Serve a kept version again. Raises KnowledgeError."""

@@ -34,6 +34,7 @@ COMMANDS = [
     ["receipt"],
     ["doctor"],
     ["knowledge", "list"],
+    ["knowledge", "forget"],
     ["knowledge", "rollback"],
 ]
 

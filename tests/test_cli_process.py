@@ -271,6 +271,16 @@ def test_ingest_says_what_changed_and_leaves_what_it_cannot_take(place, tmp_path
     assert "no article could be taken" in nothing.stderr
     (more / "other.md").write_text("---\nid: other\ntitle: Other\n---\nSomething else entirely.\n")
     assert last_json(place.here("ingest", str(more), "--json"))["removed_ids"] == ["gift"]
+    would = last_json(place.here("knowledge", "forget", str(more), "--dry-run", "--json"))
+    assert (would["removed_ids"], would["chunks"], would["left"]) == (["other"], 1, 3)
+    asked = place.here("knowledge", "forget", "other", text="n\n")
+    assert (asked.exit_code, "forget 1 of 4 articles, 1 chunks?" in asked.stderr) == (2, True)
+    assert "not confirmed: nothing is changed" in asked.stderr
+    gone = last_json(place.here("knowledge", "forget", "other", "--json", text="y\n"))
+    assert (gone["removed"], gone["before"], gone["left"]) == (1, would["version"], 3)
+    again = place.here("knowledge", "forget", "other", "--yes")
+    assert (again.exit_code, "other: no article has this id" in again.stderr) == (2, True)
+    assert last_json(place.here("knowledge", "rollback", gone["before"], "--json"))["articles"] == 4
     listed = last_json(place.here("knowledge", "list", "--json"))
     assert (listed["articles"], listed["overdue"]) == (4, ["returns"])
     earlier = listed["versions"][-1]["version"]

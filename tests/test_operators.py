@@ -10,7 +10,7 @@ import pytest
 from fakes import FrozenClock, ShelfSearch
 from places import open_store
 
-from domain.errors import KnowledgeError, NotFoundError, UsageError
+from domain.errors import ConflictError, KnowledgeError, NotFoundError, UsageError
 from domain.ports import ModelCard
 from domain.profile import DeskProfile
 from domain.receipt import Receipt
@@ -18,7 +18,7 @@ from domain.settings import read_settings
 from domain.turn import Call, Passage, Score, Step, Verdict
 from graph import operators
 from graph.operations import OPERATIONS, run
-from retrieval.articles import ArticleInfo, IngestReport, KnowledgeVersion, Skip
+from retrieval.articles import Article, ArticleInfo, IngestReport, KnowledgeVersion, Skip
 
 
 @dataclass
@@ -46,6 +46,21 @@ class Shelf:
         self.taken.append(path)
         self.version = self.report.version
         return self.report
+
+    async def named(self, article, path):
+        rows = [
+            Article(one.id, one.title, "", one.audience, "en", root="/kb", place=f"{one.id}.md") for one in self.infos
+        ]
+        return [row for row in rows if row.id == article or (path and row.root == path)], 3
+
+    async def forget(self, ids, progress=None, *, replaces=""):
+        if progress:
+            progress(1, 1)
+        if replaces not in ("", self.version):
+            raise ConflictError("another serves", where="knowledge")
+        self.infos = [one for one in self.infos if one.id not in ids]
+        self.version = "v2"
+        return IngestReport("v2", removed=list(ids), unchanged=[one.id for one in self.infos])
 
     async def rollback(self, version):
         if version != "v0":
@@ -259,6 +274,26 @@ def test_knowledge_names_what_is_past_its_review_date(service):
     known = asyncio.run(operators.knowledge(service))
     assert (known["articles"], known["internal"], known["overdue"]) == (3, 1, ["a"])
     assert known["versions"][0]["version"] == "v1"
+
+
+def test_what_goes_is_shown_before_it_is_forgotten_and_logged(service):
+    service.knowledge.infos = [ArticleInfo(name, name.upper(), "public", "en", "", "") for name in ("a", "b")]
+    would = asyncio.run(operators.forget(service, article="a", dry_run=True))
+    assert would == {
+        "version": "v1", "before": "v1", "removed": 1, "removed_ids": ["a"], "chunks": 3, "left": 1,
+        "articles": [{"id": "a", "title": "A", "audience": "public", "path": "/kb/a.md"}],
+    }  # fmt: skip
+    assert service.store.audit.recent(1) == []
+    with pytest.raises(ConflictError):
+        asyncio.run(operators.forget(service, article="a", replaces="v0"))
+    assert service.store.audit.recent(1) == []
+    done = asyncio.run(run(service, "knowledge.forget", {"article": "a", "replaces": "v1"}, who="lan"))
+    assert done == would | {"version": "v2"}
+    entry = service.store.audit.recent(1)[0]
+    assert (entry.who, entry.what, entry.before) == ("lan", "knowledge.forget", {"version": "v1"})
+    assert entry.after == {"version": "v2", "removed": 1, "removed_ids": ["a"]}
+    with pytest.raises(UsageError, match="is empty"):
+        asyncio.run(operators.forget(service))
 
 
 def test_rollback_serves_the_old_version_and_is_logged(service):

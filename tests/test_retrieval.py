@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fakes import FrozenClock, WordEmbedder
 
-from domain.errors import KnowledgeError
+from domain.errors import ConflictError, KnowledgeError
 from domain.profile import Contact
 from retrieval import Knowledge, RagConfig, default_rag_config, load_rag_config
 from retrieval.contact import DeskContact
@@ -230,6 +230,59 @@ def test_three_versions_are_kept_and_one_can_come_back(tmp_path, shop):
 
     version = knowing(tmp_path, test, clock=clock)
     knowing(tmp_path, still)
+
+
+def test_what_is_forgotten_is_found_no_more_until_its_version_comes_back(tmp_path, shop):
+    page = write(tmp_path / "wrong", prices="Vouchers cost nine euros in Hanoi.") / "prices.md"
+
+    async def test(kb):
+        await kb.ingest(shop)
+        old = (await kb.ingest(page)).version
+        rows, chunks = await kb.named("returns", str(shop))
+        assert ([row.id for row in rows], chunks) == (["returns"], 2)
+        assert [row.id for row in (await kb.named("", str(shop)))[0]] == ["internal_fraud", "returns", "shipping"]
+        assert [row.id for row in (await kb.named("", str(shop / "shipping.md")))[0]] == ["shipping"]
+        assert [row.id for row in (await kb.named("prices.md", str(page)))[0]] == ["prices"]
+        kb._embedder.texts.clear()
+        with pytest.raises(ConflictError, match=f"{old} serves, not v0"):
+            await kb.forget(["prices"], replaces="v0")
+        done = await kb.forget(["prices"], replaces=old)
+        assert (done.removed, len(done.unchanged), kb._embedder.texts) == (["prices"], 3, [])
+        assert kb.version == done.version != old
+        assert "prices" not in {one.article for one in (await kb.public.search("vouchers in Hanoi cost")).passages}
+        assert (await kb.ingest(shop)).version == done.version
+        await kb.rollback(old)
+        assert (await kb.public.search("vouchers in Hanoi cost")).passages[0].article == "prices"
+
+    knowing(tmp_path, test)
+
+
+def test_everything_may_be_forgotten_and_stays_so(tmp_path, shop):
+    async def test(kb):
+        await kb.ingest(shop)
+        await kb.forget([row.id for row in kb.articles()])
+
+    async def still(kb):
+        assert (kb.articles(), bool(kb.version)) == ([], True)
+        assert (await kb.public.search("return a kettle")).passages == []
+        await kb.ingest(shop)
+        assert (await kb.public.search("return a kettle")).passages[0].article == "returns"
+
+    knowing(tmp_path, test)
+    knowing(tmp_path, still)
+
+
+def test_what_nobody_brought_is_answered_with_the_nearest_names(tmp_path, shop):
+    async def test(kb):
+        await kb.ingest(shop)
+        with pytest.raises(KnowledgeError) as fault:
+            await kb.named("shiping", str(tmp_path / "shiping"))
+        assert str(fault.value).startswith("shiping: no article has this id")
+        assert "nearest: shipping" in str(fault.value)
+        with pytest.raises(KnowledgeError, match=r"nearest: .*articles"):
+            await kb.named("", str(tmp_path / "article"))
+
+    knowing(tmp_path, test)
 
 
 def test_knowledge_of_another_configuration_is_not_served_until_rebuilt(tmp_path, shop):

@@ -100,6 +100,9 @@ def test_a_new_version_and_a_rollback_reach_the_other_replica(tmp_path):
             await one.rollback(old)
             await until(lambda: two.version == old)
             assert await first(two) == "Parcels to Hanoi in two days."
+            fewer = (await two.forget(["internal_fraud"], replaces=old)).version
+            await until(lambda: one.version == fewer)
+            assert (one.texts("internal"), await first(one)) == ([], "Parcels to Hanoi in two days.")
 
     asyncio.run(run())
 
