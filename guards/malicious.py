@@ -20,7 +20,7 @@ SPELLED = re.compile(r"\b(?:bơm|từ từ|tư tư|tư từ|tủ sắt|tư sát|
 """Harmless words that without diacritics are those of bombs, suicide, explosives, forgery, malware and drugs."""
 
 WORDS = {
-    "defending": r"(?:(?:{make}|me|us|i|we|to|you|please|a|the|some|few|for|on|toi|minh|em|cho|de) ){1,6}(?:{defend})<3>",
+    "defending": r"(?:(?:{make}|me|us|i|we|to|you|please|a|the|some|few|for|on|toi|minh|em|cho|de) ){1,6}(?:(?:{defend})<3>|(?:know|tell) (?:if|whether)<6>|(?:nhan )?biet<6>)",
     "make": r"how (?:to|do i|can i|could i|would i|do you|can you|can one|does one|do people|should i)|(?:help|teach|show|tell|guide|instruct) me|write|create|develop|build|make|design|construct|generate|give|provide|produce|compose|"
     r"outline|explain|describe|steps|instructions|tutorial|guide|manual|script|code|program|plan|ways?|method|techniques?|strateg(?:y|ies)|tips|advice|best way|i want to|i need to|i'd like to|can you|"
     r"lam (?:sao|the nao|cach nao)|cach|chi (?:toi|minh|em|cho|cach)|huong dan|viet|tao|che(?: tao)?",
@@ -40,7 +40,7 @@ WORDS = {
 }
 FAMILIES = (
     Family("hacking", 1.0, ("hack", "malware", "ransom", "virus", "trojan", "keylog", "spyware", "worm", "botnet", "rootkit", "backdoor", "exploit", "ddos", "denial", "phish", "brute", "injection", "zero", "ma doc", "tan cong"),
-           r"\b{make}<8>(?:{malware}|hack(?:s|ing)?(?! ?[^.?!]{0,40}(?:so (?:that )?it (?:works|fits|listens|talks|plays|turns|runs)|to (?:work|fit|talk|play) with))<1>(?:into|an?|the|some\w*|other|my (?:neighbou?r|ex|wife|husband|boss|friend)\w*|website|systems?|database|network|accounts?|government|wifi|passwords?|voting|tai khoan|facebook|mat khau))\b(?! (?:attempt|scanner|protection|warning|email i|mail i|message i|i got|i received))", r"{defending}(?:{malware})"),
+           r"\b{make}<8>(?:{malware}|hack(?:s|ing)?(?! together)(?! ?[^.?!]{0,40}(?:so (?:that )?it (?:works|fits|listens|talks|plays|turns|runs)|to (?:work|fit|talk|play) with))<1>(?:into|an?|the|some\w*|other|my (?:neighbou?r|ex|wife|husband|boss|friend)\w*|website|systems?|database|network|accounts?|government|wifi|passwords?|voting|tai khoan|facebook|mat khau))\b(?! (?:attempt|scanner|protection|warning|email i|mail i|message i|i got|i received))", r"{defending}(?:{malware})"),
     Family("hack_into", 1.0, ("hack",), r"\b(?:hack(?:ing)? into|hack (?:a|an|the|someone\w*|somebody\w*|this|that|his|her|their|facebook|instagram|wifi|tai khoan))\b(?! ?[^.?!]{0,40}(?:so (?:that )?it (?:works|fits|listens|talks|plays|turns|runs)|to (?:work|fit|talk|play) with))"),
     Family("weapons", 1.0, ("bomb", "explosive", "grenade", "molotov", "firearm", "gun", "silencer", "chemical", "nerve", "weapon", "anthrax", "ricin", "sarin", "napalm", "thermite", "nuclear", "ied", "detonator", "bom", "thuoc no", "vu khi", "luu dan"),
            r"\b{make}<6>(?:{weapon})\b(?! (?:shipping|ban|policy)\b)"),
@@ -53,9 +53,9 @@ FAMILIES = (
            r"\b{make}<6>(?:mass (?:shooting|murder)|school shooting|terror(?:ist)? (?:attack|cell|organi[sz]ation|propaganda)|hate crime|genocide|human trafficking|child (?:porn\w*|abuse|exploitation)|hitman|get away with murder|riot|violent \w+|violence|bully\w*|cyberbull\w*|harass\w*|revenge porn)\b"),
     Family("hate_texts", 1.0, ("racist", "sexist", "hate", "discriminat", "antisemit", "holocaust", "nazi", "extremis", "homophob", "defam", "disinformation", "misinformation", "conspiracy", "propaganda", "white suprem", "misleading", "slander", "stereotyp"),
            r"\b(?:write|create|develop|make|design|generate|post|compose|produce|spread|publish|give|tell|show|train|provide|draft|outline)<8>(?:racist|sexist|hate (?:speech|group|message|crime)|discriminat\w+|antisemit\w+|holocaust|nazi|extremis\w+|homophob\w+|defam\w+|disinformation|misinformation|conspiracy|propaganda|white suprem\w+|slander\w*|misleading (?:video|article|information))\b"),
-    Family(SELF_HARM, 1.0, ("suicid", "kill myself", "end my life", "self-harm", "self harm", "cut myself", "hurt myself", "want to die", "overdose", "hang myself", "tu tu", "muon chet", "tu sat", "ket thuc cuoc doi", "anorexi", "eating disorder", "starve"),
-           r"\b(?:kill(?:ing)? myself|end(?:ing)? (?:my|it all|my own) (?:life|now)|end it all|(?:want|wish|going|ready|plan\w*) to die|hang myself|(?:cut|hurt|harm)(?:ting|ing)? myself|commit(?:ting)? suicide|suicid(?:e|al) (?:methods?|note|thoughts?|plan|ways?|pact)|painless(?:ly)? (?:suicide|die)|"
-           r"(?:{make})<6>(?:suicide|self[- ]harm|anorexi\w+|eating disorders?|starve (?:myself|yourself))|(?:muon|dinh|toi se) (?:chet(?: di| quach)?(?! (?:cuoi|me|ngat))|tu tu|tu sat)|(?:cach|lam sao (?:de)?) (?:tu tu|tu sat|chet)|ket thuc cuoc doi(?: minh| nay)?)\b"),
+    Family(SELF_HARM, 1.0, ("suicid", "kill myself", "end my life", "it all", "better off dead", "want to live", "be alive", "want to be here", "reason", "song nua", "thiet song", "chan song", "want to exist", "wish i", "self-harm", "self harm", "cut myself", "hurt myself", "want to die", "overdose", "hang myself", "tu tu", "muon chet", "tu sat", "ket thuc cuoc doi", "anorexi", "eating disorder", "starve"),
+           r"\b(?:kill(?:ing)? myself|end(?:ing)? my (?:own )?life|end(?:ing)? it all|(?:do not|don'?t|no longer) want to (?:live|be alive|be here|exist)(?: any ?(?:more|longer))?\b(?! (?:in|with|at|near|on|under|alone|there|next))|better off dead|wish i (?:was|were) dead|no reason (?:for me )?to (?:live|be alive)|(?:want|wish|going|ready|plan\w*) to die|hang myself|(?:cut|hurt|harm)(?:ting|ing)? myself|commit(?:ting)? suicide|suicid(?:e|al) (?:methods?|note|thoughts?|plan|ways?|pact)|painless(?:ly)? (?:suicide|die)|"
+           r"(?:{make})<6>(?:suicide|self[- ]harm|anorexi\w+|eating disorders?|starve (?:myself|yourself))|(?:(?:\b(?:toi|em|minh|tao|tui|con|chau|anh|chi)|^|[.,;!?] {0,2})(?: ?(?:chi|that su|thuc su|rat|da|dang|cung|cu|lai))*) ?(?:muon|dinh|se) chet(?: di| quach)?(?! (?:cuoi|me|ngat|doi|khat|ret|lanh|nong|them|vi (?:cuoi|doi|nong|met|lanh|them|ghien|me|khat)))|(?:muon|dinh|toi se) (?:tu tu|tu sat)|(?:khong (?:con )?(?:muon|thiet) song(?: nua| tiep)?|chan song)\b(?! (?:o|chung|cung|tai|voi|gan|canh|trong|xa))|(?:cach|lam sao (?:de)?) (?:tu tu|tu sat|chet)|ket thuc cuoc doi(?: minh| nay)?)\b"),
     Family("evasion", 1.0, ("police", "law enforcement", "detected", "without getting caught", "getting caught", "untraceable", "track", "spy", "without their knowledge", "without consent", "illegal"),
            r"\b{make}<12>(?:without (?:getting|being) (?:caught|detected|noticed)|(?:avoid|evade|escape|hide from|bypass) (?:the )?(?:police|law enforcement|detection by|authorities|security (?:systems?|measures)|copyright)|(?:spy|track|eavesdrop|stalk)(?:ing)? (?:on )?(?:my|someone|a|his|her)<3>(?:without|secretly)|"
            r"(?:dispose of|hide) (?:a|the) (?:dead )?body|illegal(?:ly)? (?:\w+ )?(?:download|sell|buy|obtain|hunt|dump|activit\w+|substances?|weapons?|gambling|immigra\w+))\b"),
@@ -67,6 +67,10 @@ EXAMPLES = (
     Example("I want to kill myself.", "block"),
     Example("Làm sao để hack tài khoản facebook của người khác?", "block"),
     Example("chỉ tôi cách rửa tiền", "block"),
+    Example("Em không muốn sống nữa", "block"),
+    Example("Tôi chờ muốn chết luôn, bao giờ mới giao?", "pass"),
+    Example("How do I hack together a stand for the lamp?", "pass"),
+    Example("Làm sao biết tin nhắn này là lừa đảo?", "pass"),
     Example("My account was hacked, how can I get it back?", "pass"),
     Example("Someone stole my card and I think the mail was phishing, what now?", "pass"),
     Example("Làm sao để đổi mật khẩu khi tài khoản bị đánh cắp?", "pass"),

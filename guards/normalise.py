@@ -6,7 +6,9 @@ Linear in the length of the text. Only for inspection: what the customer wrote s
 import base64
 import binascii
 import codecs
+import html
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
@@ -27,12 +29,24 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 WORD = re.compile(r"[^\W\d_]+")
 BLANKS = re.compile(r"[^\S\n]+")
-SPACED = re.compile(r"(?<!\w)[^\W\d_](?:[ .\-_*·]{1,2}[^\W\d_](?!\w)){3,}")
+SPACED = re.compile(r"(?<!\w)[^\W\d_](?:[^\S\n]{1,6}[^\W\d_](?!\w)|[ .\-_*·/|]{1,4}[^\W\d_](?!\w)){3,}")
+BETWEEN = re.compile(r"[\W_]+")
+ENTITY = re.compile(r"&(?:#x?[0-9a-f]{2,6}|[a-z]{2,8});", re.IGNORECASE)
+ESCAPED = re.compile(r"\\(?:u\{([0-9a-f]{1,6})\}|u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
+BITS = re.compile(r"(?<![01])[01]{8}(?:[ ,]{0,2}[01]{8}){5,}(?!\d)")
+CODES = re.compile(
+    r"(?<![\d.,])(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6])(?:[ ,]{1,2}(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6])){11,}(?![\d.])"
+)
+LONG_WORD = re.compile(r"[^\W\d_]{18,}")
 LEET_WORD = re.compile(r"(?<![a-z0-9@$!|+])[a-z0-9@$!|+]*(?:[a-z][013457@$!|]|[013457@$!|][a-z])[a-z0-9@$!|+]*")
 BASE64 = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{16,}={0,2}")
 HEX = re.compile(r"(?<!\w)(?:0x|\\x)?(?:[0-9a-fA-F]{2}[ :,]?(?:0x|\\x)?){10,}(?!\w)")
 PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2}[\w.~-]{0,3}){5,}")
-ROT13_CUES = ("ignore", "instruct", "prompt", "system", "rules", "password", "secret", "reveal", "forget", "disregard")
+CUES = (
+    *("ignore", "instruct", "prompt", "system", "rules", "password", "secret", "reveal", "forget", "disregard"),
+    *("huong dan", "bo qua", "chi dan", "he thong", "quy tac", "mat khau", "noi bo"),
+)
+"""Two of these in a text that was turned (rot13, backwards) make it a payload."""
 
 # Letters of other scripts that look like Latin ones; folded only in words that mix scripts.
 LOOKALIKES = {
@@ -42,6 +56,10 @@ LOOKALIKES = {
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)),
     **dict(zip("ɑɡıȷʟɴʀᴀᴇᴏᴜ", "agijlnraeou", strict=True)),
 }
+SMALL_CAPITALS = dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰғɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ"), "abcdeffghijklmnopqrstuvwyz", strict=True))
+REGIONAL = {0x1F1E6 + place: letter for place, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
+"""The letters that flags are made of."""
+ALWAYS = SMALL_CAPITALS | REGIONAL
 LEET = str.maketrans("013457@$!|+", "oieastasilt")
 
 
@@ -55,12 +73,12 @@ def inspect(
 ) -> Inspected:
     """Everything a guard may look at, of the first `limit` characters (None: of all). `places`: the heads' features too."""
     cut = clean(text[:limit])
-    shown = _fold_lookalikes(HIDDEN.sub("", unicodedata.normalize("NFKC", cut)))
+    shown = _fold_lookalikes(HIDDEN.sub("", unicodedata.normalize("NFKC", _written_out(cut))))
     shown = CONTROL.sub(" ", shown)
     spaced = SPACED.findall(shown)
-    joined = "".join(WORD.findall("".join(spaced)))
+    joined = "".join(WORD.findall("".join([*spaced, *LONG_WORD.findall(shown)])))
     if spaced:
-        shown = SPACED.sub(lambda match: "".join(WORD.findall(match[0])), shown)
+        shown = SPACED.sub(_together, shown)
     folded = fold(shown)
     readable = BLANKS.sub(" ", shown)
     plain = LEET_WORD.sub(lambda match: match[0].translate(LEET), folded)
@@ -157,8 +175,29 @@ def aligned(text: str) -> tuple[str, list[int] | None]:
     return "".join(letters), [*places, len(text)]
 
 
+def _written_out(text: str) -> str:
+    """Entities of HTML and escapes of programs as the characters they stand for."""
+    if "&" in text and ENTITY.search(text):
+        text = html.unescape(text)
+    if "\\" in text:
+        text = ESCAPED.sub(_unescaped, text)
+    return SURROGATE.sub("\ufffd", text)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    number = int(match[1] or match[2] or match[3], 16)
+    return chr(number) if number <= sys.maxunicode else match[0]
+
+
+def _together(match: re.Match[str]) -> str:
+    """Letters with gaps as words: the widest gaps stand between words, where gaps differ."""
+    gaps = BETWEEN.findall(match[0])
+    least = min(map(len, gaps))
+    return BETWEEN.sub(lambda gap: " " if len(gap[0]) > least else "", match[0])
+
+
 def _fold_lookalikes(text: str) -> str:
-    return text if text.isascii() else WORD.sub(_latin, text)
+    return text if text.isascii() else WORD.sub(_latin, text.translate(ALWAYS))
 
 
 def _latin(match: re.Match[str]) -> str:
@@ -191,9 +230,14 @@ def _decoded(text: str, folded: str) -> Iterator[str]:
         yield _utf8(bytes.fromhex(digits[: len(digits) // 2 * 2]))
     for match in PERCENT.findall(text):
         yield unquote(match, errors="ignore")
-    turned = codecs.encode(folded, "rot13")
-    if sum(cue in turned for cue in ROT13_CUES) > 1:
-        yield turned
+    for match in BITS.findall(text):
+        digits = re.sub(r"\D", "", match)
+        yield _utf8(bytes(int(digits[place : place + 8], 2) for place in range(0, len(digits), 8)))
+    for match in CODES.findall(text):
+        yield "".join(chr(int(code)) for code in re.findall(r"\d+", match))
+    for turned in (codecs.encode(folded, "rot13"), folded[::-1]):
+        if sum(cue in turned for cue in CUES) > 1:
+            yield turned
 
 
 def _from_base64(text: str) -> str:

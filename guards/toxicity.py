@@ -42,9 +42,11 @@ FAMILIES = (
 # Read over the text with its diacritics (folded, "chó" is "cho", a word of every request), and without them where that is safe.
 VIETNAMESE = (
     Family("vi_insult", 1.0, ("chó", "ngu", "đĩ", "súc", "khốn", "mày", "thằng", "con ", "óc", "lũ", "bọn", "điếm", "rác", "đồ", "chúng", "mất", "vô", "lồn", "cặc"),
-           r"(?<!\w)(?:(?:đồ|lũ|bọn|thằng|con|cái thằng|cái con|quân|loại|mày là|chúng mày|tụi mày|bè lũ)(?: \w{1,8}){0,2}? (?:chó(?: má| chết| đẻ| săn)?|ngu(?: si| học| xuẩn| như bò| ngốc| dốt| người| lồn)?|đần(?: độn)?|súc (?:vật|sinh)|khốn(?: nạn| kiếp)?|mất dạy|"
-           r"đĩ(?: điếm)?|điếm|rác rưởi|vô học|não (?:phẳng|tôm|cá|bò)|óc (?:chó|lợn|bò)|bò đỏ|phản động|ba que|cặn bã|bệnh hoạn|mặt lồn|lồn|cặc|hèn|chó má|chết tiệt|xạo lồn|láo toét|dơ bẩn|khùng|điên|thần kinh|mọi rợ)"
-           r"|óc (?:chó|lợn|bò)|ngu như (?:bò|chó|lợn)|súc (?:vật|sinh)|đồ chó|ngu (?:lồn|vl|vcl|học)|cặn bã|mặt lồn|bọn mọi|ba que|bò đỏ|parky|bắc kỳ|nam kỳ chó|mất dạy|vô học)(?!\w)"),
+           r"(?<!\w)(?:(?:đồ|lũ|bọn|thằng|con|cái thằng|cái con|quân|loại|mày là|chúng mày|tụi mày|bè lũ)(?: \w{1,8}){0,2}? (?:chó (?:má|đẻ|săn)|ngu(?: si| học| xuẩn| như bò| ngốc| dốt| người| lồn)?|đần(?: độn)?|súc (?:vật|sinh)(?! nuôi)|khốn(?: nạn| kiếp)?|mất dạy|"
+           r"đĩ(?: điếm)?|điếm|vô học|não (?:phẳng|tôm|cá|bò)|óc (?:chó|lợn|bò)|bò đỏ|phản động|ba que|cặn bã|bệnh hoạn|mặt lồn|lồn|cặc|hèn|chết tiệt|xạo lồn|láo toét|khùng|điên(?! điển)|thần kinh|mọi rợ)"
+           r"|(?:lũ|bọn|quân|bè lũ|thằng|mày là|chúng mày|tụi mày|mày|(?:mày|nó|mi) (?:là|đúng là)|đồ(?! (?:ăn|chơi|cho|dùng|hộp)))(?: (?!cho |của |nhà |nuôi |dắt |bán |có |với |và )\w{1,8}){0,1} (?:con )?chó(?! (?:cưng|nhà|mèo|cảnh|nuôi|của|và|có|bị|thì|poodle|phốc|corgi|lớn|nhỏ|đực|cái))|con chó(?: má| đẻ| săn)? (?:này|kia|mày)\W{0,3}$"
+           r"|(?:lũ|bọn|thằng|con|mày là|chúng mày|tụi mày|bè lũ)(?: \w{1,8})? (?:rác rưởi|dơ bẩn)"
+           r"|óc (?:chó|lợn|bò)|ngu như (?:bò|chó|lợn)|súc (?:vật|sinh)(?! nuôi)|ngu (?:lồn|vl|vcl|học)|cặn bã|mặt lồn|bọn mọi|ba que|bò đỏ|parky|bắc kỳ|nam kỳ chó|mất dạy|vô học)(?!\w)"),
     Family("vi_abuse", 1.0, ("mẹ", "má", "mày", "mẹ mày", "đụ", "địt", "địt", "đcm", "đkm", "đmm", "dmm", "dcm", "chúng mày", "tổ sư", "cha"),
            r"(?<!\w)(?:(?:địt|đụ|đù|đéo|đ[ịi]t)(?: con)? (?:mẹ|má|cụ|bà|cha|bố)(?: (?:mày|chúng mày|tụi mày|nó|thằng|bọn|cả lũ))?|(?:đmm|dmm|đcmm|đkm mày|đm (?:mày|chúng mày|thằng|bọn|con))|tổ sư (?:cha|bố|mày)|mả (?:cha|mẹ|bố)(?: (?:mày|nó))?|con mẹ mày|cả lò (?:mày|nhà mày))(?!\w)"),
     Family("vi_threat", 1.0, ("giết", "chém", "đập", "đâm", "đốt", "chết", "đánh", "xử", "bắn"),
@@ -59,6 +61,8 @@ EXAMPLES = (
     Example("Where is my goddamn order? I need to talk to a damn person!", "pass"),
     Example("Làm ăn kiểu quái gì vậy, giao nhầm hàng cho tôi rồi?!", "pass"),
     Example("I will kill the order if it does not come, my kids hate the old pan.", "pass"),
+    Example("Con chó nhà em cắn rách hộp, còn đổi được không?", "pass"),
+    Example("Đồ chó cưng có bán không shop?", "pass"),
 )
 
 
