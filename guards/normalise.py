@@ -56,10 +56,10 @@ LOOKALIKES = {
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)),
     **dict(zip("ɑɡıȷʟɴʀᴀᴇᴏᴜ", "agijlnraeou", strict=True)),
 }
-SMALL_CAPITALS = dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰғɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ"), "abcdeffghijklmnopqrstuvwyz", strict=True))
+SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰғɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ", "abcdeffghijklmnopqrstuvwyz")
 REGIONAL = {0x1F1E6 + place: letter for place, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
 """The letters that flags are made of."""
-ALWAYS = SMALL_CAPITALS | REGIONAL
+ALWAYS = {**SMALL_CAPITALS, **REGIONAL}
 LEET = str.maketrans("013457@$!|+", "oieastasilt")
 
 
