@@ -59,7 +59,7 @@ LOOKALIKES = {
 SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰғɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ", "abcdeffghijklmnopqrstuvwyz")
 REGIONAL = {0x1F1E6 + place: letter for place, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
 """The letters that flags are made of."""
-ALWAYS = {**SMALL_CAPITALS, **REGIONAL}
+ALWAYS: dict[int, int | str] = {**SMALL_CAPITALS, **REGIONAL}
 LEET = str.maketrans("013457@$!|+", "oieastasilt")
 
 
