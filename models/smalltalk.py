@@ -12,6 +12,7 @@ from models.words import bare, fold, plain
 
 LONGEST = 160
 """Longer messages, and segments of one, are no small talk, whatever their words."""
+ACKNOWLEDGED = "acknowledgement"
 NAME = 4
 """Words behind the end of a letter that may be a name."""
 _SEGMENT = re.compile(r"(?:(?![.!?…]+(?:\s|$)|[,;:–—](?:\s|$)|\s-\s)[^\n])+(?:[.!?…,;:–—]+)?")
@@ -25,6 +26,9 @@ class _Lexicon:
     kinds: tuple[str, ...]
     phrases: tuple[tuple[str, re.Pattern[str]], ...]
     closings: re.Pattern[str]
+    unsettled: re.Pattern[str]
+    states: re.Pattern[str]
+    light: frozenset[str]
     introducing: frozenset[str]
     vague_exact: frozenset[str]
     vague_folded: frozenset[str]
@@ -39,6 +43,8 @@ def small_talk(question: str) -> str | None:
     One of robot, how_are_you, bye, thanks, compliment, greeting, acknowledgement.
     """
     found = _pleasantries(question)
+    if "?" in question:
+        found -= {ACKNOWLEDGED}  # "it works now?" says nothing of the kind
     return next((kind for kind in _lexicon().kinds if kind in found), None)
 
 
@@ -72,12 +78,20 @@ def _pleasantries(question: str) -> frozenset[str]:
 
 def _says(words: str) -> frozenset[str]:
     """The kinds of what is said beside a matter: small talk, "" for courtesies and introductions; nothing: a matter."""
-    if found := _said(words):
-        return found
     lexicon = _lexicon()
+    if found := _said(words) or _settled(words):
+        return found - {ACKNOWLEDGED} if lexicon.unsettled.search(words) else found
     unknown = {*words.split()} - lexicon.introducing
     introduced = bool(unknown) and all(_PLACEHOLDER.fullmatch(word) for word in unknown)
     return frozenset({""}) if introduced or lexicon.closings.fullmatch(words) else frozenset()
+
+
+def _settled(words: str) -> frozenset[str]:
+    """An acknowledgement where a sentence says that a matter is settled, in whatever order, and nothing else."""
+    lexicon = _lexicon()
+    around, states = lexicon.states.subn("", words[: LONGEST + 1])
+    whole = states and len(words) <= LONGEST and lexicon.light.issuperset(around.split())
+    return frozenset({ACKNOWLEDGED} if whole else ())
 
 
 @lru_cache(maxsize=64)  # a turn asks three times after the same segments, which are masked
@@ -135,6 +149,9 @@ def _lexicon() -> _Lexicon:
         kinds=tuple(kinds),
         phrases=tuple((kind, re.compile(f"(?:{pattern})(?= |$)")) for kind, pattern in phrases),
         closings=re.compile("|".join(data["closings"])),
+        unsettled=_anywhere(data["settled"]["unless"]),
+        states=_anywhere(data["settled"]["states"]),
+        light=frozenset(data["settled"]["light"].split()),
         introducing=frozenset(data["introducing"].split()),
         vague_exact=frozenset(vague),
         vague_folded=frozenset(fold(word) for word in vague),
