@@ -114,6 +114,12 @@ VN_ANNOUNCED = re.compile(
     r"(?i:dia chi(?: (?:moi|nha|giao hang|nhan hang|cua (?:toi|em|minh|anh|chi)))?(?: (?:la|o|tai))?|(?:giao|gui|ship|chuyen) (?:hang )?(?:den|toi|ve|cho toi o|tai)|(?:nha )?(?:toi|em|minh|anh|chi|nha) (?:dang )?(?:o|song o|o tai))\s?:?\s"
     rf"(?P<body>(?:{VN_START})(?:(?:\s?[,-]\s?|\s){VN_PART}){{0,7}})"
 )
+VN_LOWER = re.compile(
+    r"(?<!\w)(?i:dia chi(?: (?:moi|cu|nha|giao hang|nhan hang|ship|cua (?:toi|em|minh|anh|chi)))?)(?: ?:| la) ?"
+    r"(?P<body>(?:(?i:so(?: nha)?|hem|ngo|can|phong) )?(?:[a-z]?\d{1,5}[a-z]?(?:/\d{1,4}[a-z]?){0,4},? (?=[a-z]))"
+    r"(?:(?!(?:nhe|nha(?! \w)|giup|thi|ma|va|voi|gap|cam on|sdt|dt|dien thoai|truoc|sau|khi|duoc|khong|co)\b)(?:(?:p|q|tp)\.|[a-z\d/-]{1,12})[ ,]{0,2}){2,16})"
+)
+"""Written without capitals behind "dia chi:": a number and the words up to the next clause."""
 # One of these begins every address that the two forms above find; most sentences of an answer hold none.
 AS_LETTERS = str.maketrans({"ſ": "s", "ı": "i"})
 """Letters that a rule in any case takes for others, as `lower` leaves them."""
@@ -140,7 +146,14 @@ def addresses(text: str) -> Iterator[Span]:
         yield Span(*match.span("code" if match["code"] else 0), KIND)
     for match in LONE_UNIT.finditer(text):
         yield Span(*match.span("unit" if match["unit"] else "tail"), KIND)
+    yield from _vietnamese(text)
+
+
+def _vietnamese(text: str) -> Iterator[Span]:
     folded = fold_each(text)
+    if "dia chi" in folded.lower():
+        for match in VN_LOWER.finditer(folded):
+            yield Span(match.start("body"), match.start("body") + len(match["body"].rstrip(" ,")), KIND)
     if not may_be_vietnamese(folded):
         return
     for match in VIETNAMESE.finditer(folded):

@@ -30,11 +30,11 @@ SURE = frozenset(
     rafael raj rajesh ralph ramon randall raphael raquel raul raymond rebecca regina reinhard renata renate ricardo riccardo richard rita robert roberta roberto robin rodrigo roger
     roland roman romain ronald rosa rosalind rosemary roxanne ruben rudolf russell ruth ryan sabine sabrina salvatore samantha samuel sandra sandro santiago sara sarah scott sean
     sebastian sergei sergio seth shane shannon sharon shaun shawn sheila shelley sherry shirley sidney sigrid silvia simon simone sofia sonia sophia sophie stacey stacy
-    stanislav stefan stefania stefano stephanie stephen steve steven stuart susan susanna susanne suzanne svetlana sven sylvia tamara tania tanya tara tatiana teresa terrence theo theodore
-    theresa therese thomas tiffany tim timothy tina tobias todd tom tomas tomasz tommy toni tony tracy trevor tristan tyler ulrich ulrike ursula uwe valentina valeria valerie vanessa
+    stanislav stefan stefania stefano stephanie stephen steve steven stuart susan susanna susanne suzanne svetlana sven sylvia tamara tania tanya tara tatiana teresa terrence theodore
+    theresa therese thomas tiffany tim timothy tina tobias todd tomas tomasz tommy toni tony tracy trevor tristan tyler ulrich ulrike ursula uwe valentina valeria valerie vanessa
     vera veronica veronika vicente vicki vincent vincenzo virginia vivian vladimir walter wanda wayne wendy werner wesley wilhelm william wolfgang xavier yolanda yusuf
     yvette yvonne zachary zoe keiko yuki akira hiroshi kenta takashi ngozi chidi kwame amara fatou ravi sanjay sunita deepak anil vijay lakshmi wei jing mei hui
-    eric evan tyrone terry marc luke lewis layla lily leo keith jon jay jose gina gail frank felix ella edith dean clarence cody bradley brad bernice becky annie alex allen""".split()  # noqa: SIM905  # names read better as a text
+    eric evan tyrone terry marc luke lewis layla lily keith jon jay jose gina gail frank felix ella edith dean clarence cody bradley brad bernice becky annie alex allen""".split()  # noqa: SIM905  # names read better as a text
 ) - frozenset(
     [
         "amber",
@@ -78,7 +78,7 @@ SURE = frozenset(
     ]
 )  # as above
 WRITTEN_LARGE = frozenset(
-    """amber angel april art ash asher autumn bella ben bill billy blake bob brook brooke brooks carter chance chase chelsea chris christian christy clay cliff cole crystal daisy
+    """leo theo tom amber angel april art ash asher autumn bella ben bill billy blake bob brook brooke brooks carter chance chase chelsea chris christian christy clay cliff cole crystal daisy
     dale dan dawn dean destiny dick don drew duke earl eve faith fay felix florence frankie fred gene george georgia ginger glen grace grant guy harmony harper heath holly hope
     hunter iris ivy jack jan jasper jay jean jewel jo joe jordan joy june justin kay kelly ken kim kit lance lara lee leon leo liz lola luna madison marina mario mark marshall mason
     matt max maya melody mercedes mia mick mike miles milan milo mo nat neil nico norm oscar otis pat patience paris parker pearl penny pete phil piper porter pierce ray red regina reed rex rich

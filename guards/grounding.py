@@ -1,15 +1,18 @@
 """Claims that nothing supports: a sentence of an answer that shares next to nothing with any passage or fact.
 
 The measure is that of the judge (`scoring/grounding.py`), by words alone, handed in when the desk is put together. It
-is silent on short sentences and where the passages are in another language than the answer: words tell nothing there.
+leaves numbers to `invented_numbers`, which knows what can be reckoned, and is silent on short sentences and where the passages are in another language than the answer: words tell nothing there.
 What a rule of the desk appends is the desk's own word, and no claim.
 """
+
+import re
 
 from domain.turn import Passage
 from guards.base import DeskView, Evidence, Example, Finding, Inspected, guard
 
 THRESHOLD = 0.18
 """Support (0..1) below which a sentence is a claim of its own. What public faithfulness data say of it: docs/guards.md."""
+NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 FEWEST_WORDS = 6
 """Content words from which on a sentence can be told."""
 
@@ -39,6 +42,7 @@ class Grounding:
         texts = [f"{each.title}\n{each.section}\n{each.text}" for each in evidence.passages]
         texts += [f"{fact['title']}\n{fact['text']}" for fact in evidence.facts]
         texts += self._own
-        shares = [share for share, words in self._support(seen.original, texts) if words >= FEWEST_WORDS]
+        claims = NUMBER.sub(" ", seen.original)
+        shares = [share for share, words in self._support(claims, texts) if words >= FEWEST_WORDS]
         lowest = min(shares, default=1.0)
         return Finding("block", "ungrounded", 1.0 - lowest) if lowest < THRESHOLD else None

@@ -31,15 +31,25 @@ SAID = (
     r"\b(?:i am|i'm|he is|she is|they are|is) (?:called|named)\b",
     r"\bh[oọ] (?:v[aà] )?t[eê]n(?: [a-zà-ỹ]+){0,3}\s?(?:l[aà]|:)",
     r"\bt[eê]n (?:t[oô]i|em|m[iì]nh|anh|ch[iị]|ch[aá]u|m[eẹ]|b[oố]|v[oợ]|ch[oồ]ng|kh[aá]ch(?: h[aà]ng)?|ng[uư][oờ]i nh[aậ]n|ng[uư][oờ]i g[uử]i|ch[uủ] (?:th[eẻ]|t[aà]i kho[aả]n)|t[aà]i kho[aả]n)(?: c[uủ]a (?:t[oô]i|em|m[iì]nh))?\s?(?:l[aà]|:)",
+    r"(?<!\w)(?:t[oô]i|em|m[iì]nh|ch[aá]u|anh|ch[iị]|con) t[eê]n (?:l[aà]|:)",
 )
 # What a text must hold, in lower case, for the cue of the same place to be looked for.
-SAID_NEEDS = (("name",), ("name",), ("name",), ("under",), ("called", "named"), ("ten", "tên"), ("ten", "tên"))
-SAID_BODY = rf"[ \t]{{0,2}}[\"“']?(?P<name>{NAME}|{LOW}(?:[ \t]{LOW}){{0,2}})"
+SAID_NEEDS = (
+    ("name",),
+    ("name",),
+    ("name",),
+    ("under",),
+    ("called", "named"),
+    ("ten", "tên"),
+    ("ten", "tên"),
+    ("ten", "tên"),
+)
+SAID_BODY = rf"[ \t]{{0,2}}[\"“']?(?P<name>{NAME}|{LOW}(?:[ \t]{LOW}){{0,3}})"
 # What follows is a name if it is written as one.
 BEFORE = (
     r"\b(?i:i am|i'm|im|this is|it is|it's|here is|here's)",
     r"\b(?i:dear|attn|attention|c/o|contact|signed|named|call(?:ed)?|addressed to|on behalf of|in the name of|spoke (?:to|with)|talked (?:to|with)|speaking (?:to|with)|deliver(?:ed)? (?:it )?to|given to|beneficiary|recipient|agent|colleague|wife|husband|son|daughter|mother|father|mum|mom|dad|brother|sister|friend|neighbou?r|partner|boss|manager|fianc[eé]e?)\b:?",
-    r"(?<!\w)(?:[Nn]gười (?:nhận|gửi|mua|liên hệ)(?: hàng)?|[Nn]guoi (?:nhan|gui|mua|lien he)(?: hang)?|[Kk]hách hàng|[Kk]hach hang|[Cc]hủ (?:thẻ|tài khoản)|[Cc]hu (?:the|tai khoan)|[Tt]ên|[Tt]en|[Tt]ôi là|[Tt]oi la|[Ee]m là|[Ee]m la|[Mm]ình là|[Mm]inh la|[Cc]háu là)(?= |:)(?: là| la)?\s?:?",
+    r"(?<!\w)(?:[Nn]gười (?:nhận|gửi|mua|liên hệ)(?: hàng)?|[Nn]guoi (?:nhan|gui|mua|lien he)(?: hang)?|[Kk]hách hàng|[Kk]hach hang|[Cc]hủ (?:thẻ|tài khoản|TK|tk)|[Cc]hu (?:the|tai khoan|TK|tk)|CTK|ctk|[Tt]ên|[Tt]en|[Tt]ôi là|[Tt]oi la|[Ee]m là|[Ee]m la|[Mm]ình là|[Mm]inh la|[Cc]háu là)(?= |:)(?: là| la)?\s?:?",
     r"(?<!\w)(?:[Aa]nh|[Cc]hị|[Cc]hi|[Cc]ô|[Cc]hú|[Bb]ác|[Bb]ac|[Ôô]ng|[Oo]ng|[Bb]à|[Bb]ạn|[Cc]ậu|[Cc]háu|[Ee]m|[Cc]on|[Vv]ợ|[Cc]hồng|[Mm]ẹ|[Bb]ố|[Bb]a)(?: tên(?: là)?)?",
 )
 TITLED = re.compile(rf"(?<!\w)(?P<name>(?i:{TITLE})\b\.?[ \t]{{1,2}}{NAME})")
@@ -63,6 +73,10 @@ FAMILY = (
 # In full with diacritics or without; two syllables more make it a name beyond doubt.
 VIETNAMESE = re.compile(rf"(?<![\w/.-])(?P<name>(?=[A-Z])(?:(?i:{FAMILY}))(?: [A-Z][a-z]{{0,6}}){{1,4}})(?!\w)")
 LOWER_FULL = re.compile(r"(?<![\w/.-])(?P<name>(?:nguyễn|trần|phạm|huỳnh|đặng|bùi|đỗ|ngô|trịnh|đoàn|trương)(?: (?:thị|văn|hữu|đức|thanh|minh|ngọc|quang|thu|anh|hoàng|xuân|kim|hồng|công|đình|quốc|gia|bảo|khánh|phương|tuấn))(?: [a-zà-ỹ]{1,7}))(?!\w)")  # fmt: skip
+LARGE_FULL = re.compile(
+    r"(?<![\w/.-])(?P<name>(?:(?:NGUYEN|PHAM|HUYNH|TRINH|DOAN) [A-Z]{2,7}|(?:TRAN|HOANG|LE|PHAN|VU|VO|DANG|BUI|DO|HO|NGO|DUONG|LY|DINH|MAI|LUONG|TRUONG|DAO|CAO) (?:THI|VAN|HUU|DUC))(?: [A-Z]{1,7}){1,2})(?![\w/-])"
+)
+"""As banks print the holder of an account; words that are none shouted look alike, so the middle one must be a name's."""
 STREET_BEFORE = re.compile(r"(?:\d|\b(?:duong|pho|phuong|quan|huyen|tinh|tp|thanh pho|street|st|truong|benh vien|ngo|hem|toa nha|chung cu)\.?,?) ?$")  # fmt: skip
 
 NO_NAMES = frozenset(
@@ -82,12 +96,14 @@ NO_NAMES = frozenset(
     mọi các những một hai ba hay thì mà ở đây đó rồi chưa vậy nhé nha dùng giúp xin vui lòng cảm ơn chào
     don hang san pham khach shop ben cua hoi muon can la va voi nay nao gi co khong duoc da dang se cho toi minh em anh chi ban oi roi chua vay nhe""".split()  # noqa: SIM905  # words read better as a text
 )
-ALSO_NAMES = frozenset(("an", "anh", "minh", "mai", "ha", "hai", "ba", "chi", "hoi", "may"))
-"""Of the words above those that are a name behind a title or a family name."""
+ALSO_NAMES = frozenset(("an", "anh", "minh", "mai", "ha", "hai", "ba", "chi", "hoi", "may", "pham"))
+"""Of the words above those that are a name behind a title or a family name, or first behind "tên tôi là"."""
 LINKING = frozenset(
     """và voi với tại ở số so sdt sđt địa chỉ dia living email phone order born i'd i've don't cccd stk
     is my the""".split()  # noqa: SIM905  # as above
 )
+MARKED = re.compile(r"[ăâđêôơưĂÂĐÊÔƠƯ\u1ea0-\u1ef9]")
+"""Letters of Vietnamese alone: "tôm" and "Lệ" are no names of the list, whatever they are without their marks."""
 PLACES = frozenset(
     """ho_chi_minh ha_noi da_nang hai_phong can_tho hue ha_long ha_giang ha_nam ha_tinh lam_dong thai_nguyen thai_binh quang_nam quang_ninh quang_tri
     quang_ngai quang_binh cao_bang la_gi vung_tau vinh_long viet_nam ho_guom ho_tay le_loi mai_linh cao_cap do_dung do_an do_choi do_gia_dung ho_tro ho_so
@@ -130,7 +146,7 @@ class Names:
         """Known given names, with the capitalised words that follow."""
         for match in GIVEN.finditer(text):
             lower = fold_each(match[0]).lower()
-            if lower not in SURE and lower not in WRITTEN_LARGE:
+            if (lower not in SURE and lower not in WRITTEN_LARGE) or MARKED.search(match[0]):
                 continue
             more = MORE.match(text, match.end())
             end = more.end() if more else match.end()
@@ -150,7 +166,8 @@ def _trimmed(text: str, start: int, end: int, *, any_case: bool = False) -> Iter
     kept = start
     for match in re.finditer(r"\S+", text[start:end]):
         word = match[0].strip(".,;:!?\"'“”’")
-        if word.lower() in NO_NAMES and not (word.istitle() and word.lower() in ALSO_NAMES):
+        called = word.istitle() or (any_case and kept == start)
+        if word.lower() in NO_NAMES and not (called and word.lower() in ALSO_NAMES):
             break
         if any_case and word.islower() and word in LINKING:
             break
@@ -178,5 +195,6 @@ def _vietnamese(text: str) -> Iterator[Span]:
         if text[start:end].isascii() and len(words) < 3:  # noqa: PLR2004  # "Do Not", "La Roche": too short to tell
             continue
         yield Span(start, end, KIND)
-    for match in LOWER_FULL.finditer(text):
-        yield Span(*match.span("name"), KIND)
+    for pattern in (LOWER_FULL, LARGE_FULL):
+        for match in pattern.finditer(text):
+            yield Span(*match.span("name"), KIND)

@@ -41,6 +41,8 @@ SENTENCE = re.compile(r"[.!?](?=\s)|\n")
 WINDOW, OVERLAP = 600, 280
 """Presidio compares all finds of a text with each other: in windows its work grows with the text, not with its square."""
 
+DOTTED_MAIL = r"(?<![\w.+-])(?:[\w+-]{1,32} (?:dot|ch[aấ]m) ){0,3}[\w.+-]{2,64}+ (?:at|a c[oò]ng) (?:[\w-]{2,63} (?:dot|ch[aấ]m) ){1,3}(?:com|vn|net|org|edu|gov|info|biz|de|fr|co)(?!\w)"
+"""A mail address as it is said aloud."""
 E_MAIL = r"(?<![\w.+%&'-])[\w.+%&'-]++@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])"
 SPOKEN_MAIL = (
     r"(?<![\w.+-])[\w.+-]{1,64}+ ?[(\[{] ?at ?[)\]}] ?[\w-]{1,63} ?(?:\.|[(\[{] ?dot ?[)\]}]) ?[a-z]{2,12}"
@@ -55,7 +57,7 @@ PHONES = (
     rf"{EDGE}(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[ .-]\d{{4}}(?: ?(?:x|ext\.?) ?\d{{1,5}})?{END}",
 )
 PATTERNS = {
-    "EMAIL": (E_MAIL, SPOKEN_MAIL),
+    "EMAIL": (E_MAIL, SPOKEN_MAIL, DOTTED_MAIL),
     "PHONE": PHONES,
     "PHONE?": (
         rf"{EDGE}\+?\(?\d(?:[ .()/-]{{0,2}}\d){{6,14}}(?: ?(?:x|ext\.?) ?\d{{1,5}})?{END}",
@@ -65,7 +67,9 @@ PATTERNS = {
     "IBAN?": (r"(?<!\w)[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){3,8}(?!\w)",),
     "SSN?": (rf"{EDGE}\d{{3}}[ -]?\d{{2}}[ -]?\d{{4}}{END}",),
     "NATIONAL_ID": (rf"{EDGE}0\d\d[0-3]\d{{8}}{END}",),
-    "NATIONAL_ID?": (rf"{EDGE}(?:\d{{12}}|\d{{9}}|\d{{3}}[ .]\d{{3}}[ .]\d{{3}}(?:[ .]\d{{3}})?|[a-z]\d{{7,8}}){END}",),
+    "NATIONAL_ID?": (
+        rf"{EDGE}(?:\d{{12}}|\d{{9,10}}|[a-z]{{2}}\d{{13}}|\d{{3}}[ .]\d{{3}}[ .]\d{{3}}(?:[ .]\d{{3}})?|[a-z]\d{{7,8}}){END}",
+    ),
     "TAX_CODE?": (rf"{EDGE}\d{{10}}(?:[ -]?\d{{3}})?{END}",),
     "BANK_ACCOUNT?": (rf"{EDGE}\d(?:[ -]?\d){{5,18}}{END}",),
     "PLATE": (r"(?<!\w)[1-9]\d[a-z]{1,2}\d?[ -]\d{3}\.\d{2}(?!\w|\.\d)",),
@@ -74,7 +78,7 @@ PATTERNS = {
 """By kind; one with a question mark counts only behind a cue. Case is ignored."""
 
 WORTH = re.compile(
-    r"@|[(\[{] ?at ?[)\]}]|\d(?:[ .()/-]{0,2}\d){5}|\d\d[ -]?[^\W\d_]{1,2}\d?[ .-]{0,3}\d{3}|\d\.\d{1,3}\.\d{1,3}\.\d|[^\W\d_]{2}\d\d|"
+    r"@|[(\[{] ?at ?[)\]}]|\b(?:dot|ch[aấ]m) [a-z]{2,4}\b|\d(?:[ .()/-]{0,2}\d){5}|\d\d[ -]?[^\W\d_]{1,2}\d?[ .-]{0,3}\d{3}|\d\.\d{1,3}\.\d{1,3}\.\d|[^\W\d_]{2}\d\d|"
     r":[0-9a-f]{0,4}:|[^\W_]{26}",
     re.IGNORECASE,
 )
@@ -87,7 +91,7 @@ CUES = {
     "CARD?": r"\bcards?\b|visa|mastercard|amex|maestro|credit|debit|\bthe\b.{0,14}\bso\b|so the|the (?:tin dung|ghi no|atm|visa)",
     "IBAN?": r"\biban\b",
     "SSN?": r"\bssn\b|social security",
-    "NATIONAL_ID?": r"cccd|cmnd|cmt|can cuoc|chung minh|passport|ho chieu|\bid (?:card|number|no)|national id|identity (?:card|number|document)|citizen",
+    "NATIONAL_ID?": r"cccd|cmnd|cmt|can cuoc|chung minh|passport|ho chieu|\bid (?:card|number|no)|national id|identity (?:card|number|document)|citizen|bhxh|bhyt|bao hiem (?:xa hoi|y te)",
     "TAX_CODE?": r"ma so thue|\bmst\b|tax (?:code|id|number|no)|\bvat (?:number|no|id|code)|\btin\b",
     "BANK_ACCOUNT?": r"\bstk\b|so tai khoan|tai khoan (?:ngan hang|so|nhan|cua)|(?:bank|checking|savings) account|account (?:number|no|num)|\bacct\b|\ba/c\b|"
     r"routing|chuyen khoan (?:vao|den|cho|toi|ve|qua)|\b(?:vietcombank|vcb|techcombank|tcb|bidv|agribank|mb ?bank|acb|vpbank|tpbank|sacombank|vietinbank)\b",

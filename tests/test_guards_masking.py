@@ -232,3 +232,31 @@ def test_the_cases_of_the_shop_keep_no_personal_data(find: Finder) -> None:
     for text in masked:
         assert PLACEHOLDER.search(text)
         assert "@mailbox" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("hoàn vào STK 19034567890123, chủ TK LE THU HA", "LE THU HA"),
+        ("TRAN THI MAI nhận hàng giúp", "TRAN THI MAI"),
+        ("em ten la pham thi hong nhung", "pham thi hong nhung"),
+        ("dia chi: 45 le loi, p. ben nghe, q1, tphcm nhe", "45 le loi, p. ben nghe, q1, tphcm"),
+        ("số BHXH 7912345678", "7912345678"),
+        ("lan dot tran at gmail dot com", "lan dot tran at gmail dot com"),
+    ],
+)
+def test_what_vietnamese_customers_type_is_masked_whole(find: Finder, text: str, masked: str) -> None:
+    assert any(text[span.start : span.end] == masked for span in find(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Theo tôi thì chảo này tốt, em làm theo hướng dẫn rồi",
+        "Theo dõi đơn hàng ở đâu? Món tôm nướng dùng chảo nào, kệ treo hay leo tường?",
+        "DO CHOI CHO BE CON HANG KHONG, PHAN ANH SAI DON HANG, TRAN LY NUOC",
+        "tên là gì vậy shop, dia chi shop la gi",
+    ],
+)
+def test_what_only_sounds_like_a_name_stays(find: Finder, text: str) -> None:
+    assert not find(text)
