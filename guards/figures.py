@@ -78,6 +78,10 @@ ANY_ENGLISH = re.compile(rf"\b({_ENGLISH})(?:[ -]({_ENGLISH}))?\b")
 SCALED_CODE = re.compile(
     r"\d+(?:k|tr|m|h|gb|mb|ml|g|kg|cm|mm|l|w|v|st|nd|rd|th|x|d|vnd|usd|eur|dong|s|km|inch|in|oz|lb|years?|days?)"
 )
+PRICED = re.compile(r" ?(?:d|dong|vnd|usd|eur|euros?|dollars?|pounds?|gbp)\b| ?[$€£₫]")
+PRICE = re.compile(r"(?:[$€£₫]|\b(?:usd|vnd|eur|gbp)) ?$")
+IN_THOUSANDS = ("k", "nghin", "ngan", "tr", "trieu")
+"""Scales that stand for the currency as well: "30k"."""
 AFTERNOON = ("pm", "p.m", "chieu", "toi")
 DAY = 24 * 60
 YEAR_DIGITS, CENTURY, MONTHS_A_YEAR, DAYS_A_MONTH = 4, 100, 12, 31
@@ -87,12 +91,13 @@ GROUP, TEN, HUNDRED = 3, 10, 100
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number, date, time or code in a text, by all its readings."""
+    """A number, date, time or code in a text, by all its readings; `money`: a currency stands beside it."""
 
     written: str
     kind: Kind
     readings: frozenset[object]
     percent: bool = False
+    money: bool = False
 
 
 def figures(text: str, *, source: bool = False) -> list[Figure]:
@@ -162,7 +167,10 @@ def _number(match: re.Match[str]) -> Figure:
     scale, percent = SCALES.get(match[1] or "", 1.0), bool(match[2])
     digits = re.match(r"[\d.,' ]*\d", match[0])
     written = digits[0] if digits else match[0]
-    return Figure(match[0], "number", frozenset(round(value * scale, 6) for value in _values(written)), percent)
+    before, text = match.string[max(0, match.start() - 5) : match.start()], match.string
+    money = match[1] in IN_THOUSANDS or bool(PRICED.match(text, match.end()) or PRICE.search(before))
+    readings = frozenset(round(value * scale, 6) for value in _values(written))
+    return Figure(match[0], "number", readings, percent, money and not percent)
 
 
 def _values(written: str) -> Iterator[float]:
