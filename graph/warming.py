@@ -13,8 +13,9 @@ PRIMED = ("answer", "answerable")
 
 
 async def warm(service: Service) -> None:
-    """Load what the first question would otherwise wait for: the guards' analyser, the references of the scope."""
+    """Load what the first question would otherwise wait for: the guards' analyser, the embedder, the references of the scope."""
     await service.guards.warm()
+    await service.embedder.query(service.profile.name)
     await service.scope.warm()
 
 

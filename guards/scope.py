@@ -11,7 +11,7 @@ its own (`scope_head.py`) is judged by that instead.
 import asyncio
 import math
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
@@ -52,6 +52,10 @@ class _Known:
     anybody: Likeness
 
 
+Vectors = Callable[[Collection[str]], Awaitable[Mapping[str, Vector]]]
+"""Gives the vectors of questions, by text. Raises what the embedder raises."""
+
+
 async def _nothing_found(_question: str) -> float:
     return 0.0
 
@@ -68,17 +72,20 @@ class ScopeFilter:
         head: ScopeHead | None = None,
         answered: Callable[[str], bool] = lambda _question: False,
         finds: Callable[[str], Awaitable[float]] = _nothing_found,
+        vectors: Vectors | None = None,
     ) -> None:
         """`head`: the classifier fitted to this desk; with one, examples, topics and finds are not asked.
 
         `answered`: whether desk.yaml itself says all that a question asks for; such a one is in scope anywhere.
         `finds`: the confidence, 0..1, that an article of the desk answers a question; asked only of what would be out.
+        `vectors`: gives those of the references, by the same embedder; without it, it is asked for each.
         """
         self._answered = answered
         self._finds = finds
         self._profile = profile
         self._head = head
         self._embedder = embedder
+        self._vectors = vectors or self._embedded
         self._topics = topics
         self._known: _Known | None = None
         self._told: list[str] = []
@@ -141,6 +148,9 @@ class ScopeFilter:
                 self._told = topics
             return self._known
 
+    async def _embedded(self, texts: Collection[str]) -> dict[str, Vector]:
+        return {text: await self._embedder.query(text) for text in texts}
+
     async def _measure(self, topics: Sequence[str]) -> _Known:
         scope = self._profile.scope
         step = max(1, math.ceil(len(topics) / MAX_TOPICS))
@@ -155,13 +165,15 @@ class ScopeFilter:
             for place, text in enumerate(inside)
             for part in ((pieces(text) or [text]) if place < examples else [text])
         ]
-        vectors = {text: await self._embedder.query(text) for text in _distinct([*(p for p, _ in parts), *foreign])}
+        brought = anybodys(self._profile.languages)
+        vectors = await self._vectors(_distinct([*(part for part, _ in parts), *foreign, *brought]))
         references = [Reference(text, vectors[text], of) for text, of in parts]
         out = {text: Reference(text, vectors[text], language=spoken.get(text, "")) for text in foreign}
         likeness = await asyncio.to_thread(
             Likeness, references, list(out.values()), [out[text] for text in own_out], examples=examples
         )
-        anybody = await anybodys(self._profile.languages, list(out.values()), self._embedder)
+        asked = [Reference(text, vectors[text.strip()], of) for of, text in enumerate(brought)]
+        anybody = await asyncio.to_thread(Likeness, asked, list(out.values()), (), examples=0)
         return _Known(likeness, [each.text for each in references], anybody)
 
 

@@ -4,14 +4,11 @@ Neither speaks for work that no support desk does ("write a poem about refunds")
 desk.yaml itself names as out of scope.
 """
 
-import asyncio
 import re
 from collections.abc import Sequence
 from importlib.resources import files
 
-from domain.ports import Embedder
 from domain.words import fold
-from guards.likeness import Likeness, Reference
 
 ANYBODYS = 0.3
 """A text that this share of what any business is asked is as unlike, is such a question itself (decision 050)."""
@@ -60,11 +57,9 @@ def found(share: float, confidence: float, allowed: float) -> bool:
     return share * (sure / (1 - sure)) ** 2 >= FOUND * allowed
 
 
-async def anybodys(languages: Sequence[str], foreign: Sequence[Reference], embedder: Embedder) -> Likeness:
-    """What customers bring to any business, held against foreign things. Raises what the embedder raises."""
+def anybodys(languages: Sequence[str]) -> list[str]:
+    """What customers bring to any business, in these languages."""
     import yaml  # noqa: PLC0415  # read once, at the first question
 
     lists: dict[str, list[str]] = yaml.safe_load(files("guards").joinpath("scope_in.yaml").read_text("utf-8"))
-    texts = [text for language in languages for text in lists[language]]
-    asked = [Reference(text, await embedder.query(text), of) for of, text in enumerate(texts)]
-    return await asyncio.to_thread(Likeness, asked, foreign, (), examples=0)
+    return [text for language in languages for text in lists[language]]

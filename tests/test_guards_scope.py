@@ -1,6 +1,6 @@
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 from fakes import WordEmbedder
@@ -90,6 +90,17 @@ def test_references_are_embedded_once_and_again_when_articles_change() -> None:
     assert first > len(BIKES)
     assert second == first + 1
     assert again == 1
+
+
+def test_references_may_be_given_their_vectors_and_judge_the_same() -> None:
+    embedder, question = CountingEmbedder(), "Which saddle leather balm do you sell?"
+
+    async def known(texts: Collection[str]) -> dict[str, Vector]:
+        return {text: await WordEmbedder().query(text) for text in texts}
+
+    told = asyncio.run(ScopeFilter(desk(BIKES), embedder, vectors=known).judge(question))
+    assert embedder.asked == [question]
+    assert told == asyncio.run(ScopeFilter(desk(BIKES), WordEmbedder()).judge(question))
 
 
 def test_titles_of_articles_are_the_desks_business() -> None:

@@ -9,7 +9,7 @@ from test_retrieval import CountingEmbedder, configured, write
 
 from domain.errors import KnowledgeError
 from retrieval import Knowledge
-from retrieval.shipped import key_of, read_vectors, ship_vectors
+from retrieval.shipped import KeptQuestions, key_of, read_vectors, ship_vectors
 
 
 @pytest.fixture
@@ -82,3 +82,22 @@ def test_a_file_that_does_not_fit_is_not_used(tmp_path, articles, wrong):
 def test_a_desk_without_articles_is_named(tmp_path):
     with pytest.raises(KnowledgeError, match="no such file or folder"):
         shipped(tmp_path, tmp_path / "absent", configured())
+
+
+def test_the_desks_questions_are_computed_once_and_kept_from_start_to_start(tmp_path):
+    def start(texts, meant=str, folder="scope"):
+        embedder = CountingEmbedder()
+        kept = KeptQuestions(tmp_path / folder, configured().embedder, embedder, meant)
+        return embedder.questions, asyncio.run(kept.vectors(texts))
+
+    asked, first = start(["where is it", "can I return it"])
+    assert asked == ["where is it", "can I return it"]
+    asked, second = start(["can I return it", "where is it"])
+    assert asked == []
+    for text in first:
+        assert np.dot(first[text], second[text]) == pytest.approx(1, abs=1e-6)
+    assert start(["where is it", "what does it cost"])[0] == ["what does it cost"]
+    assert start(["where is it"], lambda text: f"{text} really")[0] == ["where is it"]
+    assert start(["can I return it"])[0] == ["can I return it"]  # it was not among the last that were asked for
+    (tmp_path / "file").write_text("no folder", "utf-8")
+    assert list(start(["where is it"], folder="file")[1]) == ["where is it"]
