@@ -36,12 +36,12 @@ def tls_trouble(fault: BaseException, authority: str) -> tuple[str, str] | None:
 
 
 def _handshake(fault: BaseException) -> ssl.SSLError | None:
-    """The TLS error behind an error: the libraries wrap it several times."""
-    seen = set[int]()
+    """The first TLS error behind an error: the libraries wrap it several times, aiohttp in a TLS error without its particulars."""
+    seen, found = set[int](), None
     cause: BaseException | None = fault
     while cause is not None and id(cause) not in seen:
         if isinstance(cause, ssl.SSLError):
-            return cause
+            found = cause
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    return None
+    return found

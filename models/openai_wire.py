@@ -4,10 +4,8 @@ Imported lazily by models/chat.py (the import costs 0.8 s). Nothing is retried, 
 """
 
 import json
-import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from math import exp
@@ -22,7 +20,7 @@ from pydantic import SecretStr
 from domain.tls import tls_trouble
 from domain.turn import Message, Role
 from models.catalog import OPENAI, Route
-from models.joined import Joiner
+from models.connection import GONE, connections
 from models.wire import Usage, WireError, WireReply
 
 TOP = 10
@@ -32,8 +30,6 @@ BUSY = 429
 RETRYABLE = frozenset({408, 409, BUSY})
 FIRST_SERVER_ERROR = 500
 CA_FILE = "FRONTDESK_CA_FILE"
-_GONE: ContextVar[Callable[[], None]] = ContextVar("gone")
-"""Who is to be told when the request of this task has gone out."""
 KINDS: dict[Role, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 
@@ -42,14 +38,7 @@ class Wire:
 
     def __init__(self, route: Route) -> None:
         endpoint, row = route.endpoint, route.row
-        # A proxy of the environment is for the outside: it must not see requests to this machine.
-        self._http = _Forgetful(
-            trust_env=not endpoint.private,
-            verify=_trusting(endpoint.ca_file) if endpoint.ca_file else True,
-            timeout=None,  # the caller's deadline
-            limits=httpx.Limits(max_connections=None),  # turns in flight are limited at the door
-            event_hooks={"request": [_watched], "response": [Joiner()]},
-        )
+        self._http = connections(endpoint)
         self._legacy = endpoint.name != OPENAI
         self._chat = ChatOpenAI(
             model=row.name,
@@ -79,7 +68,7 @@ class Wire:
         `temperature` above 0 is left out for a model that takes none.
         `gone` is called when the whole request is out: from then on it may be charged, whatever becomes of it.
         """
-        _GONE.set(gone)
+        GONE.set(gone)
         options = self._limit(max_tokens)
         if temperature and self._chat.temperature is not None:
             options["temperature"] = temperature
@@ -101,7 +90,7 @@ class Wire:
 
         A stream that ends without saying why it ended was cut off. `gone` as above.
         """
-        _GONE.set(gone)
+        GONE.set(gone)
         words, usage, ended = list[str](), None, False
         options = self._limit(max_tokens) | {"stream_usage": True}
         with _faults():
@@ -123,31 +112,6 @@ class Wire:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
-
-
-class _Forgetful(httpx.AsyncClient):
-    """A client that keeps no cookies: what a server sets for one customer's request is not sent along with another's.
-
-    Looking for them in a response that has none took a twentieth of a call.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._none = _NoCookies()
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """None."""
-        return self._none
-
-    @cookies.setter
-    def cookies(self, _cookies: object) -> None:
-        raise NotImplementedError
-
-
-class _NoCookies(httpx.Cookies):
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Pass a response's cookies by."""
 
 
 class _Plain:
@@ -194,17 +158,6 @@ def _body(payload: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in payload.items() if name != "extra_body"} | (payload.get("extra_body") or {})
 
 
-async def _watched(request: httpx.Request) -> None:
-    """Have the connection tell when the request's last byte is out."""
-    gone = _GONE.get()
-
-    async def tell(event: str, _details: object) -> None:
-        if event.endswith("send_request_body.complete"):
-            gone()
-
-    request.extensions["trace"] = tell
-
-
 @contextmanager
 def _faults() -> Iterator[None]:
     """What the libraries raise, as a WireError."""
@@ -219,13 +172,6 @@ def _faults() -> Iterator[None]:
     except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
         # The libraries read the response without checking it: any of these is a body of another shape.
         raise WireError(f"the response is no chat completion: {type(fault).__name__}", garbage=True) from fault
-
-
-def _trusting(ca_file: str) -> ssl.SSLContext:
-    """What is trusted everywhere, and these authorities."""
-    trusted = httpx.create_ssl_context()
-    trusted.load_verify_locations(ca_file)
-    return trusted
 
 
 def _text(said: AIMessage) -> str:

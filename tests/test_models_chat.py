@@ -172,7 +172,10 @@ class Bench:
     pauses: list[float]
 
     def ask(self, *choices: str, max_tokens: int = 50, model: str = "m", temperature: float = 0.0) -> ChatReply:
-        request = ChatRequest("answer", model, MESSAGES, max_tokens, choices, temperature=temperature)
+        return self.complete(ChatRequest("answer", model, MESSAGES, max_tokens, choices, temperature=temperature))
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        """The reply; the client's connections are closed behind it."""
 
         async def once() -> ChatReply:
             try:
@@ -410,7 +413,7 @@ def test_a_server_that_refuses_probabilities_is_asked_in_words(upstream):
 def shaped(upstream, *abilities):
     made = bench(upstream.url, row(abilities=list(abilities)))
     request = ChatRequest("judge", "m", MESSAGES, 50, schema='{"type": "object"}')
-    return made, asyncio.run(made.client.complete(request))
+    return made, made.complete(request)
 
 
 def test_a_schema_goes_to_a_model_that_can_and_is_left_out_where_it_is_refused(upstream):
