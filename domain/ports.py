@@ -35,11 +35,17 @@ class Ids(Protocol):
     def new(self) -> str: ...
 
 
-class Embedder(Protocol):
-    """Text to vectors. `query` is cached by text: every room asks, the turn pays once."""
+class Asked(Protocol):
+    """What a thread may ask for the vector of a question; the call blocks."""
 
     @property
     def name(self) -> str: ...
+    def ask(self, text: str) -> Vector: ...
+
+
+class Embedder(Asked, Protocol):
+    """Text to vectors. `query` and `ask` are one, cached by text: every room asks, the turn pays once."""
+
     async def query(self, text: str) -> Vector: ...
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]: ...
 

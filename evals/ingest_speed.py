@@ -49,6 +49,10 @@ class Beside:
         """The vector of a question."""
         return await self._inner.query(text)
 
+    def ask(self, text: str) -> Vector:
+        """The same; it blocks."""
+        return self._inner.ask(text)
+
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
         """The vectors of passages, measured."""
         vectors: list[Vector] = []

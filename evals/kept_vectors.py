@@ -33,6 +33,10 @@ class KeptVectors:
         """The vector of a question."""
         return await self._inner.query(text)
 
+    def ask(self, text: str) -> Vector:
+        """The same; it blocks."""
+        return self._inner.ask(text)
+
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
         """The vectors of passages, in order; what is not known is embedded and kept."""
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
@@ -80,6 +84,14 @@ class KeptQuestions:
             vector = await self._inner.query(text)
             self._known[key] = vector
             await asyncio.to_thread(_append, self._path, key, vector)
+        return self._known[key]
+
+    def ask(self, text: str) -> Vector:
+        """The same; it blocks."""
+        key = hashlib.sha256(text.encode()).digest()
+        if key not in self._known:
+            self._known[key] = self._inner.ask(text)
+            _append(self._path, key, self._known[key])
         return self._known[key]
 
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:

@@ -138,7 +138,7 @@ class Desk:
             about = _about(record, serving.labels)
             try:
                 with self._tracer.turn(about) as span:
-                    async with aclosing(self._run(serving.graph, record, question, pins or Pins())) as events:
+                    async with aclosing(self._run(serving, record, question, pins or Pins())) as events:
                         async for event in events:
                             yield event
                     span.record(_shown(record))
@@ -237,10 +237,10 @@ class Desk:
                     if len(self._alone) == 1:
                         self._judging.quiet.set()
 
-    async def _run(self, graph: Graph, record: TurnRecord, question: Question, pins: Pins) -> AsyncGenerator[Event]:
+    async def _run(self, serving: Serving, record: TurnRecord, question: Question, pins: Pins) -> AsyncGenerator[Event]:
         """Run the graph; a turn that takes too long ends in a typed outcome."""
         # Asked for words that steps tell, LangGraph keeps two more tasks a step: nobody waits for them but a live reader.
-        stream = graph.astream(
+        stream = serving.graph.astream(
             record.given(question),
             _config(record.thread_id),
             context=pins,
@@ -250,7 +250,8 @@ class Desk:
         parts = cast("AsyncGenerator[tuple[str, Any]]", stream)
         began = last = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._limits.turn_timeout), aclosing(parts):
+            checking = serving.guards.begun(question.message, record.known)
+            async with asyncio.timeout(self._limits.turn_timeout), aclosing(parts), checking:
                 async for mode, part in parts:
                     if mode == "custom":
                         record.shown += part

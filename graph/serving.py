@@ -12,6 +12,7 @@ from graph.caching import with_cache
 from graph.record import Labels
 from graph.rooms import Rooms, make_deps, retuned, thresholds_of
 from graph.threads import Saver
+from guards import Guards
 from models.answer_cache import AnswerCache
 from models.mapped import MappedChat
 from nodes.deps import Deps
@@ -20,9 +21,10 @@ from prompts.registry import ASKED_FOR
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The graph of a turn, the judge behind it, what its receipt says, and which knowledge it searches now."""
+    """The graph of a turn, its guards, the judge behind it, what its receipt says, and which knowledge it searches now."""
 
     graph: Graph
+    guards: Guards
     judge: Graph
     labels: Labels
     knowledge: Callable[[], str]
@@ -96,4 +98,4 @@ class Variants:
     def _served(self, deps: Deps, labels: Labels, knowledge: Callable[[], str]) -> Serving:
         deps = with_cache(deps, self._cache, labels, knowledge)
         graph = build_service(deps, self._tracer, self._saver)
-        return Serving(graph, build_judge(deps, self._tracer), labels, knowledge)
+        return Serving(graph, deps.guards, build_judge(deps, self._tracer), labels, knowledge)

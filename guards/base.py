@@ -7,7 +7,7 @@ edit. Its file says in its docstring what it is for, and shows it in `EXAMPLES`,
 import importlib
 import pkgutil
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
@@ -209,24 +209,16 @@ class Watch:
         """Name a guard, so that health tells of it before it has run."""
         self._known.setdefault(name)
 
-    def run(self, name: str, work: Callable[[], T]) -> tuple[T] | None:
-        """The result in a tuple, or None where the guard failed: the caller then does what the guard declares."""
+    def run(self, name: str, work: Callable[[], T], without: str = "") -> tuple[T] | None:
+        """The result in a tuple, or None where the guard failed: the caller then does what the guard declares.
+
+        `without` tells in health how the guards go on when it fails.
+        """
         self.know(name)
         try:
             result = work()
         except Exception as fault:  # noqa: BLE001  # whatever breaks in a guard, its `on_error` decides, never the customer's luck
-            self._faults[name] = (_words(fault), 0)
-            return None
-        self._ran(name)
-        return (result,)
-
-    async def wait(self, name: str, work: Callable[[], Awaitable[T]], without: str) -> tuple[T] | None:
-        """As `run`, for what is awaited; `without` tells in health how the guards go on when it fails."""
-        self.know(name)
-        try:
-            result = await work()
-        except Exception as fault:  # noqa: BLE001  # an embedder may break in any way; the guards have another
-            self._faults[name] = (f"{without}: {_words(fault)}", 0)
+            self._faults[name] = (f"{without}: {_words(fault)}" if without else _words(fault), 0)
             return None
         self._ran(name)
         return (result,)

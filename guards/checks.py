@@ -3,16 +3,18 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from domain.ports import Embedder
+from domain.ports import Asked
 from domain.profile import DeskProfile
 from domain.turn import Fact, Language, Passage, Verdict
 from guards import retrieved
 from guards.base import DeskView, Evidence, Guard, GuardSpec, Inspected, Support, Watch, discover, failed
+from guards.begun import BEGUN, Begun, Told
 from guards.doubt import doubtful
 from guards.features import spelled_places
 from guards.heads import PART, SHIPPED_THRESHOLD, Heads
@@ -88,7 +90,7 @@ class Guards:
         pii: Pii,
         *,
         max_chars: int,
-        embedder: Embedder | None = None,
+        embedder: Asked | None = None,
         compared: Callable[[str], bool] = always,
         restored: Callable[[str], str] = str,
         watch: Watch | None = None,
@@ -119,7 +121,7 @@ class Guards:
         canary: str = "",
         support: Support | None = None,
         heads: Path | None = None,
-        embedder: Embedder | None = None,
+        embedder: Asked | None = None,
         compared: Callable[[str], bool] = always,
         restored: Callable[[str], str] = str,
         thresholds: Mapping[str, float] | None = None,
@@ -179,15 +181,29 @@ class Guards:
         The masked text is given to the embedder as the later steps give it, so that it is embedded once a turn. `ahead` is
         given it too and done meanwhile; it must not raise.
         """
-        if self._embedder is None:
-            return await asyncio.to_thread(self._check_input, text, known)
-        masked, seen = await asyncio.to_thread(self._read, text, known)
-        if masked and seen and self._compared(masked.text):
-            query = partial(self._embedder.query, masked.text)
-            done, _ = await asyncio.gather(self._watch.wait(COMPARING, query, WORDS_ALONE), ahead(masked.text))
-            if done:
-                seen = replace(seen, vector=done[0])
-        return await asyncio.to_thread(self._judged, text, known, masked, seen)
+        begun = BEGUN.get()
+        if begun is None or begun.of != (self, text, known):
+            begun = self._begin(text, known)
+        if masked := await begun.compared:
+            await ahead(masked)
+        check: InputCheck = await begun.done
+        return check
+
+    @asynccontextmanager
+    async def begun(self, text: str, known: Mapping[str, str]) -> AsyncIterator[None]:
+        """Begin to check a question before its step does: `check_input` of the same, within, goes on from there."""
+        begun = self._begin(text, known)
+        token = BEGUN.set(begun)
+        try:
+            # Once the embedder is at work it needs the interpreter no more, which a graph's start takes for a while.
+            await begun.compared
+            yield
+        finally:
+            BEGUN.reset(token)
+            begun.done.cancel()
+
+    def _begin(self, text: str, known: Mapping[str, str]) -> Begun[InputCheck]:
+        return Begun((self, text, dict(known)), partial(self._check_input, text, known))
 
     async def check_facts(
         self, facts: Sequence[Fact], known: Mapping[str, str]
@@ -239,8 +255,15 @@ class Guards:
             return None
         return replace(seen, spelled=spelled_places(done[0], seen.places)) if done[0] != seen.text else seen
 
-    def _check_input(self, text: str, known: Mapping[str, str]) -> InputCheck:
-        return self._judged(text, known, *self._read(text, known))
+    def _check_input(self, text: str, known: Mapping[str, str], told: Told = lambda _masked: None) -> InputCheck:
+        """In one thread from start to end: every change of threads waits for the interpreter, and the embedder then starts late."""
+        masked, seen = self._read(text, known)
+        embedder = self._embedder
+        if embedder and masked and seen and self._compared(masked.text):
+            told(masked.text)
+            if done := self._watch.run(COMPARING, lambda: embedder.ask(masked.text), WORDS_ALONE):
+                seen = replace(seen, vector=done[0])
+        return self._judged(text, known, masked, seen)
 
     def _judged(self, text: str, known: Mapping[str, str], masked: Masked | None, seen: Inspected | None) -> InputCheck:
         verdicts: list[Verdict] = []

@@ -96,6 +96,10 @@ class RestoringEmbedder:
             text = await asyncio.to_thread(self.restored, text)
         return await self._inner.query(text)
 
+    def ask(self, text: str) -> Vector:
+        """The same for who is in a thread already: it blocks."""
+        return self._inner.ask(self.restored(text))
+
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
         """The vectors of passages, in order, as they are."""
         return await self._inner.passages(texts, progress)

@@ -97,7 +97,16 @@ class LocalEmbedder:
     async def query(self, text: str) -> Vector:
         """The vector of a question. Raises WeightsError."""
         known = self._recall(text)
-        return known if known is not None else await asyncio.to_thread(self._ask, text)
+        return known if known is not None else await asyncio.to_thread(self.ask, text)
+
+    def ask(self, text: str) -> Vector:
+        """The same for who is in a thread already: it blocks. Raises WeightsError."""
+        # Several rooms ask for the same question at once: the first computes, the others wait for it.
+        with self._remembering:
+            asking = self._asked.setdefault(text, threading.Lock())
+        with asking:
+            known = self._recall(text)
+            return list(self._computed(text)) if known is None else known
 
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
         """The vectors of passages, in order; `progress` is called from the event loop. Raises WeightsError."""
@@ -114,14 +123,6 @@ class LocalEmbedder:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         return vectors
-
-    def _ask(self, text: str) -> Vector:
-        # Several rooms ask for the same question at once: the first computes, the others wait for it.
-        with self._remembering:
-            asking = self._asked.setdefault(text, threading.Lock())
-        with asking:
-            known = self._recall(text)
-            return list(self._computed(text)) if known is None else known
 
     def _computed(self, text: str) -> Vector:
         try:

@@ -27,6 +27,10 @@ class SpreadEmbedder:
         """The vector of a question."""
         return await self._inner.query(text)
 
+    def ask(self, text: str) -> Vector:
+        """The same; it blocks."""
+        return self._inner.ask(text)
+
     async def passages(self, texts: Sequence[str], progress: Progress | None = None) -> list[Vector]:
         """The vectors of passages, in order. Raises what the hands raise."""
         vectors: dict[int, Vector] = {}

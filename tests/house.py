@@ -160,7 +160,7 @@ async def open_house(  # each is a part that some test replaces
     judging = Judging(store, tracer, metrics, backlog=4, rate=lambda: judge_rate, clock=clock)
     labels = Labels("lamps", "built-in", "test@1", "dev")
     graph = build_service(deps, tracer, saver)
-    serving = Serving(graph, build_judge(deps, tracer), labels, lambda: knowledge.version)
+    serving = Serving(graph, deps.guards, build_judge(deps, tracer), labels, lambda: knowledge.version)
 
     async def choose(unit: str) -> Serving:
         house.units.append(unit)

@@ -4,13 +4,14 @@ import asyncio
 import json
 import math
 import shutil
+import threading
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import DIMENSIONS, WordEmbedder
+from fakes import DIMENSIONS, ListTracer, WordEmbedder
 from house import open_house
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,10 +103,11 @@ class Planes:
     name = "planes"
 
     def __init__(self, word="", broken=None):
-        self.word, self.broken, self.asked = word, broken, []
+        self.word, self.broken, self.asked, self.is_asked = word, broken, [], threading.Event()
 
-    async def query(self, text):
+    def ask(self, text):
         self.asked.append(text)
+        self.is_asked.set()
         if self.broken:
             raise self.broken
         return [1.0 if self.word in text else -1.0]
@@ -125,15 +127,18 @@ class Meeting(WordEmbedder):
     """Gives the vector of a whole question only when its part has been asked for as well."""
 
     def __init__(self, whole, part):
-        self.whole, self.part, self.asked, self.met = whole, part, [], asyncio.Event()
+        self.whole, self.part, self.asked, self.met = whole, part, [], threading.Event()
 
     async def query(self, text):
         self.asked.append(text)
         if text == self.part:
             self.met.set()
-        elif text == self.whole:
-            await self.met.wait()
         return await super().query(text)
+
+    def ask(self, text):
+        self.asked.append(text)
+        assert self.met.wait(60)
+        return self._vector(text)
 
 
 def test_what_later_steps_ask_of_a_question_is_embedded_beside_it(tmp_path):
@@ -333,20 +338,79 @@ def test_without_a_vector_words_decide_and_it_is_told(folder_of_planes, broken):
     assert "parcel" not in told
 
 
-def test_what_is_awaited_heals_after_a_hundred_runs():
+def test_what_says_how_it_goes_on_without_heals_after_a_hundred_runs():
     watch, planes = Watch(), Planes(broken=OSError("away"))
+    assert watch.run("heads", lambda: planes.ask("lamp"), "without") is None
+    assert watch.health()["heads"].startswith("without: OSError")
+    planes.broken = None
+    for _ in range(HEALED_AFTER - 1):
+        assert watch.run("heads", lambda: planes.ask("lamp"), "without") == ([1.0],)
+    assert watch.health()["heads"] != "ok"
+    watch.run("heads", lambda: planes.ask("lamp"), "without")
+    assert watch.health()["heads"] == "ok"
+
+
+def test_a_check_that_was_begun_is_gone_on_with_and_no_other(folder_of_planes):
+    planes = Planes("lamp")
+    guards, other = (Guards.load(profile(), heads=folder_of_planes, embedder=planes) for _ in range(2))
+    text = "Where is my lamp? Mail jo@lamps.example"
 
     async def run():
-        assert await watch.wait("heads", lambda: planes.query("lamp"), "without") is None
-        assert watch.health()["heads"].startswith("without: OSError")
-        planes.broken = None
-        for _ in range(HEALED_AFTER - 1):
-            assert await watch.wait("heads", lambda: planes.query("lamp"), "without") == ([1.0],)
-        assert watch.health()["heads"] != "ok"
-        await watch.wait("heads", lambda: planes.query("lamp"), "without")
-        assert watch.health()["heads"] == "ok"
+        async with guards.begun(text, {}):
+            assert planes.is_asked.wait(60)  # nobody waits for the check yet
+            [asked] = planes.asked
+            check = await guards.check_input(text, {})
+            assert (check.text, planes.asked) == (asked, [asked])
+            assert "jo@" not in asked
+            assert await guards.check_input(text, {}) == check
+            assert planes.asked == [asked]
+            # Another text, other placeholders known, guards of another release: nothing of it is theirs.
+            assert (await guards.check_input("Where is it?", {})).text == "Where is it?"
+            assert (await guards.check_input(text, {"<EMAIL_1>": "a@b.example"})).text.endswith("<EMAIL_2>")
+            assert await other.check_input(text, {}) == check
+            assert len(planes.asked) == 4
+        await guards.check_input(text, {})
+        assert len(planes.asked) == 5
 
     asyncio.run(run())
+
+
+def test_a_check_that_was_begun_and_could_not_mask_asks_for_no_vector():
+    planes = Planes("lamp")
+
+    class Dead:
+        find = None
+
+    async def run():
+        guards = Guards([], Dead(), max_chars=4_000, embedder=planes)
+        async with guards.begun("I am Anna Berg", {}):
+            check = await guards.check_input("I am Anna Berg", {})
+        assert (check.blocked.guard, check.blocked.reason) == ("pii", "guard_failed")
+        assert "Anna" not in check.text
+
+    asyncio.run(run())
+    assert planes.asked == []
+
+
+def test_a_question_is_at_the_embedder_before_its_first_step_begins(tmp_path, folder_of_planes):
+    planes = Planes("a word of no question")
+
+    class Watching(ListTracer):
+        def step(self, name, kind, given):
+            if name == "guard_input":
+                assert planes.is_asked.wait(60)  # the loop stands still: what this step itself begins comes too late
+                assert planes.asked == ["Where is my lamp, <EMAIL_1>?"]
+            return super().step(name, kind, given)
+
+    def with_planes(deps):
+        return replace(deps, guards=Guards.load(deps.profile, heads=folder_of_planes, embedder=planes))
+
+    async def run():
+        async with open_house(tmp_path / "state", adjust=with_planes, tracer=Watching()) as house:
+            return await house.desk.ask(Question("Where is my lamp, jo@mail.example?"))
+
+    assert asyncio.run(run()).outcome == "answer"
+    assert len(planes.asked) == 1
 
 
 def test_a_text_that_is_not_compared_is_not_embedded(folder_of_planes):

@@ -36,9 +36,19 @@ class KeptQuestions:
 
     async def query(self, text: str) -> Vector:
         """The vector of a question, kept from now on (`save` writes it)."""
-        key = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+        key = _key(text)
         if key not in self._known:
             self._known[key] = np.asarray(await self._inner.query(text), dtype=np.float32)
+        return self._kept(key)
+
+    def ask(self, text: str) -> Vector:
+        """The same; it blocks."""
+        key = _key(text)
+        if key not in self._known:
+            self._known[key] = np.asarray(self._inner.ask(text), dtype=np.float32)
+        return self._kept(key)
+
+    def _kept(self, key: str) -> Vector:
         vector: Vector = self._known[key].tolist()
         return vector
 
@@ -65,3 +75,7 @@ class KeptQuestions:
         aside = self._path.with_suffix(".new.npz")
         np.savez(aside, keys=np.asarray(list(self._known)), vectors=np.asarray(list(self._known.values())))
         aside.replace(self._path)
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
