@@ -26,7 +26,7 @@ async def finished(turn: RunningTurn, request: Request) -> Reply | None:
     """The reply when it is there; None when the client left, which stops the turn. Raises what the turn raised."""
     left = asyncio.create_task(_left(request))
     try:
-        await asyncio.wait({turn.task, left}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({turn.over, left}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         left.cancel()
         turn.stop()

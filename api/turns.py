@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import structlog
+
 from graph.desk import Done, Event
 
 if TYPE_CHECKING:
@@ -16,12 +18,15 @@ if TYPE_CHECKING:
 
 
 class RunningTurn:
-    """One turn. `reply` and `fault` are known when it has ended; neither is, when it was stopped."""
+    """One turn. `reply` or `fault` is known when it is `over`; neither is, when it was stopped.
+
+    It is over with its reply: what it does behind that concerns no listener.
+    """
 
     def __init__(self, events: AsyncIterator[Event]) -> None:
         self.reply: Reply | None = None
         self.fault: BaseException | None = None
-        self._over = False
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._heard: deque[Event] = deque()
         self._news = asyncio.Event()
         self.task = asyncio.create_task(self._work(events), name="turn")
@@ -29,12 +34,12 @@ class RunningTurn:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended and every event was taken."""
-        return self._over and not self._heard
+        """Whether it is over and every event was taken."""
+        return self.over.done() and not self._heard
 
     async def next(self, silence: float) -> Event | None:
         """Its next event; None after `silence` seconds without one, and when it has ended."""
-        if not self._heard and not self._over:
+        if not self._heard and not self.over.done():
             self._news.clear()
             # Not by wait_for: it makes a task of each wait, and whoever listens is told two rounds of the loop later.
             with suppress(TimeoutError):
@@ -43,21 +48,27 @@ class RunningTurn:
         return self._heard.popleft() if self._heard else None
 
     def stop(self) -> None:
-        """Stop the work; nothing happens to a turn that has ended."""
-        self.task.cancel()
+        """Stop the work; nothing happens to a turn that is over."""
+        if not self.over.done():
+            self.task.cancel()
 
     async def _work(self, events: AsyncIterator[Event]) -> None:
         async for event in events:
+            self._heard.append(event)
             if isinstance(event, Done):
                 self.reply = event.reply
-            self._heard.append(event)
+                self.over.set_result(None)
             self._news.set()
             await asyncio.sleep(0)  # it is told before the turn goes on, whose next step may take the loop for a while
 
     def _end(self, task: asyncio.Task[None]) -> None:
-        self.fault = None if task.cancelled() else task.exception()
-        self._over = True
-        self._news.set()
+        fault = None if task.cancelled() else task.exception()
+        if self.reply is None:
+            self.fault = fault
+            self.over.set_result(None)
+            self._news.set()
+        elif fault:
+            structlog.get_logger().error("behind a reply", error=type(fault).__name__)
 
 
 class Turns:

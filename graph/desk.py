@@ -6,10 +6,11 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from domain.errors import GuardFaultError, NotFoundError, OverloadedError, UsageError
+from domain.errors import FrontdeskError, GuardFaultError, NotFoundError, OverloadedError, UsageError
 from domain.ports import Cache, CachedAnswer, CacheKey, Clock, Ids, Tracer, TurnContext
 from domain.receipt import Receipt, Reply
 from domain.turn import Message, Pins, Score, Source, Step, language_of, reason_named
@@ -127,6 +128,8 @@ class Desk:
     async def stream(self, question: Question, pins: Pins | None = None) -> AsyncIterator[Event]:
         """One turn as it happens; nothing unchecked is ever in it. The last event is `Done`, which is the truth.
 
+        It is booked by then; what nobody waits for is done behind it.
+
         Of a `live` question the tokens come while a model still writes; a late finding is told by `Retract`.
 
         A reader that goes away stops the work; what it had cost is booked all the same.
@@ -148,11 +151,11 @@ class Desk:
                 self._book(record, serving, started)
                 raise
             receipt = await asyncio.to_thread(self._book, record, serving, started)
-            await self._remember(record, receipt)
             if record.opened:
                 self.bell.ring(record.opened)
         for event in self._speak(record, receipt):
             yield event
+        await self._remember(record, receipt)
         if record.turn.get("outcome") == "answer" and record.turn.get("passages") and (pins or Pins()).judge:
             self._judging.offer(about, record.turn_id, _judgeable(record), asked_at=record.at, graph=serving.judge)
 
@@ -306,7 +309,10 @@ class Desk:
         if not (self._cache and bounds and receipt.outcome == "answer" and receipt.mode in ("local", "remote")):
             return
         answer = CachedAnswer(receipt.standalone, receipt.answer, receipt.sources, receipt.model, receipt.cost_microusd)
-        await self._cache.keep(receipt.standalone, CacheKey(**cast("dict[str, Any]", bounds)), answer)
+        try:
+            await self._cache.keep(receipt.standalone, CacheKey(**cast("dict[str, Any]", bounds)), answer)
+        except FrontdeskError as fault:  # the customer has it, and it is booked
+            structlog.get_logger().warning("answer not kept", error=type(fault).__name__)
 
     def _speak(self, record: TurnRecord, receipt: Receipt) -> Iterator[Event]:
         """Unmask at the door: only here does a placeholder become the customer's own data again."""

@@ -29,6 +29,7 @@ class Lexicon:
 
     spell: Callable[[str], str]
     frames: re.Pattern[str]
+    each_frame: Sequence[re.Pattern[str]]
     asks: Named
     what: re.Pattern[str]
     soft: frozenset[str]
@@ -50,6 +51,10 @@ class Lexicon:
         """What stands for a word: its line of synonyms, else its stem."""
         cut = stem(word) if word.isascii() else word
         return self.kin.get(cut, cut)
+
+    def is_framed(self, text: str) -> bool:
+        """Whether one of `frames` is found: one by one, as each knows what it begins with, that takes a third of the time."""
+        return any(frame.search(text) for frame in self.each_frame)
 
     def beside(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """The same words, those that mean another thing beside one of them under its name."""
@@ -80,6 +85,7 @@ def lexicon_of(language: Language, *, marked: bool) -> Lexicon:
         _name(same, known, [unit], unit)
     names = set(same.values())
     soft = frozenset(form for word in data["soft"][language].split() for form in known.forms(word))
+    frames = [form for frame in data["frames"][language] for form in known.forms(frame)]
     kin = {stem(phrase): stem(name) for phrase, name in reversed(same.items()) if phrase.isalpha()}
 
     def keys(words: Iterable[str]) -> frozenset[str]:
@@ -89,7 +95,8 @@ def lexicon_of(language: Language, *, marked: bool) -> Lexicon:
 
     return Lexicon(
         known.spell,
-        _pattern([form for frame in data["frames"][language] for form in known.forms(frame)]),
+        _pattern(frames),
+        [_pattern([frame]) for frame in frames],
         [
             (name, _pattern(form for one in patterns for form in known.forms(one)))
             for name, patterns in data["asks"][language].items()

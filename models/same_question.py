@@ -153,6 +153,8 @@ def meaning(question: str, language: Language, *, marked: bool = False) -> Meani
     first = first_person(_TOLD.sub(" ", plain))
     subjects = frozenset(who for who, pattern in lexicon.subjects if pattern.search(plain))
     for _ in range(WRAPPINGS):
+        if not lexicon.is_framed(plain):
+            break
         plain = " ".join(lexicon.frames.sub(" ", plain).split()) or plain
     for name, pattern in lexicon.asks:
         plain = pattern.sub(f" {name} ", plain)

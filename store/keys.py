@@ -5,6 +5,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Literal, get_args
 
 from sqlalchemy import RowMapping, insert, select, update
@@ -12,6 +13,7 @@ from sqlalchemy import RowMapping, insert, select, update
 from domain.errors import NotFoundError, UsageError
 from domain.ports import Clock
 from store.engine import Database
+from store.prepared import Prepared
 from store.tables import keys
 
 KeyScope = Literal["chat", "server", "agent", "analyst", "admin"]
@@ -77,7 +79,8 @@ class Keys:
     def any(self) -> bool:
         """Whether a key was ever made: from then on the API asks for one, also when all are revoked."""
         with self._database.read() as connection:
-            return connection.execute(select(keys.c.id).limit(1)).one_or_none() is not None
+            (found,) = self._database.run(connection, (_first(), {}))
+        return bool(found)
 
     def list(self) -> list[ApiKey]:
         """Every key, the newest first."""
@@ -96,6 +99,12 @@ class Keys:
         if row is None:
             raise NotFoundError("no such key", where=key_id, fix="`frontdesk keys list` names them")
         return _key(row)
+
+
+@cache
+def _first() -> Prepared:
+    """Asked for at every request of a desk without keys."""
+    return Prepared(select(keys.c.id).limit(1))
 
 
 def _digest(secret: str) -> bytes:

@@ -1,7 +1,10 @@
 """Answers given again: to the same question, never to one with another number, date, negation, product or place."""
 
 import asyncio
+import itertools
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 from fakes import FrozenClock, ScriptedChat, WordEmbedder
 from house import open_house
 from places import open_store
+from structlog.testing import capture_logs
 
 from domain.ports import CachedAnswer, CacheKey
 from domain.turn import Pins, Source
@@ -18,8 +22,10 @@ from domain.words import fold
 from evals.near_misses import near_misses
 from evals.routing_report import PAIRS
 from graph.caching import with_cache
+from graph.desk import Done
 from graph.record import Labels, Question
 from models.answer_cache import AnswerCache
+from models.question_words import lexicon_of
 from models.same_question import SURPLUS, compared, exact_form, same_question
 
 ANSWER = "You can return a lamp within 30 days."
@@ -48,6 +54,35 @@ def ask(folder: Path, *questions: Question | str, pins: Pins | None = None, chan
             )
 
     return asyncio.run(story())
+
+
+def test_a_customer_does_not_wait_for_the_cache_but_for_the_books(tmp_path):
+    async def story():
+        async with open_house(tmp_path, chat=ScriptedChat([ANSWER]), cache_hours=24, judge_rate=0.0) as house:
+            kept = house.store.answers(timedelta(days=1)).books
+            events = house.desk.stream(Question(ASKED))
+            while not isinstance(event := await anext(events), Done):
+                pass
+            reply = event.reply
+            before = house.store.ledger.get(reply.turn_id).answer, kept().answers
+            return reply.answer, *before, [event async for event in events], kept().answers
+
+    assert asyncio.run(story()) == (ANSWER, ANSWER, 0, [], 1)
+
+
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(tmp_path):
+    async def story():
+        async with open_house(tmp_path, chat=ScriptedChat([ANSWER]), cache_hours=24, judge_rate=0.0) as house:
+            with closing(sqlite3.connect(tmp_path / "desk.sqlite3")) as other:
+                other.execute(
+                    "CREATE TRIGGER full BEFORE INSERT ON cached_answers BEGIN SELECT RAISE(ABORT, 'full'); END"
+                )
+            reply = await house.desk.ask(Question(ASKED))
+            return reply.answer, house.store.answers(timedelta(days=1)).books().answers
+
+    with capture_logs() as logs:
+        assert asyncio.run(story()) == (ANSWER, 0)
+    assert [one["error"] for one in logs if one["event"] == "answer not kept"] == ["StoreError"]
 
 
 def test_another_user_is_given_the_same_answer_without_a_model(tmp_path):
@@ -161,6 +196,16 @@ def test_pairs_of_other_businesses_are_told_apart_and_a_third_of_the_same_are_kn
     assert wrong == []
     known = [same_question(row["a"], row["b"], row["language"]) for row in rows if row["same"]]
     assert sum(known) / len(known) > 1 / 3
+
+
+def test_a_frame_is_found_by_itself_where_it_is_found_among_all():
+    rows = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
+    found = set()
+    for row, side in itertools.product(rows, "ab"):
+        lexicon, text = lexicon_of(row["language"], marked=False), fold(row[side])
+        assert lexicon.is_framed(text) == bool(lexicon.frames.search(text))
+        found.add(lexicon.is_framed(text))
+    assert found == {True, False}
 
 
 def test_what_ends_a_comparison_early_never_changes_it():
