@@ -15,6 +15,8 @@ LONGEST = 160
 ACKNOWLEDGED = "acknowledgement"
 NAME = 4
 """Words behind the end of a letter that may be a name."""
+TURNS = 64
+"""Texts, masked ones, that are remembered taken apart: the steps of a turn ask after the same text up to five times."""
 _SEGMENT = re.compile(r"(?:(?![.!?…]+(?:\s|$)|[,;:–—](?:\s|$)|\s-\s)[^\n])+(?:[.!?…,;:–—]+)?")
 _PLACEHOLDER = re.compile(r"<[a-z_]+_\d+>")
 
@@ -57,17 +59,19 @@ def matter(question: str) -> str:
     return question[said[0][0] : said[-1][1]].strip(" ,;:–—-\n")
 
 
-def _segments(question: str) -> list[tuple[int, int, str]]:
+@lru_cache(maxsize=TURNS)
+def _segments(question: str) -> tuple[tuple[int, int, str], ...]:
     """Sentences and what commas part: start, end, words; a letter's end and the name below it count as one."""
     found = [(match.start(), match.end(), bare(fold(match[0]))) for match in _SEGMENT.finditer(question)]
     segments = [segment for segment in found if segment[2]]
     for at, (start, _, words) in enumerate(segments):
         rest = segments[at:]
         if _lexicon().closings.fullmatch(words) and sum(len(told.split()) for *_, told in rest[1:]) <= NAME:
-            return [*segments[:at], (start, rest[-1][1], words)]
-    return segments
+            return (*segments[:at], (start, rest[-1][1], words))
+    return tuple(segments)
 
 
+@lru_cache(maxsize=TURNS)
 def _pleasantries(question: str) -> frozenset[str]:
     """The kinds of a message that says nothing else, as a whole or segment by segment; nothing where it says more."""
     if whole := _says(bare(fold(question))):
@@ -76,6 +80,7 @@ def _pleasantries(question: str) -> frozenset[str]:
     return frozenset().union(*each) if each and all(each) else frozenset()
 
 
+@lru_cache(maxsize=TURNS)
 def _says(words: str) -> frozenset[str]:
     """The kinds of what is said beside a matter: small talk, "" for courtesies and introductions; nothing: a matter."""
     lexicon = _lexicon()
@@ -94,7 +99,6 @@ def _settled(words: str) -> frozenset[str]:
     return frozenset({ACKNOWLEDGED} if whole else ())
 
 
-@lru_cache(maxsize=64)  # a turn asks three times after the same segments, which are masked
 def _said(words: str) -> frozenset[str]:
     """The kinds of phrases that cover all these words, "" for those of no kind; nothing where some word is left over."""
     if not words or len(words) > LONGEST:
