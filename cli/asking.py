@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import AsJson, Desk, Jsonl, desk_settings, one_of, readable
-from cli.terminal import Json, clean, note, read_line, show, show_dim, show_json
+from cli.terminal import Json, clean, note, read_line, shortened, show, show_dim, show_json
 from domain.errors import FrontdeskError
 
 if TYPE_CHECKING:
     from cli.office import Office
     from cli.rows import Row
     from domain.settings import Settings
+
+QUOTE_LENGTH = 140
 
 ASK_EXAMPLES = """\b
 Examples:
@@ -151,8 +153,8 @@ async def _lines() -> AsyncGenerator[str, None]:
 def _show_rest(reply: Json) -> None:
     """What stands below an answer: sources, ticket, and how it came about."""
     for number, source in enumerate(reply["sources"], start=1):
-        quote = " ".join(clean(source["quote"]).split())
-        show_dim(f"  [{number}] {source['title']} ({source['id']}): {_short(quote)}")
+        quote = shortened(clean(source["quote"]), QUOTE_LENGTH)
+        show_dim(f"  [{number}] {source['title']} ({source['id']}): {quote}")
     if reply.get("handoff"):
         show_dim(f"  ticket {reply['handoff']['ticket']}, {reply['handoff']['department'] or 'support'}")
     receipt = reply["receipt"]
@@ -160,7 +162,3 @@ def _show_rest(reply: Json) -> None:
     how = f"{receipt['mode']}{' by ' + receipt['model'] if receipt['model'] else ''}"
     cost = f" · ${receipt['cost_usd']:.6f}" if receipt["cost_usd"] else ""
     show_dim(f"  {outcome} · {how} · {receipt['latency_ms']:.0f} ms{cost} · receipt {reply['turn_id']}")
-
-
-def _short(text: str, length: int = 140) -> str:
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -7,7 +7,7 @@ import typer
 
 from cli.office import run_operation
 from cli.options import AsJson, Desk, desk_settings, readable
-from cli.terminal import Json, note, show, show_json, show_table
+from cli.terminal import Json, note, percent, shortened, show, show_json, show_table
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -65,7 +65,9 @@ def draft(
     if as_json:
         show_json(done)
         return
-    rows = [[one["asked"], one["answers"], _cut(one["title"]), one["file"]] for one in done["drafts"]]
+    rows = [
+        [one["asked"], one["answers"], shortened(one["title"], QUESTION_LENGTH), one["file"]] for one in done["drafts"]
+    ]
     if rows:
         show_table(["asked", "answers", "title", "file"], rows)
     what = f"{len(rows)} would be written" if dry_run else f"{done['written']} written"
@@ -84,7 +86,14 @@ async def _gaps(settings: "Settings", since: str) -> Json:
 
 def _show(found: Json) -> None:
     rows = [
-        [gap["count"], gap["users"], _cut(gap["example"]), gap["nearest"], gap["confidence"], gap["last"][:16]]
+        [
+            gap["count"],
+            gap["users"],
+            shortened(gap["example"], QUESTION_LENGTH),
+            gap["nearest"],
+            gap["confidence"],
+            gap["last"][:16],
+        ]
         for gap in found["gaps"][:SHOWN]
     ]
     if rows:
@@ -95,18 +104,13 @@ def _show(found: Json) -> None:
     show(f"retrieval   {_ms(found['retrieval_ms_p50'])} p50, {_ms(found['retrieval_ms_p95'])} p95")
     spread = " / ".join(_plain(found[f"confidence_p{share}"]) for share in (10, 50, 90))
     show(f"confidence  {spread} (10 / 50 / 90 of 100 questions)")
-    show(f"shares      don't know {_percent(found['dont_know_rate'])}, no passage {_percent(found['no_passage_rate'])}")
+    show(f"shares      don't know {percent(found['dont_know_rate'])}, no passage {percent(found['no_passage_rate'])}")
     if found["drift_alarm"] is None:
         show(f"drift       too few questions to tell ({found['searches']} now, {found['reference_searches']} before)")
         return
     verdict = "the questions have changed: see the table" if found["drift_alarm"] else "none"
-    low = _percent(found["drift_low_share"])
+    low = percent(found["drift_low_share"])
     show(f"drift       {verdict} (PSI {found['drift_psi']:.2f}, {low} below the mark of 10% of the four weeks before)")
-
-
-def _cut(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= QUESTION_LENGTH else plain[: QUESTION_LENGTH - 1] + "…"
 
 
 def _ms(value: float | None) -> str:
@@ -115,7 +119,3 @@ def _ms(value: float | None) -> str:
 
 def _plain(value: float | None) -> str:
     return "none" if value is None else f"{value:.2f}"
-
-
-def _percent(value: float | None) -> str:
-    return "none" if value is None else f"{value:.1%}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import AsJson, Desk, OnRay, absolute, desk_settings, place_of, readable
-from cli.terminal import Json, meter, note, read_line, show, show_dim, show_json, show_table
+from cli.terminal import Json, meter, note, read_line, shortened, show, show_dim, show_json, show_table
 from domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -234,5 +234,4 @@ async def _search(settings: "Settings", question: str, k: int, *, as_json: bool)
     show(f"confidence {found['confidence']:.2f}")
     for place, result in enumerate(found["results"], start=1):
         show(f"{place}. {result['title']} ({result['id']}), score {result['score']:.2f}")
-        quote = " ".join(result["quote"].split())
-        show_dim(f"   {quote[:QUOTE_LENGTH]}{'…' if len(quote) > QUOTE_LENGTH else ''}")
+        show_dim(f"   {shortened(result['quote'], QUOTE_LENGTH)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import AsJson, Desk, desk_settings
-from cli.terminal import Json, meter, note, show, show_json, show_table
+from cli.terminal import Json, meter, note, percent, show, show_json, show_table
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -76,7 +76,7 @@ def _show(found: Json, verdict: list[str]) -> None:
     show(
         f"requests    {found['requests']:,}, {found['resolved']:,} resolved, {found['eligible']:,} answered from articles"
     )
-    show(f"rates       no sure answer {_percent(found['dont_know_rate'])}, guards {_percent(found['guard_rate'])}")
+    show(f"rates       no sure answer {percent(found['dont_know_rate'])}, guards {percent(found['guard_rate'])}")
     show(f"cost        ${found['cost_usd']:.4f} for {found['calls']:,} calls")
     drift = {None: "too few questions to tell", True: "the questions have changed", False: "none"}[found["drift_alarm"]]
     show(f"drift       {drift}")
@@ -95,7 +95,3 @@ def _of(value: float | None) -> str:
 
 def _ends(ends: list[float] | None) -> str:
     return "" if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"
-
-
-def _percent(value: float | None) -> str:
-    return "none" if value is None else f"{value:.1%}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import AsJson, Desk, desk_settings, readable
-from cli.terminal import Json, show, show_json, show_table
+from cli.terminal import Json, shortened, show, show_json, show_table
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -88,10 +88,10 @@ def _show_parts(kept: Json) -> None:
         rows = [[one["guard"], one["action"], one["reason"], one["score"]] for one in kept["verdicts"]]
         _table("verdicts", ["guard", "action", "reason", "score"], rows)
     if kept["passages"]:
-        rows = [[one["id"], round(one["score"], 3), _short(one["text"])] for one in kept["passages"]]
+        rows = [[one["id"], round(one["score"], 3), shortened(one["text"], TEXT_LENGTH)] for one in kept["passages"]]
         _table("passages", ["passage", "score", "text"], rows)
     if kept["sources"]:
-        rows = [[one["id"], one["title"], _short(one["quote"])] for one in kept["sources"]]
+        rows = [[one["id"], one["title"], shortened(one["quote"], TEXT_LENGTH)] for one in kept["sources"]]
         _table("sources", ["article", "title", "quote"], rows)
     if kept["calls"]:
         rows = [
@@ -128,8 +128,3 @@ def _show_foot(kept: Json) -> None:
 def _table(title: str, columns: list[str], rows: list[list[object]]) -> None:
     show()
     show_table(columns, rows, title=title)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= TEXT_LENGTH else line[: TEXT_LENGTH - 1].rstrip() + "…"

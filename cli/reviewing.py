@@ -7,7 +7,7 @@ import typer
 
 from cli.office import run_operation
 from cli.options import AsJson, Desk, desk_settings, readable
-from cli.terminal import Json, note, show, show_dim, show_json, show_table
+from cli.terminal import Json, note, shortened, show, show_dim, show_json, show_table
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -86,8 +86,8 @@ def feedback(
         [
             one["at"][:16],
             one["rating"],
-            _cut(one["question"]),
-            _cut(one["comment"]),
+            shortened(one["question"], QUESTION_LENGTH),
+            shortened(one["comment"], QUESTION_LENGTH),
             one["review"] or "",
             one["turn_id"],
         ]
@@ -119,7 +119,7 @@ def list_waiting(*, since: Since = "7d", desk: Desk = None, as_json: AsJson = Fa
         show_json(found)
         return
     for group in found["groups"][:SHOWN]:
-        show(f"{group['count']} × {_cut(group['example'])}  ({_counted(group['causes'])})")
+        show(f"{group['count']} × {shortened(group['example'], QUESTION_LENGTH)}  ({_counted(group['causes'])})")
         for turn in group["turns"][:TURNS_A_GROUP]:
             judged = "" if turn["judged"] is None else f", judged {turn['judged']:.2f}"
             show_dim(f"    {turn['turn_id']}  {turn['outcome']}{judged}: {', '.join(turn['causes'])}")
@@ -207,7 +207,7 @@ def _to_cases(file: str, desk: str | None, *, rated: bool, dry_run: bool, as_jso
         show_json(done)
         return
     for row in done["cases"]:
-        show(f"{row['id']}  {row['outcome']}  {_cut(row['question'])}")
+        show(f"{row['id']}  {row['outcome']}  {shortened(row['question'], QUESTION_LENGTH)}")
     for one in done["duplicates"]:
         note(f"{one['turn_id']}: asks what a case asks already ({one['of']})")
     for one in done["skipped"]:
@@ -226,7 +226,7 @@ def _shown(turn: Json, *, as_json: bool) -> None:
     show_dim("desk")
     show(turn["answer"])
     for source in turn["sources"]:
-        show_dim(f"    {source['id']}: {_cut(source['title'])}")
+        show_dim(f"    {source['id']}: {shortened(source['title'], QUESTION_LENGTH)}")
     if turn["rating"]:
         show(f"thumb {turn['rating']}{': ' if turn['comment'] else ''}{turn['comment']}")
     scored = [f"{name} {'unscored' if value is None else f'{value:.2f}'}" for name, value in turn["scores"].items()]
@@ -239,8 +239,3 @@ def _shown(turn: Json, *, as_json: bool) -> None:
 
 def _counted(causes: dict[str, int]) -> str:
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in causes.items())
-
-
-def _cut(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= QUESTION_LENGTH else plain[: QUESTION_LENGTH - 1] + "…"

@@ -57,6 +57,17 @@ def show_json(value: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def shortened(text: str, length: int) -> str:
+    """A text on one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def percent(share: float | None) -> str:
+    """A share as a report says it; "none" where there is nothing to tell."""
+    return "none" if share is None else f"{share:.1%}"
+
+
 async def read_line(prompt: str) -> str | None:
     """The next line of standard input, or None at the end; a person sees `prompt`. Reads in a daemon thread: Ctrl-C need not wait for Enter."""
     loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from evals.matching import says, says_one
 from models.language import detect_language
 from nodes.generate import LANGUAGE_NAMES, READ, READ_BY_A_WEAK_MODEL, numbered
 from nodes.quotation import near_the_best
+from nodes.route import REWRITE_TOKENS
 from prompts import DONT_KNOW, Prompt
 from scoring import cut
 from scoring.dont_know import says_dont_know
@@ -19,7 +20,6 @@ from scoring.grounding import unsupported_numbers
 from training.asking import Asking, Said, Wish
 from training.subjects import NO, YES, Mark, Row, Subject
 
-REWRITE_TOKENS = 80
 FOUND = 5
 """Articles among which the one that is meant should be, the first best."""
 
