@@ -193,14 +193,14 @@ class Guards:
     async def begun(self, text: str, known: Mapping[str, str]) -> AsyncIterator[None]:
         """Begin to check a question before its step does: `check_input` of the same, within, goes on from there."""
         begun = self._begin(text, known)
-        token = BEGUN.set(begun)
+        BEGUN.set(begun)
         try:
             # Once the embedder is at work it needs the interpreter no more, which a graph's start takes for a while.
             await begun.compared
             yield
         finally:
-            BEGUN.reset(token)
             begun.done.cancel()
+            BEGUN.set(None)  # not by a token: a turn that its reader has dropped is closed in another context
 
     def _begin(self, text: str, known: Mapping[str, str]) -> Begun[InputCheck]:
         return Begun((self, text, dict(known)), partial(self._check_input, text, known))

@@ -1,6 +1,7 @@
 """One whole turn per route through the graph, from the Desk's door to the receipt."""
 
 import asyncio
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -425,6 +426,21 @@ def test_a_reader_that_goes_away_leaves_a_receipt_and_a_free_thread(tmp_path: Pa
             assert kept.steps[0].name == "guard_input"
 
     asyncio.run(turn())
+
+
+def test_a_reader_that_drops_a_turn_without_a_word_has_left_it_too(tmp_path: Path) -> None:
+    async def story() -> str:
+        async with open_house(tmp_path) as house:
+            events = house.desk.stream(Question("How long can I return a lamp?"))
+            await anext(events)
+            del events
+            gc.collect()  # whoever collects it closes it, in a task of their own
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(60):
+                await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
+            return house.store.ledger.recent(1)[0].error
+
+    assert asyncio.run(story()) == CANCELLED
 
 
 def test_the_judge_sheds_what_its_backlog_cannot_hold(tmp_path: Path) -> None:
