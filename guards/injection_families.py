@@ -100,7 +100,7 @@ FAMILIES = (
     Family(
         "extract_above", 1.0,
         ("above", "so far", "before this", "beginning of", "start of", "precede", "preceding", "before my", "role system", "role is system", "behind you", "told not"),
-        r"\b{show}<5>(?:(?:everything|anything|all(?: of)?(?: the)?|text|words?|sentences?|lines?|content|conversation|prompt|instructions?|rules|"
+        r"\b(?<!mean by )(?<!did you )(?!what (?:did|do) you mean){show}<5>(?:(?:everything|anything|all(?: of)?(?: the)?|text|words?|sentences?|lines?|content|conversation|prompt|instructions?|rules|"
         r"message)<3>(?:above(?! (?:the|my|an?|it)\b)|so far|before this|(?:at|from) the (?:beginning|start|top)(?! of (?:the|my|your) (?!conversation|chat|prompt|document|text|message|context|session|instructions)))"
         r"|the above (?:text|words?|instructions?|prompt|conversation|message|rules|paragraph))\b"
         r"|\b{show}<4>(?:text|message|passage|words?|prompt|instructions?|paragraph|content|everything|lines?)\b<3>(?:precede[sd]?|preceding|before) (?:mine\b|(?:my|this) (?:very )?(?:first )?(?:own )?(?:message|question|input|line|prompt)\b)"
@@ -264,13 +264,14 @@ FAMILIES = (
     # Vietnamese
     Family(
         "vi_override", 1.0,
-        ("huong dan", "chi dan", "chi thi", "lenh", "quy tac", "luat", "prompt", "rang buoc", "gioi han", "han che", "bo loc", "lap trinh", "noi quy", "quy dinh"),
+        ("huong dan", "chi dan", "chi thi", "lenh", "quy tac", "luat", "prompt", "rang buoc", "gioi han", "han che", "bo loc", "lap trinh", "noi quy", "quy dinh", "vai tro", "tu choi", "pha "),
         r"\b{foc}<4>(?:{lenh})(?:(?:<5>)(?:he thong|cua ban|ban dau|hien tai|da (?:cho|duoc|dua|nhan)|noi bo|an toan)|<1>(?:truoc(?: do| day)?|(?:o |ben |phia )?tren))\b(?! (?:khi|duoc khong|co duoc))"
         r"|\b{foc} (?:tat ca|moi|toan bo|het)(?: cac| nhung| cai)? (?:{lenh})\b"
         r"|\b(?:vut (?:bo|het|di)|mac ke|(?:khong (?:con )?(?:can|phai)(?: phai)?|dung) tuan (?:thu|theo))<3>(?:quy tac|luat le|luat|noi quy|menh lenh|chi thi|rang buoc|cong ty|prompt|(?:huong dan|chi dan) (?:cua ban|he thong|nao))\b"
         r"|\bcoi nhu(?: ban)? (?:chua(?: tung)?|khong)(?: he)? (?:nhan|co|duoc|biet)<3>(?:{lenh})\b"
         r"|\b(?:{lenh}|noi quy|quy dinh)<3>(?:cua ban|truoc (?:day|do)|(?:o |ben |phia )tren)\W{1,3}(?:da |deu |hien |gio |bay gio ){0,2}(?:het hieu luc|khong con hieu luc|bi huy|vo hieu|chi la (?:thu nghiem|test|vi du))\b(?! (?:roi )?(?:chua|khong|a|ha|phai)\b| ?\?)"
-        r"|\bhuong dan that(?: su)? (?:la|o day|nhu sau|day)\b",
+        r"|\bhuong dan that(?: su)? (?:la|o day|nhu sau|day)\b|\bbo (?:het|di)(?: di)?<2>(?:rang buoc|quy tac|luat le|chi dan|menh lenh|bo loc)\b|\b{foc}<1>vai tro(?: \w{1,6})? (?:tro ly|cua ban|chatbot|nhan vien)\b"
+        r"|\bkhong duoc tu choi (?:bat (?:cu|ky|ki)|moi) (?:yeu cau|lenh|menh lenh|cau hoi)\b|\bpha (?:luat|quy tac|rao)(?: di)? (?:mot lan|giup|cho)\b",
     ),
     Family(
         "vi_override_all", 1.0,
@@ -287,7 +288,7 @@ FAMILIES = (
         r"(?:mat khau|khoa|ma)<1>(?:cua ban|he thong|quan tri|bi mat)|(?:tai lieu|bai viet|han muc|thong tin|danh sach|bang|ma|gia|chiet khau|den bu|boi thuong)<4>noi bo(?! (?:toa|chung cu|khu|truong|benh vien|cong ty (?:em|toi|minh|anh))))\b"
         r"|\b(?:system prompt|prompt he thong|(?:huong dan|chi thi|mat khau|quy tac)(?: \w{1,6})? cua ban|(?:loi nhac|tin nhan|thong diep)(?: he thong| ban dau)? cua ban) (?:la gi|gom|viet gi|noi gi|nhu the nao|co gi)"
         r"|\b{cho}<5>(?:loi nhac|tin nhan|thong diep)(?: cua)? (?:he thong|ban dau|goc)\b(?! (?:bao|gui|da gui|thanh toan|luc|hom|cua (?:app|ung dung|may|shop)))"
-        r"|\b(?:tiet lo|lo ra|in ra|in lai|chep lai)<4>loi nhac\b|\b{cho}<4>(?:{lenh})<2>ban (?:da |dang |phai )?(?:nhan|duoc (?:cho|dua|cap|giao)|tuan)\b"
+        r"|\b(?:tiet lo|lo ra|in ra|in lai|chep lai)<4>loi nhac\b|\b(?:{lenh})<1>(?:bi mat|tuyet mat|ngam)\b|\b{cho}<3>tai lieu (?:bi mat|tuyet mat|mat cua)\b|\b{cho}<3>(?:{lenh})<5>(?:viet|soan|dat ra) cho ban\b|\b{cho}<4>(?:{lenh})<2>ban (?:da |dang |phai )?(?:nhan|duoc (?:cho|dua|cap|giao)|tuan)\b"
         r"|\bban (?:da )?(?:duoc|bi)(?: cong ty| ho| nguoi ta| admin)? (?:dan(?: do)?|lap trinh|huan luyen|cai dat|ra lenh)<3>(?:nhung (?:gi|chi dan|quy tac)|gi\b(?! len)|the nao|nguyen van|truoc cuoc)"
         r"|\b(?:nguoi|nha|ke|ai|cong ty)(?: \w{1,6}){0,2} (?:tao ra|lap trinh|phat trien)(?: ra)?(?: ban)? (?:da )?(?:viet|noi|dan|ra lenh) gi\b"
         r"|\b{cho}<6>(?:o |ben |phia )*tren (?:cau|tin nhan|dong|doan)(?: \w{1,5})? nay\b|\b(?:doan|van ban|noi dung|moi thu|tat ca)<3>truoc (?:tin nhan|cau hoi|cau) (?:dau tien|nay|cua toi)\b|\btin nhan dau tien<2>he thong\b",
