@@ -14,6 +14,9 @@ HEAD_BYTES = 65_536
 """Request line and headers together, as far as they come in one piece; browsers send 1 to 8 kB."""
 FILES = 65_536
 """As many files as this process asks to be allowed to open."""
+IDLE_SECONDS = 75
+"""A connection without a request is kept for so long. Proxies keep theirs for a minute: who hangs up first must be the proxy, or
+a question that it sends at that moment is lost."""
 SPARE_FILES = 256
 """Files that connections leave for databases, articles and other servers."""
 
@@ -46,8 +49,10 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; a head that grows beyond measure ends the connection."""
+        """Take bytes; a head that grows beyond measure, or does not end, ends the connection."""
         self._head_bytes += len(data)
+        if self._in_head and self._answered() and not self._timer:
+            self._wait()
         super().data_received(data)
         if self._in_head and self._head_bytes > HEAD_BYTES:
             self._refuse(TOO_LONG)
@@ -64,8 +69,8 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, which may be there already."""
-        if not self.pipeline:
+        """Be patient with a client that has still to read, or has begun its next request; one at rest may stay for `IDLE_SECONDS`."""
+        if not self.pipeline and (self._head_bytes or self.transport.get_write_buffer_size()):
             self._wait()
         super().on_response_complete()
 
@@ -73,6 +78,10 @@ class Connection(HttpToolsProtocol):
         """End an idle connection; one whose client still reads its answer has time until its patience ends."""
         if not self.transport.get_write_buffer_size():
             super().timeout_keep_alive_handler()
+
+    def _answered(self) -> bool:
+        """Whether nothing is being answered."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _wait(self) -> None:
         self._stop_waiting()
@@ -87,8 +96,10 @@ class Connection(HttpToolsProtocol):
         """End it at once; whoever waits for nothing else is told why."""
         if self.transport.is_closing() and not self.transport.get_write_buffer_size():
             return
-        asked = self._head_bytes > 0
-        if asked and self._in_head and (self.cycle is None or self.cycle.response_complete):
+        asked, unread = self._head_bytes > 0, self.transport.get_write_buffer_size()
+        if self.cycle and self.cycle.response_complete and not (asked or unread):
+            return  # it has read its answer meanwhile
+        if asked and self._in_head and self._answered():
             self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             self.transport.close()
         else:

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.loops.auto import auto_loop_factory
 
-from api.connections import Connection, allow_files
+from api.connections import IDLE_SECONDS, Connection, allow_files
 from domain.errors import UsageError
 
 BACKLOG = 2_048
@@ -71,6 +71,7 @@ def configured(app: Any, grace: float, patience: float, **more: Any) -> uvicorn.
         ws="none",
         loop="auto",
         backlog=BACKLOG,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=math.ceil(grace),
         **more,
     )

@@ -126,12 +126,14 @@ async def _sample(server: psutil.Process, seen: Seen) -> None:
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
-def figures(seen: Seen, rate: float, capacity: float, seconds: float) -> dict[str, float | bool]:
+def figures(seen: Seen, rate: float, capacity: float, seconds: float) -> dict[str, float | bool | str]:
     """The flat object that is printed. Middle and end are medians of the second and of the last third."""
     third = max(1, len(seen.samples) // 3)
     middle, end = seen.samples[third : 2 * third], seen.samples[-third:]
-    found: dict[str, float | bool] = {"seconds": round(seconds), "capacity_per_s": round(capacity, 1)}
+    found: dict[str, float | bool | str] = {"seconds": round(seconds), "capacity_per_s": round(capacity, 1)}
     found |= {"asked_per_s": round(rate, 1), "answered": seen.statuses["200"], "failed": seen.failed}
+    if seen.failed:
+        found["failed_why"] = "; ".join(f"{count} {why}" for why, count in seen.statuses.items() if why != "200")
     cut = statistics.quantiles(seen.seconds, n=20)
     found |= {"p50_ms": round(cut[9] * 1_000, 1), "p95_ms": round(cut[18] * 1_000, 1)}
     for place, name, unit in ((0, "rss_mb", MEGABYTE), (1, "handles", 1.0), (2, "threads", 1.0)):
@@ -148,7 +150,7 @@ def _median(samples: Sequence[tuple[int, int, int]], place: int) -> float:
     return statistics.median(sample[place] for sample in samples)
 
 
-async def soak(base: str, server: psutil.Process, seconds: float) -> dict[str, float | bool]:
+async def soak(base: str, server: psutil.Process, seconds: float) -> dict[str, float | bool | str]:
     """Trial, then half of it."""
     async with httpx.AsyncClient(base_url=base, timeout=60, trust_env=False) as http:
         await trial(http, TRIAL_SECONDS / 3)  # models are loaded

@@ -104,6 +104,17 @@ def test_a_connection_that_is_kept_open_must_go_on_in_time():
     assert seconds < 4
 
 
+def test_a_connection_at_rest_is_not_hung_up_on_and_its_next_head_must_come_in_time():
+    async def work(host, port, desk):
+        del desk
+        first = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+        return await said(host, port, first, first, b"GET /healthz HTTP/1.1\r\n", pause=SOON * 2)
+
+    answer, seconds = on_socket(work)
+    assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"408"]
+    assert SOON * 4 < seconds < SOON * 8
+
+
 @pytest.mark.parametrize(
     ("flood", "statuses"),
     [
@@ -117,10 +128,10 @@ def test_a_connection_that_is_kept_open_must_go_on_in_time():
         ([HEAD + b"x: a\0b\r\n\r\n"], {b"400"}),
         ([HEAD + b"x\r\n : folded\r\n\r\n"], {b"400"}),
         ([b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\rSet-Cookie: a=b\r\n\r\n"], {b"400", b"421"}),
-        ([b"GET /v1/threads/x%0d%0aSet-Cookie:a=b HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"], {b"404"}),
+        ([b"GET /v1/threads/x%0d%0aSet-Cookie:a=b HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"], {b"404"}),
         ([b"GET /\xff\xfe HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"], {b"400", b"404"}),
         ([b"CONNECT evil.example:443 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"], {b"400", b"404", b"405"}),
-        ([b"GET http://evil.example/ HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"], {b"200", b"404"}),
+        ([b"GET http://evil.example/ HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"], {b"200", b"404"}),
     ],
     ids=["headers", "address", "length", "chunks", "no length", "two lengths", "length and chunks", "nul", "folded",
          "cr in a header", "crlf in a path", "no ascii", "tunnel", "another's address"],
