@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,8 @@ def test_a_model_that_keeps_silent_is_left_within_seconds(upstream: Upstream) ->
 
         async def complete(self, request: Any) -> Any:
             self.request = request
-            return await bench(upstream.url, timeout=0.05).client.complete(replace(request, seconds=0.01))
+            async with aclosing(bench(upstream.url, timeout=0.05).client) as client:
+                return await client.complete(replace(request, seconds=0.01))
 
     upstream.script = ["hang"]
     slow, check = Slow(), check_of(BLOCKED)
