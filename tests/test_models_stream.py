@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
@@ -85,8 +85,13 @@ def server() -> Iterator[Streaming]:
     upstream.close()
 
 
-def listen(made: Bench, model: str = "m", max_tokens: int = 50, words: int = 99) -> tuple[list[str], Any]:
-    """The words, up to that many, and the stream. What was raised stands in the stream's place, with its calls."""
+def listen(
+    made: Bench, model: str = "m", max_tokens: int = 50, words: int = 99, told: Callable[[], None] = lambda: None
+) -> tuple[list[str], Any]:
+    """The words, up to that many, and the stream. What was raised stands in the stream's place, with its calls.
+
+    `told` is called at each word.
+    """
     heard: list[str] = []
 
     async def once() -> Any:
@@ -95,6 +100,7 @@ def listen(made: Bench, model: str = "m", max_tokens: int = 50, words: int = 99)
             async with aclosing(said):
                 async for word in said:
                     heard.append(word)
+                    told()
                     if len(heard) == words:
                         break
         except ModelError as fault:
@@ -107,10 +113,10 @@ def listen(made: Bench, model: str = "m", max_tokens: int = 50, words: int = 99)
 
 
 def test_the_first_word_comes_then_sentences_and_a_reply_at_the_servers_count(server):
-    server.script = [WHOLE]
+    server.script = [[WORDS[0], "wait", *WHOLE[1:]]]  # words that come together pass together
     made = bench(server.url)
-    heard, said = listen(made)
-    assert "".join(heard) == "In five days."
+    heard, said = listen(made, told=server.released.set)
+    assert heard == ["In ", "five days."]
     assert said.reply.text == "In five days."
     assert said.reply.card.name == "m"
     (call,) = said.calls
@@ -166,10 +172,10 @@ def test_a_word_is_handed_on_before_the_next_is_written(server):
 
 @pytest.mark.parametrize("end", [[], ["cut"]], ids=["ended without an end", "connection cut"])
 def test_a_stream_cut_in_the_middle_is_booked_for_what_was_written_and_not_tried_again(server, end):
-    server.script = [[*WORDS[:2], *end]]
+    server.script = [[WORDS[0], "wait", WORDS[1], *end]]
     made = bench(server.url)
-    heard, fault = listen(made)
-    assert "".join(heard) == "In five "
+    heard, fault = listen(made, told=server.released.set)
+    assert heard == ["In ", "five "]
     assert isinstance(fault, ModelDownError)
     assert "in the middle of its answer" in str(fault)
     (call,) = fault.calls
