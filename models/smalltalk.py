@@ -154,7 +154,9 @@ def _lexicon() -> _Lexicon:
         phrases=tuple((kind, re.compile(f"(?:{pattern})(?= |$)")) for kind, pattern in phrases),
         closings=re.compile("|".join(data["closings"])),
         unsettled=_anywhere(data["settled"]["unless"]),
-        states=_anywhere(data["settled"]["states"]),
+        states=_anywhere(
+            [state.replace("<managed>", data["settled"]["managed"]) for state in data["settled"]["states"]]
+        ),
         light=frozenset(data["settled"]["light"].split()),
         introducing=frozenset(data["introducing"].split()),
         vague_exact=frozenset(vague),
